@@ -1,0 +1,124 @@
+/**
+ * The event schema: the single source of the protocol's shapes. TypeScript types are inferred
+ * from it; `docs/schema.json`, the tables of `docs/protocol.md`, the client's types and the
+ * warehouse's columns are generated from it. Names follow CTA-2066; times are epoch milliseconds
+ * and durations milliseconds unless the name says otherwise. Unknown fields are ignored and stay
+ * in the event's bytes; unknown types are rejected.
+ */
+import { z } from 'zod'
+
+/** Largest `seq` a session may use. */
+export const SEQ_MAX = 1_000_000
+/** Last millisecond of the year 9999, the largest time that every store can hold. */
+const EPOCH_MS_MAX = 253_402_300_799_999
+
+const text = (maxChars: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maxChars)
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode')
+const whole = (max: number) => z.int().min(0).max(max)
+const epochMs = whole(EPOCH_MS_MAX)
+const durationMs = whole(86_400_000)
+const kbps = whole(1_000_000)
+const pixels = whole(65_535)
+
+export const sessionIdSchema = text(64).describe('Identity of the playback session; a UUID is recommended.')
+
+const deviceSchema = z.object({
+  type: text(32).optional().describe('tv, phone, tablet, desktop, console, set-top, …'),
+  make: text(64).optional(),
+  model: text(64).optional(),
+  os: text(64).optional(),
+  osVersion: text(64).optional(),
+})
+const nameAndVersionSchema = z.object({
+  name: text(64).optional(),
+  version: text(64).optional(),
+})
+
+const contextFields = {
+  sessionId: sessionIdSchema,
+  contentId: text(128).optional().describe('What is played; a change begins a new part of the session.'),
+  contentTitle: text(256).optional(),
+  seriesId: text(128).optional(),
+  streamType: z.enum(['vod', 'live', 'lowLatencyLive']).optional(),
+  streamingFormat: z.enum(['hls', 'dash', 'smooth', 'other']).optional(),
+  cdn: text(64).optional(),
+  device: deviceSchema.optional(),
+  player: nameAndVersionSchema.optional(),
+  app: nameAndVersionSchema.optional(),
+  country: z.string().regex(/^[A-Z]{2}$/).optional().describe('ISO 3166-1 alpha-2.'),
+  isp: text(128).optional(),
+  autoplay: z.boolean().optional(),
+  labels: z
+    .record(text(32), text(64))
+    .refine((labels) => Object.keys(labels).length <= 8, 'must have at most 8 labels')
+    .optional(),
+}
+
+/** The context as a client sends it, once per frame. */
+export const sessionContextSchema = z.object({
+  ...contextFields,
+  viewerId: text(256).optional().describe('Raw viewer id; pseudonymised at the gateway, never written.'),
+})
+
+/** The context as it stands in the log: the raw viewer id replaced by its pseudonym. */
+export const enrichedContextSchema = z.object({
+  ...contextFields,
+  viewerPseudonym: z.string().regex(/^[0-9a-f]{32}$/).optional(),
+})
+
+const base = { seq: whole(SEQ_MAX), at: epochMs }
+const playhead = { playheadMs: epochMs.optional() }
+const code = { code: text(64), message: text(256).optional() }
+
+function event<const Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) {
+  return z.object({ ...base, type: z.literal(type), ...fields })
+}
+
+/** Every event type, in the order of the documentation. */
+export const eventVariants = [
+  event('playbackRequest', playhead),
+  event('playbackStart', { ...playhead, startupMs: durationMs.optional() }),
+  event('playbackPause', playhead),
+  event('playbackStall', { ...playhead, bufferMs: durationMs.optional() }),
+  event('seekStart', playhead),
+  event('seekEnd', playhead),
+  event('playbackFinish', playhead),
+  event('playbackFail', {
+    ...code,
+    domain: z.enum(['network', 'media', 'drm', 'player', 'other']).optional(),
+  }),
+  event('renditionUpdate', {
+    videoBitrateKbps: kbps.optional(),
+    audioBitrateKbps: kbps.optional(),
+    widthPx: pixels.optional(),
+    heightPx: pixels.optional(),
+    codec: text(64).optional(),
+    frameRate: z.number().min(0).max(1_000).optional(),
+  }),
+  event('playbackRateUpdate', { playbackRate: z.number().min(0.001).max(16) }),
+  event('adBreakStart', { adId: text(128).optional(), position: text(32).optional() }),
+  event('adBreakEnd', { adId: text(128).optional(), position: text(32).optional() }),
+  event('playerResize', { widthPx: pixels, heightPx: pixels }),
+  event('cdnUpdate', { cdn: text(64) }),
+  event('warning', code),
+  event('heartbeat', {
+    ...playhead,
+    bufferMs: durationMs.optional(),
+    droppedFrames: whole(1_000_000_000).optional(),
+    liveLatencyMs: durationMs.optional(),
+    throughputKbps: whole(100_000_000).optional(),
+  }),
+  event('sessionEnd', {}),
+  event('custom', { name: text(64), value: text(256).optional() }),
+] as const
+
+export const eventSchema = z.discriminatedUnion('type', eventVariants)
+
+export type SessionContext = z.infer<typeof sessionContextSchema>
+export type EnrichedContext = z.infer<typeof enrichedContextSchema>
+export type PlaybackEvent = z.infer<typeof eventSchema>
+export type PlaybackEventType = PlaybackEvent['type']

@@ -1,0 +1,46 @@
+import { defineErrors } from '../runtime/errors.ts'
+
+export const logErrors = defineErrors({
+  LOG_UNAVAILABLE: {
+    rule: 'the event log must be reachable',
+    retryable: true,
+    status: 503,
+    action: 'Check the log; appends are retried and nothing is acknowledged meanwhile.',
+  },
+  LOG_FULL: {
+    rule: 'the event log must have space for a record before it can be acknowledged',
+    retryable: true,
+    status: 503,
+    action: 'Free disk space, raise BACKHAUL_LOG_MAP_BYTES or shorten the retention.',
+  },
+  LOG_OFFSET_OUT_OF_RANGE: {
+    rule: 'a reader must find the offset it needs in the log',
+    retryable: false,
+    action: 'Records expired before they were processed: this is data loss; see the runbook data_loss.',
+  },
+  LOG_TOPIC_UNKNOWN: {
+    rule: 'a topic must exist before it is used',
+    retryable: false,
+    action: 'Create the topic, or start the service that creates it.',
+  },
+  LOG_TOPIC_MISMATCH: {
+    rule: 'an existing topic must have the configured number of partitions',
+    retryable: false,
+    action: 'Set the configured number of partitions to that of the topic.',
+  },
+  LOG_RECORD_TOO_LARGE: {
+    rule: 'a record must fit the log’s largest record size',
+    retryable: false,
+    action: 'Send smaller frames or raise the limit.',
+  },
+  LOG_GROUP_FENCED: {
+    rule: 'a group member may commit only under the current generation',
+    retryable: false,
+    action: 'None: the member drops its state and joins again.',
+  },
+  LOG_CLOSED: {
+    rule: 'the event log must be open',
+    retryable: false,
+    action: 'None: the process is stopping.',
+  },
+})

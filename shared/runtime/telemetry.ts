@@ -1,0 +1,72 @@
+/**
+ * The base of telemetry. A service lists its metrics once in `telemetry.ts` (`defineMetrics`), and
+ * wraps them in named events (`telemetry.framePublished({…})`) so that call sites know neither
+ * metric names nor log keys. `docs/metrics.md` is generated from the same lists.
+ */
+import { pino, type Logger } from 'pino'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+export type { Logger } from 'pino'
+
+export interface MetricSpec {
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  /** `<service>_<noun>_<unit>[_total]`. */
+  readonly name: string
+  readonly help: string
+  readonly labels?: readonly string[]
+  /** Upper bounds of a histogram, in the metric's unit. */
+  readonly buckets?: readonly number[]
+}
+export type MetricTable = Readonly<Record<string, MetricSpec>>
+
+type MetricOf<Spec extends MetricSpec> = Spec['kind'] extends 'counter'
+  ? Counter
+  : Spec['kind'] extends 'gauge'
+    ? Gauge
+    : Histogram
+export type MetricsOf<Table extends MetricTable> = {
+  readonly [Key in keyof Table]: MetricOf<Table[Key]>
+}
+
+export function defineMetrics<const Table extends MetricTable>(table: Table): Table {
+  return table
+}
+
+/** Registers every metric of `table` in `registry`. */
+export function createMetrics<Table extends MetricTable>(
+  table: Table,
+  registry: Registry,
+): MetricsOf<Table> {
+  const metrics: Record<string, Counter | Gauge | Histogram> = {}
+  for (const [key, spec] of Object.entries(table)) {
+    const base = {
+      name: spec.name,
+      help: spec.help,
+      labelNames: [...(spec.labels ?? [])],
+      registers: [registry],
+    }
+    if (spec.kind === 'counter') metrics[key] = new Counter(base)
+    else if (spec.kind === 'gauge') metrics[key] = new Gauge(base)
+    else metrics[key] = new Histogram({ ...base, buckets: [...(spec.buckets ?? LATENCY_MS)] })
+  }
+  return metrics as MetricsOf<Table>
+}
+
+/** Bucket bounds for latencies in milliseconds. */
+const LATENCY_MS: readonly number[] = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000,
+]
+
+/** What every service's telemetry is made from. */
+export interface TelemetryBase {
+  readonly registry: Registry
+  readonly log: Logger
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** JSON lines on standard error, so that standard output stays for people and pipes. */
+export function createTelemetryBase(level: LogLevel): TelemetryBase {
+  const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }))
+  return { registry: new Registry(), log }
+}

@@ -1,0 +1,40 @@
+/**
+ * The speed store: the live view, rebuildable from the log at any time.
+ *
+ * A processor calls the `put…` methods, several calls in parallel; each resolves when all its rows
+ * are durable. Rows are absolute: a row is kept only when its `stampUs` is not lower than that of
+ * the row already there, and a repeat changes nothing. Rows past `expiresAtMs` are not read. A
+ * failure is `SPEED_UNAVAILABLE` or `SPEED_FULL`: the caller writes the same rows again.
+ * The serving API calls the `read…` methods; they are bounded by `limit` and may run in parallel.
+ */
+import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from './rows.ts'
+
+export interface SpeedStore {
+  putMinutes(rows: readonly MinuteRow[]): Promise<void>
+  /** Writes session rows and the position rows they speak of; positions become visible first. */
+  putSessions(rows: readonly SessionRow[], positions: readonly PositionRow[]): Promise<void>
+  putPartitions(rows: readonly PartitionRow[]): Promise<void>
+  /** Rows of one cut with `fromMs ≤ minuteStartMs < toMs`, of all partitions and generations of the view. */
+  readMinutes(query: MinuteQuery): Promise<MinuteRow[]>
+  /** All rows of a session: every incarnation, partition and generation of the view. */
+  readSession(view: string, sessionId: string): Promise<SessionRow[]>
+  /** Position rows of one session row, ascending by `rowNumber`, from `fromRow` on. */
+  readPositions(session: SessionRow, fromRow: number, limit: number): Promise<PositionRow[]>
+  /** Sessions by start of arrival, newest first; for lists on the page. */
+  readRecentSessions(view: string, limit: number): Promise<SessionRow[]>
+  readPartitions(view: string): Promise<PartitionRow[]>
+  /** Deletes expired rows; returns how many. The adapter also does so by itself. */
+  removeExpired(): Promise<number>
+  close(): Promise<void>
+}
+
+export interface MinuteQuery {
+  readonly view: string
+  readonly cut: string
+  readonly fromMs: number
+  readonly toMs: number
+  /** Only these keys; all keys when absent. */
+  readonly keys?: readonly string[]
+  /** Throws `SPEED_QUERY_TOO_LARGE` beyond this many rows. */
+  readonly limit: number
+}

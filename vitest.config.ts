@@ -1,0 +1,48 @@
+import { defineConfig } from 'vitest/config'
+
+const UNIT_EXCLUDE = [
+  '**/node_modules/**',
+  '**/*.services.test.ts',
+  '**/*.simulation.test.ts',
+  '**/*.browser.test.ts',
+  '**/*.soak.test.ts',
+]
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: UNIT_EXCLUDE,
+          testTimeout: 20_000,
+          pool: 'threads',
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: ['**/*.simulation.test.ts'],
+          testTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'soak',
+          include: ['**/*.soak.test.ts'],
+          testTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'browser',
+          include: ['**/*.browser.test.ts'],
+          testTimeout: 240_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
