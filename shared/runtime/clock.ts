@@ -103,7 +103,11 @@ export class ManualClock implements Clock {
     let best: Scheduled | undefined
     for (const entry of this.#scheduled) {
       if (entry.dueMs > untilMs) continue
-      if (!best || entry.dueMs < best.dueMs || (entry.dueMs === best.dueMs && entry.order < best.order))
+      if (
+        !best ||
+        entry.dueMs < best.dueMs ||
+        (entry.dueMs === best.dueMs && entry.order < best.order)
+      )
         best = entry
     }
     return best

@@ -100,7 +100,11 @@ export const setting = {
     }
   },
   /** Comma-separated values, blanks around them removed, empty ones refused. */
-  list(options: { default: readonly string[]; doc: string; expected?: string }): Setting<readonly string[]> {
+  list(options: {
+    default: readonly string[]
+    doc: string
+    expected?: string
+  }): Setting<readonly string[]> {
     const expected = options.expected ?? 'comma-separated values'
     return {
       ...options,
@@ -199,7 +203,10 @@ function readSetting(
 }
 
 /** Throws `CONFIG_UNKNOWN` for a variable that carries one of our prefixes but names no setting. */
-export function refuseUnknownSettings(specs: readonly ConfigSpec[], environment: Environment): void {
+export function refuseUnknownSettings(
+  specs: readonly ConfigSpec[],
+  environment: Environment,
+): void {
   const known = new Set<string>()
   for (const spec of specs)
     for (const [field, definition] of Object.entries(spec.table)) {

@@ -66,7 +66,6 @@ export function assert(condition: unknown, message: string): asserts condition {
 
 /** A short, printable form of any value for the `received` part of an error. */
 export function describeValue(value: unknown, maxChars = 80): string {
-  const text =
-    typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? String(value))
+  const text = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? String(value))
   return text.length > maxChars ? `${text.slice(0, maxChars)}…` : text
 }

@@ -60,8 +60,14 @@ export const backhaulConfig = defineConfig({
       doc: 'Shared secret of `hs256`, at least 32 characters.',
     }),
     authJwksUrl: setting.text({ default: '', doc: 'Key set of `jwks`.' }),
-    authIssuer: setting.text({ default: '', doc: 'Required `iss` of a token; empty: not checked.' }),
-    authAudience: setting.text({ default: '', doc: 'Required `aud` of a token; empty: not checked.' }),
+    authIssuer: setting.text({
+      default: '',
+      doc: 'Required `iss` of a token; empty: not checked.',
+    }),
+    authAudience: setting.text({
+      default: '',
+      doc: 'Required `aud` of a token; empty: not checked.',
+    }),
     authIngestKeys: setting.list({
       default: [],
       doc: 'Keys accepted in `/cmcd/{ingestKey}` where players cannot send a header.',

@@ -1,0 +1,88 @@
+/**
+ * `npm run docs`: writes every page and file that is derived from the code. With `--check` nothing
+ * is written and a stale file is a failure that names it.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gatewayConfig } from '../gateway/config.ts'
+import { gatewayErrors } from '../gateway/errors.ts'
+import { gatewayMetrics } from '../gateway/telemetry.ts'
+import { processorConfig } from '../processor/config.ts'
+import { processorErrors } from '../processor/errors.ts'
+import { processorMetrics } from '../processor/telemetry.ts'
+import { openApiDocument } from '../serving/api-schemas.ts'
+import { servingConfig } from '../serving/config.ts'
+import { servingErrors } from '../serving/errors.ts'
+import { servingMetrics } from '../serving/telemetry.ts'
+import { authErrors } from '../shared/auth/auth-errors.ts'
+import { eventErrors } from '../shared/events/event-errors.ts'
+import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
+import { logErrors } from '../shared/log/log-errors.ts'
+import { objectErrors } from '../shared/objects/object-errors.ts'
+import { configErrors } from '../shared/runtime/config.ts'
+import { backhaulConfig } from '../shared/runtime/settings.ts'
+import { speedErrors } from '../shared/speed/speed-errors.ts'
+import { standaloneErrors } from '../standalone/errors.ts'
+import { clientTypes } from './docs/client-types.ts'
+import { configPage, environmentExample } from './docs/config-page.ts'
+import { errorsPage } from './docs/errors-page.ts'
+import { metricsPage } from './docs/metrics-page.ts'
+
+const settings = [
+  { title: 'All services', spec: backhaulConfig },
+  { title: 'Gateway', spec: gatewayConfig },
+  { title: 'Processor', spec: processorConfig },
+  { title: 'Serving', spec: servingConfig },
+]
+
+const files: Readonly<Record<string, () => string>> = {
+  'docs/config.md': () => configPage(settings),
+  '.env.example': () => environmentExample(settings),
+  'docs/errors.md': () =>
+    errorsPage([
+      { title: 'Events and frames', catalogue: eventErrors.catalogue },
+      { title: 'Gateway', catalogue: gatewayErrors.catalogue },
+      { title: 'Tokens', catalogue: authErrors.catalogue },
+      { title: 'Processor', catalogue: processorErrors.catalogue },
+      { title: 'Serving', catalogue: servingErrors.catalogue },
+      { title: 'Event log', catalogue: logErrors.catalogue },
+      { title: 'Speed store', catalogue: speedErrors.catalogue },
+      { title: 'Object store', catalogue: objectErrors.catalogue },
+      { title: 'Start', catalogue: { ...configErrors.catalogue, ...standaloneErrors.catalogue } },
+    ]),
+  'docs/metrics.md': () =>
+    metricsPage([
+      { title: 'Gateway', metrics: gatewayMetrics },
+      { title: 'Processor', metrics: processorMetrics },
+      { title: 'Serving', metrics: servingMetrics },
+    ]),
+  'docs/schema.json': () => `${JSON.stringify(eventJsonSchema(), undefined, 2)}\n`,
+  'docs/events.md': () => eventTables(),
+  'docs/openapi.json': () => `${JSON.stringify(openApiDocument(), undefined, 2)}\n`,
+  'client/protocol-types.ts': () => clientTypes(),
+}
+
+const checkOnly = process.argv.includes('--check')
+const root = join(import.meta.dirname, '..')
+let stale = 0
+for (const [name, generate] of Object.entries(files)) {
+  const path = join(root, name)
+  const wanted = generate()
+  const present = readIfPresent(path)
+  if (present === wanted) continue
+  stale += 1
+  if (checkOnly) console.log(`${name} is stale: run npm run docs`)
+  else {
+    writeFileSync(path, wanted)
+    console.log(`wrote ${name}`)
+  }
+}
+process.exitCode = checkOnly && stale > 0 ? 1 : 0
+
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

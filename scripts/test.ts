@@ -1,0 +1,118 @@
+/**
+ * `npm test`: the check, then every suite, one after another, with one summary at the end. A suite
+ * whose tools are missing is listed as not run; with `CI=true` that is a failure.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+interface Suite {
+  readonly name: string
+  /** vitest projects it consists of. */
+  readonly projects: readonly string[]
+  /** Programs it needs. */
+  readonly tools: readonly string[]
+  /** A package folder to install first. */
+  readonly packages?: string
+}
+
+const SUITES: readonly Suite[] = [
+  { name: 'unit', projects: ['unit'], tools: [] },
+  { name: 'simulation', projects: ['simulation'], tools: [] },
+  { name: 'kill and restart', projects: ['soak'], tools: [] },
+  {
+    name: 'browser',
+    projects: ['browser'],
+    tools: ['chromium', 'ffmpeg'],
+    packages: 'browser-tests',
+  },
+]
+const OUTPUT = 'test-output'
+
+interface Result {
+  readonly name: string
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+  readonly note: string
+  readonly ok: boolean
+}
+
+function runCommand(command: string, args: readonly string[], cwd = '.'): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] })
+    child.on('error', () => resolve(127))
+    child.on('close', (code) => resolve(code ?? 1))
+  })
+}
+
+function hasTool(name: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${name}`], { stdio: 'ignore' }).status === 0
+}
+
+async function runSuite(suite: Suite): Promise<Result> {
+  const none = { name: suite.name, passed: 0, failed: 0, skipped: 0 }
+  const missing = suite.tools.filter((tool) => !hasTool(tool))
+  if (missing.length > 0) {
+    const note = `not run: needs ${missing.join(', ')} (scripts/setup installs them)`
+    return { ...none, note, ok: process.env['CI'] !== 'true' }
+  }
+  console.log(`\n── ${suite.name} ──`)
+  if (suite.packages !== undefined && (await runCommand('npm', ['ci'], suite.packages)) !== 0)
+    return { ...none, note: 'its packages could not be installed', ok: false }
+  const report = join(OUTPUT, `${suite.name.replaceAll(' ', '-')}.json`)
+  const projects = suite.projects.flatMap((project) => ['--project', project])
+  const code = await runCommand('vitest', [
+    'run',
+    ...projects,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ])
+  return readReport(suite, report, code)
+}
+
+function readReport(suite: Suite, path: string, code: number): Result {
+  if (!existsSync(path)) {
+    const note = `no report was written (exit ${code})`
+    return { name: suite.name, passed: 0, failed: 0, skipped: 0, note, ok: false }
+  }
+  const report = JSON.parse(readFileSync(path, 'utf8')) as {
+    numPassedTests: number
+    numFailedTests: number
+    numPendingTests: number
+    numTodoTests: number
+  }
+  const skipped = report.numPendingTests + report.numTodoTests
+  const complete = report.numPassedTests > 0 && skipped === 0
+  return {
+    name: suite.name,
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped,
+    note: complete ? '' : 'a suite must run tests and skip none',
+    ok: code === 0 && complete,
+  }
+}
+
+rmSync(OUTPUT, { recursive: true, force: true })
+mkdirSync(OUTPUT)
+console.log('── check ──')
+// The unit suite has its own row below, so the check is asked for everything else.
+const checkCode = await runCommand('node', ['scripts/check.ts', '--without-unit-tests'])
+const results: Result[] = []
+for (const suite of SUITES) results.push(await runSuite(suite))
+
+console.log('\nSummary')
+console.log(
+  `  ${checkCode === 0 ? 'ok    ' : 'FAILED'} check (format, lint, types, dead code, docs)`,
+)
+for (const result of results)
+  console.log(
+    `  ${result.ok ? 'ok    ' : 'FAILED'} ${result.name}: ${result.passed} passed, ` +
+      `${result.failed} failed, ${result.skipped} skipped${result.note === '' ? '' : ` (${result.note})`}`,
+  )
+const sum = (field: 'passed' | 'failed' | 'skipped') =>
+  results.reduce((total, result) => total + result[field], 0)
+console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
+process.exitCode = checkCode === 0 && results.every((result) => result.ok) ? 0 : 1

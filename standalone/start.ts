@@ -1,0 +1,161 @@
+/**
+ * All roles in one process on embedded stores. Built top to bottom, stopped in reverse: players
+ * are drained first, then the processor writes what it holds, then the stores close.
+ */
+import { readFileSync } from 'node:fs'
+import { gatewayConfig } from '../gateway/config.ts'
+import { startGateway } from '../gateway/start.ts'
+import { foldLimitsOf, processorConfig } from '../processor/config.ts'
+import { startProcessor } from '../processor/start.ts'
+import { servingConfig } from '../serving/config.ts'
+import { startServing } from '../serving/start.ts'
+import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
+import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
+import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
+import { createSealer } from '../shared/log/reject-record.ts'
+import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
+import { parseCut } from '../shared/qoe/cuts.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
+import { noFailpoints } from '../shared/runtime/failpoints.ts'
+import { StopStack } from '../shared/runtime/lifecycle.ts'
+import type { Random } from '../shared/runtime/random.ts'
+import { backhaulConfig, type BackhaulConfig } from '../shared/runtime/settings.ts'
+import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
+import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
+import { holdDataFolder, type DataFolder } from './data-folder.ts'
+
+/** Address space reserved for the speed store; the file grows only as far as it is used. */
+const SPEED_MAP_BYTES = 16 * 2 ** 30
+
+export interface StandaloneOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export interface RunningStandalone {
+  readonly gatewayUrl: string
+  readonly servingUrl: string
+  readonly dataDir: string
+  stop(): Promise<void>
+}
+
+/** Every setting that a standalone process reads. */
+export const standaloneConfigs: readonly ConfigSpec[] = [
+  backhaulConfig,
+  gatewayConfig,
+  processorConfig,
+  servingConfig,
+]
+
+/** Starts everything; throws a `BackhaulError` of one line, with what was started stopped again. */
+export async function startStandalone(options: StandaloneOptions): Promise<RunningStandalone> {
+  const stack = new StopStack()
+  try {
+    return await startAll(options, stack)
+  } catch (error) {
+    await stack.stop()
+    throw error
+  }
+}
+
+async function startAll(
+  { environment, clock, random }: StandaloneOptions,
+  stack: StopStack,
+): Promise<RunningStandalone> {
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  refuseUnknownSettings(standaloneConfigs, environment)
+  const config = readConfig(backhaulConfig, environment, readFile)
+  const gatewaySettings = readConfig(gatewayConfig, environment, readFile)
+  const processorSettings = readConfig(processorConfig, environment, readFile)
+  const servingSettings = readConfig(servingConfig, environment, readFile)
+  const telemetry = createTelemetryBase(config.logLevel)
+
+  const folder = await holdDataFolder(config.dataDir)
+  stack.add('data folder', () => folder.release())
+  const stores = await openStores(config, folder, clock, stack)
+
+  const { pseudonymiser, sealer } = openKeys(config, folder)
+  const verifier = createTokenVerifier(
+    {
+      mode: config.authMode,
+      secret: config.authSecret,
+      jwksUrl: config.authJwksUrl,
+      issuer: config.authIssuer,
+      audience: config.authAudience,
+    },
+    clock,
+  )
+  const cuts = config.cuts.map(parseCut)
+  const common = { ...stores, telemetry, clock, random, partitions: config.partitions }
+
+  const processor = await startProcessor({
+    ...common,
+    config: processorSettings,
+    failpoints: noFailpoints,
+    sealer,
+    cuts,
+  })
+  stack.add('processor', () => processor.stop())
+  const serving = await startServing({
+    ...common,
+    config: servingSettings,
+    verifier,
+    cuts,
+    view: processor.view,
+    foldLimits: foldLimitsOf(processorSettings),
+  })
+  stack.add('serving', () => serving.stop())
+  const gateway = await startGateway({
+    ...common,
+    config: gatewaySettings,
+    verifier,
+    pseudonymiser,
+    sealer,
+    failpoints: noFailpoints,
+    ingestKeys: config.authIngestKeys,
+  })
+  stack.add('gateway', () => gateway.stop())
+
+  return {
+    gatewayUrl: gateway.url,
+    servingUrl: serving.url,
+    dataDir: folder.path,
+    stop: () => stack.stop(),
+  }
+}
+
+async function openStores(
+  config: BackhaulConfig,
+  folder: DataFolder,
+  clock: Clock,
+  stack: StopStack,
+) {
+  const log = await openLmdbEventLog({
+    folder: folder.logFolder,
+    mapBytes: config.logMapBytes,
+    clock,
+    failpoints: noFailpoints,
+  })
+  stack.add('event log', () => log.close())
+  const speed = await openLmdbSpeedStore({
+    folder: folder.speedFolder,
+    mapBytes: SPEED_MAP_BYTES,
+    clock,
+  })
+  stack.add('speed store', () => speed.close())
+  const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })
+  stack.add('object store', () => objects.close())
+  return { log, speed, objects }
+}
+
+function openKeys(config: BackhaulConfig, folder: DataFolder) {
+  const keyring =
+    config.pseudonymKeys === '' ? `local:${folder.secret('pseudonym-key')}` : config.pseudonymKeys
+  const sealKey = config.sealKey === '' ? folder.secret('seal-key') : config.sealKey
+  return {
+    pseudonymiser: createPseudonymiser(parseKeyring(keyring)),
+    sealer: createSealer(Buffer.from(sealKey, 'base64')),
+  }
+}
