@@ -9,13 +9,7 @@
  * restored fold has everything dirty and every unacknowledged output pending.
  */
 import type { DecodedRecord } from '../log/record.ts'
-import type {
-  FoldException,
-  MinuteRow,
-  PositionRow,
-  RowOrigin,
-  SessionRow,
-} from '../speed/rows.ts'
+import type { FoldException, MinuteRow, PositionRow, RowOrigin, SessionRow } from '../speed/rows.ts'
 import type { Cut } from './cuts.ts'
 
 /** Limits that change values; all of them are part of the view's hash. Durations in ms. */
@@ -72,7 +66,11 @@ export type DirtyQueue = 'narrow' | 'wide' | 'sessionUrgent' | 'session'
 /** A dirty entry handed out for writing; give it back to `acknowledge` once its rows are durable. */
 export type RowTicket =
   | { readonly kind: 'minute'; readonly row: MinuteRow }
-  | { readonly kind: 'session'; readonly row: SessionRow; readonly positions: readonly PositionRow[] }
+  | {
+      readonly kind: 'session'
+      readonly row: SessionRow
+      readonly positions: readonly PositionRow[]
+    }
 
 /** A closed (or, after a return, restated) session for `playback.sessions`. */
 export interface ClosedSession {

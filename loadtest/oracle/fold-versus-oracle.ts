@@ -1,0 +1,127 @@
+/**
+ * One seeded run of the fold against the oracle: an adversarial log, with rows taken and
+ * acknowledged and restarts from snapshots in between. A failing log is shrunk to few records.
+ */
+import type { DecodedRecord } from '../../shared/log/record.ts'
+import { parseCut } from '../../shared/qoe/cuts.ts'
+import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import { type Random, seededRandom } from '../../shared/runtime/random.ts'
+import { adversarialLog } from './adversarial-log.ts'
+import {
+  checkCounterEquation,
+  compareCounters,
+  compareExceptions,
+  compareMinutes,
+  comparePositions,
+  compareSessions,
+} from './compare.ts'
+import { computeOracle, type OracleResult } from './oracle.ts'
+import { FoldRunner, type FoldRun, type Interruption } from './run-fold.ts'
+
+const CUTS = ['total', 'content', 'cdn', 'deviceType', 'cdn+content'].map(parseCut)
+const PARTITION = 5
+
+export interface Finding {
+  readonly seed: number
+  readonly records: readonly DecodedRecord[]
+  readonly differences: readonly string[]
+}
+
+/** The finding of one seed, shrunk, or `undefined` when the fold and the oracle agree. */
+export function runSeed(seed: number, recordCount: number): Finding | undefined {
+  const { records, limits } = adversarialLog(seed, recordCount)
+  const differencesOf = (log: readonly DecodedRecord[]) => compareRun(seed, log, limits)
+  if (differencesOf(records).length === 0) return undefined
+  const smallest = shrink(records, (log) => differencesOf(log).length > 0)
+  return { seed, records: smallest, differences: differencesOf(smallest) }
+}
+
+export function describeFinding({ seed, records, differences }: Finding): string {
+  const lines = records.map((record) => JSON.stringify(record))
+  return [`seed ${seed}, shrunk to ${records.length} records:`, ...lines, ...differences].join('\n')
+}
+
+/** Also used to see that the seeds reach what they are meant to reach. */
+export function oracleOfSeed(seed: number, recordCount: number): OracleResult {
+  const { records, limits } = adversarialLog(seed, recordCount)
+  return oracleOf(records, limits)
+}
+
+function oracleOf(records: readonly DecodedRecord[], limits: FoldLimits): OracleResult {
+  return computeOracle({ partitions: [{ partition: PARTITION, records }], limits, cuts: CUTS })
+}
+
+function compareRun(seed: number, records: readonly DecodedRecord[], limits: FoldLimits): string[] {
+  const oracle = oracleOf(records, limits)
+  const fold = runFold(seed, records, limits)
+  return [
+    ...compareMinutes(fold.minutes, oracle, limits.keysPerCutMinuteMax),
+    ...compareSessions(fold.sessions, oracle.sessions),
+    ...comparePositions(fold.positions, fold.sessions, oracle.sessions),
+    ...compareClosed(fold, oracle),
+    ...compareExceptions(fold.exceptions, oracle.exceptions),
+    ...compareCounters(fold.counters, oracle.counters),
+    ...checkCounterEquation(fold.counters),
+    ...fold.stampFaults,
+  ]
+}
+
+function runFold(seed: number, records: readonly DecodedRecord[], limits: FoldLimits): FoldRun {
+  const runner = new FoldRunner({
+    origin: { view: 'oracle', topicEpoch: 1, partition: PARTITION, generation: 0 },
+    limits,
+    cuts: CUTS,
+    rowRetentionMs: 90 * 86_400_000,
+  })
+  const random = seededRandom(seed + 1)
+  for (const record of records) {
+    runner.apply(record)
+    for (const interruption of drawInterruptions(random)) runner.interrupt(interruption)
+  }
+  return runner.finish()
+}
+
+function drawInterruptions(random: Random): Interruption[] {
+  const interruptions: Interruption[] = []
+  for (const queue of ['narrow', 'wide', 'session', 'sessionUrgent'] as const) {
+    if (random.below(5) === 0) interruptions.push({ queue, acknowledge: random.below(4) > 0 })
+  }
+  if (random.below(8) === 0) interruptions.push({ outputs: true })
+  if (random.below(20) === 0) interruptions.push({ restart: true })
+  return interruptions
+}
+
+/** A session that is closed now was put out as closed, with the parts it has now. */
+function compareClosed({ closed }: FoldRun, { sessions }: OracleResult): string[] {
+  return sessions
+    .filter((session) => session.closed)
+    .flatMap((session) => {
+      const outputs = closed.filter(({ row }) => row.sessionId === session.sessionId)
+      const agrees = outputs.some(({ row }) => {
+        const last = row.parts.at(-1)?.lastEventTimeMs
+        return row.closed && last === session.parts.at(-1)?.lastEventTimeMs
+      })
+      return agrees
+        ? []
+        : [`session ${session.sessionId}#${session.incarnation}: never put out closed`]
+    })
+}
+
+/** Removes records, many at first, then one by one, as long as the log still fails. */
+function shrink(
+  records: readonly DecodedRecord[],
+  fails: (records: readonly DecodedRecord[]) => boolean,
+): readonly DecodedRecord[] {
+  let smallest = records
+  for (
+    let size = Math.ceil(records.length / 2);
+    size >= 1;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
+    for (let start = smallest.length - size; start >= 0; start -= size) {
+      const candidate = smallest.toSpliced(start, size)
+      if (fails(candidate)) smallest = candidate
+    }
+  }
+  return smallest
+}

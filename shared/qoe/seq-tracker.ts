@@ -1,0 +1,173 @@
+/**
+ * Which seqs of a session are known, and which wait. Below the *mark* every seq is settled: seen,
+ * or in a skipped range. At and above it stand the entries ahead: events that wait for lower seqs,
+ * and seqs that were rejected. An event has its *turn* when the mark reaches it.
+ *
+ *   0 ……… forgottenBelow ……… [skipped] … mark ▁▁gap▁▁ ahead[0] … ahead[n]
+ */
+
+/** What is known of a seq that arrives. */
+export type SeqStanding = 'forgotten' | 'known' | 'skipped' | 'new'
+
+export interface AheadEntry<Waiting> {
+  readonly seq: number
+  /** The event that waits, or `undefined` for a rejected seq. */
+  readonly waiting: Waiting | undefined
+}
+
+type Range = readonly [from: number, to: number]
+
+export interface SeqTrackerState<Waiting> {
+  mark: number
+  forgottenBelow: number
+  seenCount: number
+  maxSeq: number
+  skipped: Range[]
+  ahead: AheadEntry<Waiting>[]
+}
+
+export class SeqTracker<Waiting> {
+  /** Lowest seq that is neither seen, skipped nor passed. */
+  #mark = 0
+  /** Below this nothing is remembered any more. */
+  #forgottenBelow = 0
+  /** Distinct seqs that count as seen for `lost`. */
+  #seenCount = 0
+  #maxSeq = -1
+  #skipped: Range[] = []
+  #ahead: AheadEntry<Waiting>[] = []
+  #waitingCount = 0
+  readonly #skippedRangesMax: number
+
+  constructor(skippedRangesMax: number) {
+    this.#skippedRangesMax = skippedRangesMax
+  }
+
+  static restore<Waiting>(
+    state: SeqTrackerState<Waiting>,
+    skippedRangesMax: number,
+  ): SeqTracker<Waiting> {
+    const tracker = new SeqTracker<Waiting>(skippedRangesMax)
+    tracker.#mark = state.mark
+    tracker.#forgottenBelow = state.forgottenBelow
+    tracker.#seenCount = state.seenCount
+    tracker.#maxSeq = state.maxSeq
+    tracker.#skipped = state.skipped
+    tracker.#ahead = state.ahead
+    tracker.#waitingCount = state.ahead.filter((entry) => entry.waiting !== undefined).length
+    return tracker
+  }
+
+  /** The state for a snapshot; valid until the next change. */
+  state(): SeqTrackerState<Waiting> {
+    return {
+      mark: this.#mark,
+      forgottenBelow: this.#forgottenBelow,
+      seenCount: this.#seenCount,
+      maxSeq: this.#maxSeq,
+      skipped: this.#skipped,
+      ahead: this.#ahead,
+    }
+  }
+
+  get mark(): number {
+    return this.#mark
+  }
+
+  get waitingCount(): number {
+    return this.#waitingCount
+  }
+
+  /** Seqs up to the highest seen that were never seen. */
+  get missingCount(): number {
+    return this.#maxSeq + 1 - this.#seenCount
+  }
+
+  standing(seq: number): SeqStanding {
+    if (seq < this.#forgottenBelow) return 'forgotten'
+    if (seq < this.#mark) return this.#rangeOf(seq) === -1 ? 'known' : 'skipped'
+    const index = this.#indexAhead(seq)
+    return this.#ahead[index]?.seq === seq ? 'known' : 'new'
+  }
+
+  /** Counts the seq as seen for `lost`. */
+  markSeen(seq: number): void {
+    this.#seenCount += 1
+    if (seq > this.#maxSeq) this.#maxSeq = seq
+  }
+
+  /** Moves the mark past the seq at the mark itself. */
+  passMark(): void {
+    this.#mark += 1
+  }
+
+  insertAhead(entry: AheadEntry<Waiting>): void {
+    this.#ahead.splice(this.#indexAhead(entry.seq), 0, entry)
+    if (entry.waiting !== undefined) this.#waitingCount += 1
+  }
+
+  /** Takes the entry whose turn it is, moving the mark past it. */
+  takeAtMark(): AheadEntry<Waiting> | undefined {
+    const first = this.#ahead[0]
+    if (first?.seq !== this.#mark) return undefined
+    this.#ahead.shift()
+    if (first.waiting !== undefined) this.#waitingCount -= 1
+    this.#mark += 1
+    return first
+  }
+
+  /** The event with the lowest seq that waits. */
+  lowestWaiting(): Waiting | undefined {
+    if (this.#waitingCount === 0) return undefined
+    return this.#ahead.find((entry) => entry.waiting !== undefined)?.waiting
+  }
+
+  /**
+   * Skips the gap between the mark and the next entry ahead, or `before` where that is nearer.
+   * The skipped range is remembered; beyond the bound the oldest is forgotten.
+   */
+  skipLowestGap(before = Number.POSITIVE_INFINITY): void {
+    const end = Math.min(this.#ahead[0]?.seq ?? before, before)
+    if (!Number.isFinite(end) || end <= this.#mark) return
+    this.#skipped.push([this.#mark, end - 1])
+    this.#mark = end
+    this.#forgetOldest()
+  }
+
+  /** The seq of a skipped range has come after all: it leaves the range. */
+  leaveSkipped(seq: number): void {
+    const index = this.#rangeOf(seq)
+    const range = this.#skipped[index]
+    if (range === undefined) return
+    const [from, to] = range
+    const rest: Range[] = []
+    if (from < seq) rest.push([from, seq - 1])
+    if (seq < to) rest.push([seq + 1, to])
+    this.#skipped.splice(index, 1, ...rest)
+    this.#forgetOldest()
+  }
+
+  #forgetOldest(): void {
+    while (this.#skipped.length > this.#skippedRangesMax) {
+      const oldest = this.#skipped.shift()
+      if (oldest !== undefined) this.#forgottenBelow = oldest[1] + 1
+    }
+  }
+
+  #rangeOf(seq: number): number {
+    return this.#skipped.findIndex(([from, to]) => from <= seq && seq <= to)
+  }
+
+  /** Index of the first entry ahead whose seq is not below `seq`. */
+  #indexAhead(seq: number): number {
+    let low = 0
+    let high = this.#ahead.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const entry = this.#ahead[middle]
+      if (entry !== undefined && entry.seq < seq) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

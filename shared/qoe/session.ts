@@ -1,0 +1,577 @@
+/**
+ * The state of one session (one incarnation of a sessionId): which seqs are known, what waits, its
+ * clock offset, its parts, and where its frames stand in the log. `arrive` is called for every copy
+ * of an event in log order; an event is judged when its turn comes.
+ */
+import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
+import type { FrameRecord } from '../log/record.ts'
+import {
+  POSITIONS_PER_ROW,
+  type FoldException,
+  type PositionRow,
+  type RepairName,
+  type SessionRow,
+  type TimelinePosition,
+} from '../speed/rows.ts'
+import { clampCorrected, correctedMs } from './clock-offset.ts'
+import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
+import type { FoldOptions } from './fold.ts'
+import { COUNTER_NAMES } from './aggregates.ts'
+import type { KeySet, PaneStore } from './panes.ts'
+import { contextIdentity, Part, type SerialisedPart } from './part.ts'
+import { SeqTracker, type SeqTrackerState } from './seq-tracker.ts'
+import { minuteOf, SessionFold } from './session-fold.ts'
+
+const DUPLICATES = COUNTER_NAMES.indexOf('duplicates')
+const LATE = COUNTER_NAMES.indexOf('late')
+
+/** The parts of the partition's fold that a session works on. */
+export interface SessionHost {
+  readonly options: FoldOptions
+  readonly panes: PaneStore
+  readonly copyOnWrite: CopyOnWrite
+  readonly counters: EventCounters
+  /** Watermark as advanced by the record being applied. */
+  readonly watermarkMs: number
+  /** Offset of the record being applied. */
+  readonly offset: number
+  emitException(exception: FoldException): void
+  /** The session's row has changed. */
+  changed(session: Session, urgent: boolean): void
+}
+
+/** Events, by what became of them; `FoldCounters` without the sum. */
+export interface EventCounters {
+  applied: number
+  duplicate: number
+  late: number
+  amended: number
+  afterClose: number
+  capped: number
+  poison: number
+  buffered: number
+}
+
+/** What is needed of a frame for as long as one of its events waits. */
+export interface ArrivedFrame {
+  readonly offset: number
+  readonly loggedAtMs: number
+  readonly receivedAtMs: number
+  /** `receivedAt − sentAt`. */
+  readonly frameOffsetMs: number
+  readonly context: EnrichedContext
+  readonly contextIdentity: string
+  /** Key of the frame's own context, for arrival facts. */
+  readonly keySet: KeySet
+  /** Watermark as advanced by the frame's record. */
+  readonly watermarkMs: number
+}
+
+interface WaitingEvent {
+  readonly event: PlaybackEvent
+  readonly frame: ArrivedFrame
+}
+
+interface SessionValues {
+  closed: boolean
+  clockOffsetMs: number | undefined
+  /** Largest `loggedAt` of the winning copies of applied events; before one, of the first record. */
+  lastLoggedAtMs: number
+  lastOffset: number
+  hasApplied: boolean
+  lost: number
+  duplicates: number
+  late: number
+  amended: number
+  afterClose: number
+  rejected: number
+  repairs: Record<RepairName, number>
+  positionCount: number
+}
+
+export type SerialisedSession = SessionValues & {
+  readonly sessionId: string
+  readonly firstOffset: number
+  readonly firstReceivedAtMs: number
+  readonly firstContext: EnrichedContext
+  readonly tracker: SeqTrackerState<SerialisedWaiting>
+  readonly parts: readonly SerialisedPart[]
+  readonly partCount: number
+  readonly lastTimeMs: number | null
+  readonly positions: readonly TimelinePosition[]
+  readonly pendingPositions: readonly PositionRow[]
+  readonly retired: boolean
+}
+interface SerialisedWaiting {
+  readonly event: PlaybackEvent
+  readonly frame: Omit<ArrivedFrame, 'keySet' | 'contextIdentity'>
+}
+
+interface Birth {
+  readonly sessionId: string
+  readonly firstOffset: number
+  readonly firstReceivedAtMs: number
+  readonly firstLoggedAtMs: number
+  readonly firstContext: EnrichedContext
+}
+
+export class Session implements SnapshotEntry {
+  readonly sessionId: string
+  /** Offset of the incarnation's first record: its number, and its order among sessions. */
+  readonly order: number
+  savedIn: number
+  /** Row tickets not yet acknowledged. */
+  inFlight = 0
+  /** Let go by the fold; kept until its last row is durable. */
+  retired = false
+  /** Keys under which the session stands in the deadline heaps. */
+  releaseQueuedMs: number | undefined
+  timerQueuedMs: number | undefined
+  readonly #host: SessionHost
+  readonly #firstReceivedAtMs: number
+  readonly #firstContext: EnrichedContext
+  readonly #tracker: SeqTracker<WaitingEvent>
+  readonly #fold: SessionFold
+  readonly #values: SessionValues
+  /** The open position row. */
+  #positions: TimelinePosition[] = []
+  /** Full position rows that are not durable yet. */
+  #pendingPositions: PositionRow[] = []
+  #heldMinuteMs: number | undefined
+
+  private constructor(host: SessionHost, birth: Birth, saved?: SerialisedSession) {
+    const { limits } = host.options
+    this.#host = host
+    this.sessionId = birth.sessionId
+    this.order = birth.firstOffset
+    this.savedIn = host.copyOnWrite.snapshotNumber
+    this.#firstReceivedAtMs = birth.firstReceivedAtMs
+    this.#firstContext = birth.firstContext
+    if (saved === undefined) {
+      this.#tracker = new SeqTracker(limits.skippedRangesMax)
+      this.#fold = new SessionFold(host.panes, limits)
+      this.#values = freshValues(birth)
+      return
+    }
+    this.#tracker = SeqTracker.restore(restoreTracker(saved.tracker, host), limits.skippedRangesMax)
+    this.#fold = new SessionFold(host.panes, limits, {
+      parts: saved.parts.map((part) =>
+        Part.restore(part, host.panes.keySet(part.context, part.cdn)),
+      ),
+      partCount: saved.partCount,
+      lastTimeMs: saved.lastTimeMs ?? undefined,
+    })
+    this.#values = valuesOf(saved)
+    this.#positions = [...saved.positions]
+    this.#pendingPositions = [...saved.pendingPositions]
+    this.retired = saved.retired
+    if (this.awaitsClose) this.#holdMinute()
+  }
+
+  /** A session that begins with this frame. */
+  static begin(host: SessionHost, frame: FrameRecord): Session {
+    return new Session(host, {
+      sessionId: frame.context.sessionId,
+      firstOffset: frame.offset,
+      firstReceivedAtMs: frame.receivedAtMs,
+      firstLoggedAtMs: frame.loggedAtMs,
+      firstContext: frame.context,
+    })
+  }
+
+  static restore(host: SessionHost, saved: SerialisedSession): Session {
+    return new Session(host, { ...saved, firstLoggedAtMs: saved.lastLoggedAtMs }, saved)
+  }
+
+  get closed(): boolean {
+    return this.#values.closed
+  }
+
+  /** Open, with something applied: a trailing close will come. */
+  get awaitsClose(): boolean {
+    return this.#values.hasApplied && !this.#values.closed
+  }
+
+  /** When the lowest waiting event stops waiting: the watermark must lie beyond it. */
+  get releaseDeadlineMs(): number | undefined {
+    const lowest = this.#tracker.lowestWaiting()
+    if (lowest === undefined) return undefined
+    return lowest.frame.loggedAtMs + this.#host.options.limits.reorderMs
+  }
+
+  /** When the session closes or, closed, is let go; never while an event waits. */
+  get timerDeadlineMs(): number {
+    const { sessionTimeoutMs, sessionKeepMs } = this.#host.options.limits
+    const keepMs = this.awaitsClose ? 0 : sessionKeepMs
+    const deadlineMs = this.#values.lastLoggedAtMs + sessionTimeoutMs + keepMs
+    return Math.max(deadlineMs, this.releaseDeadlineMs ?? deadlineMs)
+  }
+
+  /**
+   * One copy of an event has come. Returns whether its identity is new, as far as is remembered:
+   * only then does its frame become a position, so that resends cannot grow a timeline.
+   */
+  arrive(event: PlaybackEvent, frame: ArrivedFrame): boolean {
+    const standing = this.#tracker.standing(event.seq)
+    const counters = this.#host.counters
+    this.#touch(false)
+    if (standing === 'known') {
+      counters.duplicate += 1
+      this.#values.duplicates += 1
+      this.#countArrival(frame, DUPLICATES)
+      return false
+    }
+    if (standing === 'new') {
+      this.#arriveNew(event, frame)
+      return true
+    }
+    if (standing === 'forgotten') {
+      this.#exclude(event, frame, 'amended')
+      return false
+    }
+    this.#tracker.leaveSkipped(event.seq)
+    if (this.#values.closed) this.#exclude(event, frame, 'afterClose')
+    else {
+      this.#tracker.markSeen(event.seq)
+      this.#exclude(event, frame, 'amended')
+    }
+    return true
+  }
+
+  /** One copy of a rejected seq has come: it counts as seen and fills its gap. */
+  arriveRejected(seq: number, frame: ArrivedFrame): boolean {
+    const standing = this.#tracker.standing(seq)
+    if (standing === 'known') return false
+    this.#touch(false)
+    if (standing === 'new') this.#makeRoom(seq)
+    if (standing === 'skipped') this.#tracker.leaveSkipped(seq)
+    if (standing === 'forgotten') this.#except(seq, 'rejected', frame, 'amended')
+    else if (this.#values.closed) this.#except(seq, 'rejected', frame, 'afterClose')
+    else {
+      this.#tracker.markSeen(seq)
+      this.#values.rejected += 1
+    }
+    if (standing === 'new') {
+      if (seq === this.#tracker.mark) this.#tracker.passMark()
+      else this.#tracker.insertAhead({ seq, waiting: undefined })
+      this.#takeTurns()
+    }
+    return standing !== 'forgotten'
+  }
+
+  /** Skips gaps whose time to wait is over, lowest first. */
+  releaseDue(watermarkMs: number): void {
+    for (;;) {
+      const deadlineMs = this.releaseDeadlineMs
+      if (deadlineMs === undefined || watermarkMs <= deadlineMs) return
+      this.#touch(false)
+      this.#tracker.skipLowestGap()
+      this.#takeTurns()
+    }
+  }
+
+  /** The trailing close. Pending gaps are skipped first, so that what fills them is known late. */
+  close(): void {
+    this.#touch(true)
+    for (;;) {
+      const mark = this.#tracker.mark
+      this.#tracker.skipLowestGap()
+      this.#takeTurns()
+      if (this.#tracker.mark === mark) break
+    }
+    this.#fold.closeByTimeout()
+    const added = Math.max(0, this.#tracker.missingCount - this.#values.lost)
+    this.#values.lost += added
+    this.#fold.countLost(added)
+    this.#values.closed = true
+    this.#releaseMinute()
+  }
+
+  /** A frame that brought something new becomes a position of the timeline. */
+  addPosition(frame: ArrivedFrame): void {
+    this.#positions.push({ offset: frame.offset, loggedAtMs: frame.loggedAtMs })
+    this.#values.positionCount += 1
+    if (this.#positions.length < POSITIONS_PER_ROW) return
+    this.#pendingPositions.push(this.#positionRow())
+    this.#positions = []
+  }
+
+  row(): SessionRow {
+    const v = this.#values
+    return {
+      ...this.#host.options.origin,
+      sessionId: this.sessionId,
+      incarnation: this.order,
+      stampUs: this.#stampUs(v.lastOffset),
+      lastOffset: v.lastOffset,
+      expiresAtMs: v.lastLoggedAtMs + this.#host.options.rowRetentionMs,
+      contextJson: JSON.stringify(this.#fold.current?.context ?? this.#firstContext),
+      parts: this.#fold.parts.map((part) => part.summary()),
+      quality: {
+        lost: v.lost,
+        duplicates: v.duplicates,
+        late: v.late,
+        amended: v.amended,
+        afterClose: v.afterClose,
+        rejected: v.rejected,
+        repairs: { ...v.repairs },
+      },
+      closed: v.closed,
+      clockOffsetMs: v.clockOffsetMs ?? 0,
+      firstReceivedAtMs: this.#firstReceivedAtMs,
+      lastLoggedAtMs: v.lastLoggedAtMs,
+      positionCount: v.positionCount,
+    }
+  }
+
+  /** The position rows that are not durable yet, the open one included. */
+  positionRows(): PositionRow[] {
+    const rows = [...this.#pendingPositions]
+    if (this.#positions.length > 0) rows.push(this.#positionRow())
+    return rows
+  }
+
+  /** Full position rows that were written, as full as they are, need not be kept. */
+  acknowledgePositions(rows: readonly PositionRow[]): void {
+    const written = new Map(rows.map((row) => [row.rowNumber, row.lastOffset]))
+    this.#pendingPositions = this.#pendingPositions.filter(
+      (row) => written.get(row.rowNumber) !== row.lastOffset,
+    )
+  }
+
+  serialise(): string {
+    const state: SerialisedSession = {
+      ...this.#values,
+      sessionId: this.sessionId,
+      firstOffset: this.order,
+      firstReceivedAtMs: this.#firstReceivedAtMs,
+      firstContext: this.#firstContext,
+      tracker: serialiseTracker(this.#tracker),
+      parts: this.#fold.parts.map((part) => part.serialised()),
+      partCount: this.#fold.partCount,
+      lastTimeMs: this.#fold.lastTimeMs ?? null,
+      positions: this.#positions,
+      pendingPositions: this.#pendingPositions,
+      retired: this.retired,
+    }
+    return JSON.stringify({ k: 'session', ...state })
+  }
+
+  #arriveNew(event: PlaybackEvent, frame: ArrivedFrame): void {
+    this.#makeRoom(event.seq)
+    if (event.seq === this.#tracker.mark) {
+      this.#tracker.passMark()
+      this.#judge(event, frame)
+    } else {
+      this.#tracker.insertAhead({ seq: event.seq, waiting: { event, frame } })
+      this.#host.counters.buffered += 1
+      while (this.#tracker.waitingCount > this.#host.options.limits.waitingEventsPerSessionMax) {
+        this.#tracker.skipLowestGap()
+        this.#takeTurns()
+      }
+    }
+    this.#takeTurns()
+  }
+
+  /** A seq too far above the mark: the gaps below it are skipped at once. */
+  #makeRoom(seq: number): void {
+    while (seq - this.#tracker.mark > this.#host.options.limits.seqAheadMax) {
+      this.#tracker.skipLowestGap(seq)
+      this.#takeTurns()
+    }
+  }
+
+  #takeTurns(): void {
+    for (;;) {
+      const entry = this.#tracker.takeAtMark()
+      if (entry === undefined) return
+      if (entry.waiting === undefined) continue
+      this.#host.counters.buffered -= 1
+      this.#judge(entry.waiting.event, entry.waiting.frame)
+    }
+  }
+
+  /** The event's turn: it is after close, late, or applied. */
+  #judge(event: PlaybackEvent, frame: ArrivedFrame): void {
+    const { limits } = this.#host.options
+    const clock = {
+      atMs: event.at,
+      frameOffsetMs: frame.frameOffsetMs,
+      receivedAtMs: frame.receivedAtMs,
+    }
+    const corrected = correctedMs(clock, this.#values.clockOffsetMs, limits)
+    const clamped = clampCorrected(corrected, frame.receivedAtMs, limits)
+    const lastTimeMs = this.#fold.lastTimeMs
+    const timeMs = Math.max(clamped, lastTimeMs ?? clamped)
+    if (this.#values.closed && timeMs <= (lastTimeMs ?? 0) + limits.sessionTimeoutMs) {
+      this.#exclude(event, frame, 'afterClose')
+      return
+    }
+    this.#tracker.markSeen(event.seq)
+    if (timeMs < frame.watermarkMs - limits.allowedLatenessMs) {
+      this.#exclude(event, frame, 'late')
+      this.#countArrival(frame, LATE)
+      return
+    }
+    const { repairs } = this.#values
+    if (corrected !== clamped) repairs.clamped += 1
+    if (clamped < timeMs) repairs.backwards += 1
+    this.#apply(event, frame, timeMs)
+  }
+
+  #apply(event: PlaybackEvent, frame: ArrivedFrame, timeMs: number): void {
+    const v = this.#values
+    v.closed = false
+    v.clockOffsetMs ??= frame.frameOffsetMs
+    v.lastLoggedAtMs = v.hasApplied
+      ? Math.max(v.lastLoggedAtMs, frame.loggedAtMs)
+      : frame.loggedAtMs
+    v.hasApplied = true
+    this.#host.counters.applied += 1
+    const applied = this.#fold.apply({
+      event,
+      timeMs,
+      context: frame.context,
+      contextIdentity: frame.contextIdentity,
+    })
+    if (applied.unexpected) v.repairs.state += 1
+    if (applied.contextDiffers) v.repairs.context += 1
+    if (applied.notable) this.#touch(true)
+    this.#holdMinute()
+  }
+
+  #exclude(
+    event: PlaybackEvent,
+    frame: ArrivedFrame,
+    reason: 'late' | 'amended' | 'afterClose',
+  ): void {
+    this.#values[reason] += 1
+    this.#host.counters[reason] += 1
+    this.#except(event.seq, event.type, frame, reason)
+  }
+
+  #except(
+    seq: number,
+    type: FoldException['type'],
+    frame: ArrivedFrame,
+    reason: FoldException['reason'],
+  ): void {
+    const { partition } = this.#host.options.origin
+    const { sessionId } = this
+    this.#host.emitException({ sessionId, seq, partition, offset: frame.offset, reason, type })
+  }
+
+  #countArrival(frame: ArrivedFrame, counter: number): void {
+    for (const pane of this.#host.panes.forWrite(frame.keySet, minuteOf(frame.receivedAtMs)))
+      pane.add(counter, 1)
+  }
+
+  #touch(urgent: boolean): void {
+    this.#host.copyOnWrite.beforeChange(this)
+    this.#values.lastOffset = this.#host.offset
+    this.#host.changed(this, urgent)
+  }
+
+  /** The minute of the last event keeps its panes until the close, for `lost`. */
+  #holdMinute(): void {
+    const lastTimeMs = this.#fold.lastTimeMs
+    if (lastTimeMs === undefined) return
+    const minuteMs = minuteOf(lastTimeMs)
+    if (minuteMs === this.#heldMinuteMs) return
+    this.#releaseMinute()
+    this.#host.panes.hold(minuteMs)
+    this.#heldMinuteMs = minuteMs
+  }
+
+  #releaseMinute(): void {
+    if (this.#heldMinuteMs !== undefined) this.#host.panes.release(this.#heldMinuteMs)
+    this.#heldMinuteMs = undefined
+  }
+
+  #positionRow(): PositionRow {
+    const last = this.#positions.at(-1)
+    const lastOffset = last?.offset ?? this.order
+    return {
+      ...this.#host.options.origin,
+      sessionId: this.sessionId,
+      incarnation: this.order,
+      rowNumber: Math.floor((this.#values.positionCount - 1) / POSITIONS_PER_ROW),
+      stampUs: this.#stampUs(lastOffset),
+      lastOffset,
+      expiresAtMs: (last?.loggedAtMs ?? 0) + this.#host.options.rowRetentionMs,
+      positions: [...this.#positions],
+    }
+  }
+
+  #stampUs(lastOffset: number): number {
+    return this.#firstReceivedAtMs * 1_000 + (lastOffset - this.order + 1)
+  }
+}
+
+function freshValues(birth: Birth): SessionValues {
+  return {
+    closed: false,
+    clockOffsetMs: undefined,
+    lastLoggedAtMs: birth.firstLoggedAtMs,
+    lastOffset: birth.firstOffset,
+    hasApplied: false,
+    lost: 0,
+    duplicates: 0,
+    late: 0,
+    amended: 0,
+    afterClose: 0,
+    rejected: 0,
+    repairs: { state: 0, backwards: 0, context: 0, clamped: 0 },
+    positionCount: 0,
+  }
+}
+
+function valuesOf(saved: SerialisedSession): SessionValues {
+  return {
+    closed: saved.closed,
+    clockOffsetMs: saved.clockOffsetMs ?? undefined,
+    lastLoggedAtMs: saved.lastLoggedAtMs,
+    lastOffset: saved.lastOffset,
+    hasApplied: saved.hasApplied,
+    lost: saved.lost,
+    duplicates: saved.duplicates,
+    late: saved.late,
+    amended: saved.amended,
+    afterClose: saved.afterClose,
+    rejected: saved.rejected,
+    repairs: { ...saved.repairs },
+    positionCount: saved.positionCount,
+  }
+}
+
+function serialiseTracker(tracker: SeqTracker<WaitingEvent>): SeqTrackerState<SerialisedWaiting> {
+  const state = tracker.state()
+  return {
+    ...state,
+    ahead: state.ahead.map(({ seq, waiting }) => {
+      if (waiting === undefined) return { seq, waiting: undefined }
+      const { keySet: _keySet, contextIdentity: _identity, ...frame } = waiting.frame
+      return { seq, waiting: { event: waiting.event, frame } }
+    }),
+  }
+}
+
+function restoreTracker(
+  state: SeqTrackerState<SerialisedWaiting>,
+  host: SessionHost,
+): SeqTrackerState<WaitingEvent> {
+  return {
+    ...state,
+    ahead: state.ahead.map(({ seq, waiting }) => {
+      if (waiting === undefined) return { seq, waiting: undefined }
+      const { event, frame } = waiting
+      const { context } = frame
+      const restored: ArrivedFrame = {
+        ...frame,
+        contextIdentity: contextIdentity(context),
+        keySet: host.panes.keySet(context, context.cdn),
+      }
+      return { seq, waiting: { event, frame: restored } }
+    }),
+  }
+}
