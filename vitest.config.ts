@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 const UNIT_EXCLUDE = [
   '**/node_modules/**',
+  '**/*.process.test.ts',
   '**/*.services.test.ts',
   '**/*.simulation.test.ts',
   '**/*.browser.test.ts',
@@ -18,6 +19,14 @@ export default defineConfig({
           exclude: UNIT_EXCLUDE,
           testTimeout: 20_000,
           pool: 'threads',
+        },
+      },
+      {
+        test: {
+          name: 'process',
+          include: ['**/*.process.test.ts'],
+          testTimeout: 60_000,
+          fileParallelism: false,
         },
       },
       {

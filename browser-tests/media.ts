@@ -10,25 +10,15 @@ export function makeHlsVideo(folder: string, seconds: number): void {
   const result = spawnSync(
     'ffmpeg',
     [
-      ...['-hide_banner', '-loglevel', 'error'],
-      ...['-f', 'lavfi', '-i', `testsrc2=size=320x180:rate=25:duration=${seconds}`],
-      ...['-f', 'lavfi', '-i', `sine=frequency=330:duration=${seconds}`],
-      ...[
-        '-c:v',
-        'libx264',
-        '-preset',
-        'ultrafast',
-        '-profile:v',
-        'baseline',
-        '-pix_fmt',
-        'yuv420p',
-      ],
-      ...['-b:v', '300k', '-g', '50', '-keyint_min', '50', '-sc_threshold', '0'],
-      ...['-c:a', 'aac', '-b:a', '64k'],
-      ...['-f', 'hls', '-hls_time', `${SEGMENT_SECONDS}`, '-hls_playlist_type', 'vod'],
-      ...['-hls_segment_filename', join(folder, 'segment-%d.ts'), join(folder, 'video.m3u8')],
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
+      '-hide_banner -loglevel error',
+      `-f lavfi -i testsrc2=size=320x180:rate=25:duration=${seconds}`,
+      `-f lavfi -i sine=frequency=330:duration=${seconds}`,
+      '-c:v libx264 -preset ultrafast -profile:v baseline -pix_fmt yuv420p',
+      '-b:v 300k -g 50 -keyint_min 50 -sc_threshold 0 -c:a aac -b:a 64k',
+      `-f hls -hls_time ${SEGMENT_SECONDS} -hls_playlist_type vod`,
+      '-hls_segment_filename segment-%d.ts video.m3u8',
+    ].flatMap((words) => words.split(' ')),
+    { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] },
   )
   if (result.status !== 0) throw new Error(`ffmpeg ended with ${result.status}`)
   writeFileSync(

@@ -18,6 +18,7 @@ interface Suite {
 
 const SUITES: readonly Suite[] = [
   { name: 'unit', projects: ['unit'], tools: [] },
+  { name: 'processes', projects: ['process'], tools: [] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
   { name: 'kill and restart', projects: ['soak'], tools: [] },
   {

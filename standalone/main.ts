@@ -5,8 +5,10 @@ import { systemRandom } from '../shared/runtime/random.ts'
 import { startStandalone } from './start.ts'
 import { welcomeText } from './welcome.ts'
 
-/** A second signal, or a stop that takes longer than this, ends the process at once. */
+/** A stop that takes longer than this ends the process at once, as does a second signal. */
 const STOP_DEADLINE_MS = 30_000
+/** npm passes on a Ctrl-C that the terminal has sent already: a repeat this soon is the same one. */
+const SAME_SIGNAL_MS = 1_000
 
 async function main(): Promise<void> {
   const running = await startStandalone({
@@ -14,10 +16,14 @@ async function main(): Promise<void> {
     clock: systemClock,
     random: systemRandom,
   })
-  let stopping = false
+  let stoppingSinceMs: number | undefined
   const stop = (signal: string) => {
-    if (stopping) process.exit(1)
-    stopping = true
+    const nowMs = systemClock.monotonicMs()
+    if (stoppingSinceMs !== undefined) {
+      if (nowMs - stoppingSinceMs > SAME_SIGNAL_MS) process.exit(1)
+      return
+    }
+    stoppingSinceMs = nowMs
     console.log(`\n${signal}: draining players and closing the stores …`)
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
     running.stop().then(

@@ -11,8 +11,10 @@ import { servingConfig } from '../serving/config.ts'
 import { startServing } from '../serving/start.ts'
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
+import type { TopicSpec } from '../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
+import { TOPICS } from '../shared/log/topics.ts'
 import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -76,6 +78,7 @@ async function startAll(
   stack.add('data folder', () => folder.release())
   const stores = await openStores(config, folder, clock, stack)
 
+  await stores.log.ensureTopics(topicSpecs(config))
   const { pseudonymiser, sealer } = openKeys(config, folder)
   const verifier = createTokenVerifier(
     {
@@ -148,6 +151,16 @@ async function openStores(
   const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })
   stack.add('object store', () => objects.close())
   return { log, speed, objects }
+}
+
+/** Every topic has the partitions of `playback.events`, so that what a partition emits keeps its order. */
+function topicSpecs(config: BackhaulConfig): TopicSpec[] {
+  return Object.values(TOPICS).map((name) => ({
+    name,
+    partitions: config.partitions,
+    retentionMs: config.logRetentionMs,
+    retentionBytes: config.logRetentionBytes,
+  }))
 }
 
 function openKeys(config: BackhaulConfig, folder: DataFolder) {

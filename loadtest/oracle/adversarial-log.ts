@@ -102,10 +102,13 @@ class LogWriter {
   readonly #random: Random
   readonly #devices: Device[]
   readonly #records: DecodedRecord[] = []
+  /** In half of the logs all times lie on whole seconds, so that every bound is met exactly. */
+  readonly #gridMs: number
   #nowMs = START_MS
 
   constructor(random: Random) {
     this.#random = random
+    this.#gridMs = random.below(2) === 0 ? 1 : 1_000
     this.#devices = Array.from({ length: 1 + random.below(4) }, (_, index) => this.#device(index))
   }
 
@@ -121,10 +124,20 @@ class LogWriter {
   #passTime(): void {
     const draw = this.#random.below(100)
     if (draw < 15) return
-    if (draw < 75) this.#nowMs += this.#random.below(3_000)
-    else if (draw < 92) this.#nowMs += this.#random.below(16_000)
-    else if (draw < 98) this.#nowMs += this.#random.below(75_000)
-    else this.#nowMs += this.#random.below(400_000)
+    if (draw < 75) this.#nowMs += this.#timeBelow(3_000)
+    else if (draw < 92) this.#nowMs += this.#timeBelow(16_000)
+    else if (draw < 98) this.#nowMs += this.#timeBelow(75_000)
+    else this.#nowMs += this.#timeBelow(400_000)
+  }
+
+  /** A duration from 0 to the bound, on the grid. */
+  #timeBelow(boundMs: number): number {
+    return this.#random.below(Math.floor(boundMs / this.#gridMs) + 1) * this.#gridMs
+  }
+
+  /** A latency or an odd offset, which a log on the grid does not have. */
+  #offGrid(durationMs: number): number {
+    return this.#gridMs === 1 ? durationMs : 0
   }
 
   #record(): DecodedRecord {
@@ -151,7 +164,7 @@ class LogWriter {
     return {
       sessionId: `session-${index}`,
       context: this.#context(`session-${index}`),
-      clockMs: this.#pick([0, 0, -3 * DAY_MS, 3 * DAY_MS, 40]),
+      clockMs: this.#pick([0, 0, -3 * DAY_MS, 3 * DAY_MS, this.#offGrid(40)]),
       nextSeq: 0,
       lastType: random.below(4) === 0 ? 'sessionEnd' : 'seekEnd',
       missing: [],
@@ -198,21 +211,28 @@ class LogWriter {
   /** Stamps a frame for this transmission. */
   #stamped(frame: FrameRecord, device: Device): FrameRecord {
     const random = this.#random
-    const skewMs = random.below(30) === 0 ? random.below(300_000) : 0
-    const jitterMs = random.below(401) - 200
+    const skewMs = random.below(30) === 0 ? this.#timeBelow(300_000) : 0
+    const jitterMs = this.#offGrid(random.below(401) - 200)
     return {
       ...frame,
       offset: this.#nextOffset(),
       loggedAtMs: this.#nowMs,
-      sentAtMs: this.#nowMs - 300 + device.clockMs + jitterMs,
-      receivedAtMs: this.#nowMs - 20 - skewMs,
+      sentAtMs: this.#nowMs - this.#offGrid(300) + device.clockMs + jitterMs,
+      receivedAtMs: this.#nowMs - this.#offGrid(20) - skewMs,
+      receivedAtClamped: random.below(20) === 0,
     }
   }
 
   #disturb(device: Device): void {
     const draw = this.#random.below(100)
     if (draw < 4) device.context = this.#context(device.sessionId)
-    else if (draw < 7) device.clockMs += this.#random.below(200_000) - 100_000
+    else if (draw < 7)
+      device.clockMs += this.#pick([
+        30_000,
+        -30_000,
+        this.#timeBelow(100_000),
+        -this.#timeBelow(100_000),
+      ])
     else if (draw < 14) this.#skip(device, 1 + this.#random.below(3))
     else if (draw < 16) this.#skip(device, 6 + this.#random.below(9))
     else if (draw < 18) device.nextSeq = 0
@@ -231,16 +251,14 @@ class LogWriter {
       random.below(5) === 0
         ? this.#pick(STATE_TYPES)
         : this.#pick(USUAL_NEXT[device.lastType] ?? ['heartbeat' as const])
-    const ageMs = this.#pick([
-      0,
-      random.below(3_000),
-      random.below(3_000),
-      random.below(12_000),
-      random.below(160_000),
-    ])
-    const oddMs = random.below(60) === 0 ? random.below(1_000_000) - 500_000 : 0
+    const ageMs = this.#timeBelow(this.#pick([0, 3_000, 3_000, 12_000, 160_000]))
+    const oddMs = random.below(60) === 0 ? this.#timeBelow(1_000_000) - 500_000 : 0
     device.lastType = USUAL_NEXT[type] === undefined ? 'heartbeat' : type
-    return this.#withFields(type, seq, this.#nowMs - 300 - ageMs + oddMs + device.clockMs)
+    return this.#withFields(
+      type,
+      seq,
+      this.#nowMs - this.#offGrid(300) - ageMs + oddMs + device.clockMs,
+    )
   }
 
   #withFields(type: PlaybackEventType, seq: number, at: number): PlaybackEvent {

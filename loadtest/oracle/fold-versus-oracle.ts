@@ -4,7 +4,7 @@
  */
 import type { DecodedRecord } from '../../shared/log/record.ts'
 import { parseCut } from '../../shared/qoe/cuts.ts'
-import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import type { FoldLimits, FoldStatus } from '../../shared/qoe/fold.ts'
 import { type Random, seededRandom } from '../../shared/runtime/random.ts'
 import { adversarialLog } from './adversarial-log.ts'
 import {
@@ -16,7 +16,7 @@ import {
   compareSessions,
 } from './compare.ts'
 import { computeOracle, type OracleResult } from './oracle.ts'
-import { FoldRunner, type FoldRun, type Interruption } from './run-fold.ts'
+import { FoldRunner, type FoldRun, type Interruption, type WriteFate } from './run-fold.ts'
 
 const CUTS = ['total', 'content', 'cdn', 'deviceType', 'cdn+content'].map(parseCut)
 const PARTITION = 5
@@ -51,18 +51,25 @@ function oracleOf(records: readonly DecodedRecord[], limits: FoldLimits): Oracle
   return computeOracle({ partitions: [{ partition: PARTITION, records }], limits, cuts: CUTS })
 }
 
-function compareRun(seed: number, records: readonly DecodedRecord[], limits: FoldLimits): string[] {
+/** Runs any log; the seed decides when rows are written and when the fold restarts. */
+export function compareRun(
+  seed: number,
+  records: readonly DecodedRecord[],
+  limits: FoldLimits,
+): string[] {
   const oracle = oracleOf(records, limits)
   const fold = runFold(seed, records, limits)
+  const { counters } = fold.status
   return [
     ...compareMinutes(fold.minutes, oracle, limits.keysPerCutMinuteMax),
     ...compareSessions(fold.sessions, oracle.sessions),
     ...comparePositions(fold.positions, fold.sessions, oracle.sessions),
     ...compareClosed(fold, oracle),
     ...compareExceptions(fold.exceptions, oracle.exceptions),
-    ...compareCounters(fold.counters, oracle.counters),
-    ...checkCounterEquation(fold.counters),
-    ...fold.stampFaults,
+    ...compareCounters(counters, oracle.counters),
+    ...checkCounterEquation(counters),
+    ...compareStatus(fold.status, records, limits),
+    ...fold.faults,
   ]
 }
 
@@ -74,21 +81,71 @@ function runFold(seed: number, records: readonly DecodedRecord[], limits: FoldLi
     rowRetentionMs: 90 * 86_400_000,
   })
   const random = seededRandom(seed + 1)
+  const plan = planOf(random)
   for (const record of records) {
     runner.apply(record)
-    for (const interruption of drawInterruptions(random)) runner.interrupt(interruption)
+    for (const interruption of drawInterruptions(random, plan)) runner.interrupt(interruption)
   }
   return runner.finish()
 }
 
-function drawInterruptions(random: Random): Interruption[] {
+/** One in how many records each kind of interruption comes after. */
+interface Plan {
+  readonly writeRows: number
+  readonly fates: readonly WriteFate[]
+  readonly checkpoint: number
+  readonly restart: number
+}
+
+/** From stores that answer at once to ones that hardly ever do. */
+function planOf(random: Random): Plan {
+  return {
+    writeRows: pick(random, [1, 5, 30]),
+    fates: pick<readonly WriteFate[]>(random, [
+      ['acknowledged', 'acknowledged', 'unanswered', 'unsent'],
+      ['acknowledged', ...Array.from({ length: 30 }, () => 'unsent' as const)],
+    ]),
+    checkpoint: pick(random, [1, 2, 6]),
+    restart: pick(random, [8, 20]),
+  }
+}
+
+function pick<T>(random: Random, choices: readonly [T, ...T[]]): T {
+  return choices[random.below(choices.length)] ?? choices[0]
+}
+
+function drawInterruptions(random: Random, plan: Plan): Interruption[] {
   const interruptions: Interruption[] = []
   for (const queue of ['narrow', 'wide', 'session', 'sessionUrgent'] as const) {
-    if (random.below(5) === 0) interruptions.push({ queue, acknowledge: random.below(4) > 0 })
+    if (random.below(plan.writeRows) > 0) continue
+    const fate = plan.fates[random.below(plan.fates.length)] ?? 'acknowledged'
+    interruptions.push({ kind: 'writeRows', queue, fate })
   }
-  if (random.below(8) === 0) interruptions.push({ outputs: true })
-  if (random.below(20) === 0) interruptions.push({ restart: true })
+  if (random.below(8) === 0) interruptions.push({ kind: 'takeOutputs' })
+  if (random.below(plan.checkpoint) === 0) interruptions.push({ kind: 'checkpoint' })
+  if (random.below(40) === 0) interruptions.push({ kind: 'abandonCheckpoint' })
+  if (random.below(plan.restart) === 0) interruptions.push({ kind: 'restart' })
   return interruptions
+}
+
+/** What the log alone says of the fold's status. */
+function compareStatus(
+  status: FoldStatus,
+  records: readonly DecodedRecord[],
+  { outOfOrdernessMs }: FoldLimits,
+): string[] {
+  const lastLoggedAtMs = Math.max(...records.map(({ loggedAtMs }) => loggedAtMs))
+  const expected = {
+    nextOffset: (records.at(-1)?.offset ?? -1) + 1,
+    lastLoggedAtMs,
+    watermarkMs: lastLoggedAtMs - outOfOrdernessMs,
+    ticks: records.filter(({ kind }) => kind === 'tick').length,
+    receivedAtClamped: records.filter((one) => one.kind === 'frame' && one.receivedAtClamped)
+      .length,
+  }
+  return (Object.keys(expected) as (keyof typeof expected)[])
+    .filter((name) => records.length > 0 && status[name] !== expected[name])
+    .map((name) => `status ${name} is ${status[name]}, expected ${expected[name]}`)
 }
 
 /** A session that is closed now was put out as closed, with the parts it has now. */

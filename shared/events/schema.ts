@@ -10,21 +10,26 @@ import { z } from 'zod'
 /** Largest `seq` a session may use. */
 export const SEQ_MAX = 1_000_000
 /** Last millisecond of the year 9999, the largest time that every store can hold. */
-const EPOCH_MS_MAX = 253_402_300_799_999
+export const EPOCH_MS_MAX = 253_402_300_799_999
+
+const LABELS_MAX = 8
 
 const text = (maxChars: number) =>
   z
     .string()
     .min(1)
     .max(maxChars)
-    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode')
+    .refine((value) => value.isWellFormed(), 'well-formed Unicode')
 const whole = (max: number) => z.int().min(0).max(max)
-const epochMs = whole(EPOCH_MS_MAX)
+/** A device or server clock's reading. */
+export const epochMsSchema = whole(EPOCH_MS_MAX)
 const durationMs = whole(86_400_000)
 const kbps = whole(1_000_000)
 const pixels = whole(65_535)
 
-export const sessionIdSchema = text(64).describe('Identity of the playback session; a UUID is recommended.')
+export const sessionIdSchema = text(64).describe(
+  'Identity of the playback session; a UUID is recommended.',
+)
 
 const deviceSchema = z.object({
   type: text(32).optional().describe('tv, phone, tablet, desktop, console, set-top, …'),
@@ -40,7 +45,9 @@ const nameAndVersionSchema = z.object({
 
 const contextFields = {
   sessionId: sessionIdSchema,
-  contentId: text(128).optional().describe('What is played; a change begins a new part of the session.'),
+  contentId: text(128)
+    .optional()
+    .describe('What is played; a change begins a new part of the session.'),
   contentTitle: text(256).optional(),
   seriesId: text(128).optional(),
   streamType: z.enum(['vod', 'live', 'lowLatencyLive']).optional(),
@@ -49,49 +56,91 @@ const contextFields = {
   device: deviceSchema.optional(),
   player: nameAndVersionSchema.optional(),
   app: nameAndVersionSchema.optional(),
-  country: z.string().regex(/^[A-Z]{2}$/).optional().describe('ISO 3166-1 alpha-2.'),
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/)
+    .optional()
+    .describe('ISO 3166-1 alpha-2.'),
   isp: text(128).optional(),
   autoplay: z.boolean().optional(),
   labels: z
     .record(text(32), text(64))
-    .refine((labels) => Object.keys(labels).length <= 8, 'must have at most 8 labels')
-    .optional(),
+    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
+    .optional()
+    .meta({ description: 'The application’s own dimensions.', maxProperties: LABELS_MAX }),
 }
 
 /** The context as a client sends it, once per frame. */
 export const sessionContextSchema = z.object({
   ...contextFields,
-  viewerId: text(256).optional().describe('Raw viewer id; pseudonymised at the gateway, never written.'),
+  viewerId: text(256)
+    .optional()
+    .describe('Raw viewer id; pseudonymised at the gateway, never written.'),
 })
 
 /** The context as it stands in the log: the raw viewer id replaced by its pseudonym. */
 export const enrichedContextSchema = z.object({
   ...contextFields,
-  viewerPseudonym: z.string().regex(/^[0-9a-f]{32}$/).optional(),
+  viewerPseudonym: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
 })
 
-const base = { seq: whole(SEQ_MAX), at: epochMs }
-const playhead = { playheadMs: epochMs.optional() }
-const code = { code: text(64), message: text(256).optional() }
+export const seqSchema = whole(SEQ_MAX)
+const base = {
+  seq: seqSchema.describe('Position in the session, from 0 without gaps.'),
+  at: epochMsSchema.describe('Device clock when it happened.'),
+}
+const playhead = {
+  playheadMs: epochMsSchema.optional().describe('Position in the content; live: epoch ms.'),
+}
+const buffer = { bufferMs: durationMs.optional().describe('Media buffered ahead of the playhead.') }
+const problem = {
+  code: text(64).describe('The player’s own error code.'),
+  message: text(256).optional(),
+}
+const adBreak = {
+  adId: text(128).optional(),
+  position: text(32).optional().describe('preroll, midroll, postroll, …'),
+}
 
-function event<const Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) {
-  return z.object({ ...base, type: z.literal(type), ...fields })
+function event<const Type extends string, Fields extends z.ZodRawShape>(
+  type: Type,
+  doc: string,
+  fields: Fields,
+) {
+  return z.object({ ...base, type: z.literal(type), ...fields }).describe(doc)
 }
 
 /** Every event type, in the order of the documentation. */
 export const eventVariants = [
-  event('playbackRequest', playhead),
-  event('playbackStart', { ...playhead, startupMs: durationMs.optional() }),
-  event('playbackPause', playhead),
-  event('playbackStall', { ...playhead, bufferMs: durationMs.optional() }),
-  event('seekStart', playhead),
-  event('seekEnd', playhead),
-  event('playbackFinish', playhead),
-  event('playbackFail', {
-    ...code,
+  event(
+    'playbackRequest',
+    'The viewer expects playback to start; also on resume and autoplay.',
+    playhead,
+  ),
+  event(
+    'playbackStart',
+    'First frame rendered after not playing: after a request, pause, stall or seek.',
+    {
+      ...playhead,
+      startupMs: durationMs.optional().describe('The player’s own measure; kept, never used.'),
+    },
+  ),
+  event('playbackPause', 'Paused by the viewer.', playhead),
+  event('playbackStall', 'Stopped for lack of data; never start-up, never seeking.', {
+    ...playhead,
+    ...buffer,
+  }),
+  event('seekStart', 'The viewer seeks.', playhead),
+  event('seekEnd', 'The seek has reached its target.', playhead),
+  event('playbackFinish', 'The natural end of the content.', playhead),
+  event('playbackFail', 'A fatal error: playback ends.', {
+    ...problem,
     domain: z.enum(['network', 'media', 'drm', 'player', 'other']).optional(),
   }),
-  event('renditionUpdate', {
+  event('renditionUpdate', 'Bitrate, size or codec changed; an absent field keeps its value.', {
     videoBitrateKbps: kbps.optional(),
     audioBitrateKbps: kbps.optional(),
     widthPx: pixels.optional(),
@@ -99,21 +148,26 @@ export const eventVariants = [
     codec: text(64).optional(),
     frameRate: z.number().min(0).max(1_000).optional(),
   }),
-  event('playbackRateUpdate', { playbackRate: z.number().min(0.001).max(16) }),
-  event('adBreakStart', { adId: text(128).optional(), position: text(32).optional() }),
-  event('adBreakEnd', { adId: text(128).optional(), position: text(32).optional() }),
-  event('playerResize', { widthPx: pixels, heightPx: pixels }),
-  event('cdnUpdate', { cdn: text(64) }),
-  event('warning', code),
-  event('heartbeat', {
+  event('playbackRateUpdate', 'The speed changed.', {
+    playbackRate: z.number().min(0.001).max(16).describe('1 is normal speed.'),
+  }),
+  event('adBreakStart', 'An advertisement break begins.', adBreak),
+  event('adBreakEnd', 'An advertisement break ends.', adBreak),
+  event('playerResize', 'The player’s picture has another size.', {
+    widthPx: pixels,
+    heightPx: pixels,
+  }),
+  event('cdnUpdate', 'Delivery moved to another CDN.', { cdn: text(64) }),
+  event('warning', 'An error that playback survives.', problem),
+  event('heartbeat', 'Still here: every 10 to 30 s in any state.', {
     ...playhead,
-    bufferMs: durationMs.optional(),
-    droppedFrames: whole(1_000_000_000).optional(),
+    ...buffer,
+    droppedFrames: whole(1_000_000_000).optional().describe('Since the session began.'),
     liveLatencyMs: durationMs.optional(),
     throughputKbps: whole(100_000_000).optional(),
   }),
-  event('sessionEnd', {}),
-  event('custom', { name: text(64), value: text(256).optional() }),
+  event('sessionEnd', 'Closed by the viewer before the end.', {}),
+  event('custom', 'The application’s own.', { name: text(64), value: text(256).optional() }),
 ] as const
 
 export const eventSchema = z.discriminatedUnion('type', eventVariants)

@@ -30,7 +30,10 @@ export interface EventLog {
   readAt(topic: string, positions: readonly Position[]): Promise<(LogRecord | undefined)[]>
   /** First offset still held and the offset the next record will get. */
   offsets(topic: string, partition: number): Promise<OffsetRange>
-  /** Joins a consumer group; partitions are shared among the members alive. */
+  /**
+   * Joins a consumer group; partitions are shared among the members alive. The handler may be
+   * called before this resolves, so it must not wait for the member.
+   */
   joinGroup(group: string, topic: string, handler: GroupHandler): Promise<GroupMember>
   /** The offset last committed by the group for the partition, if any. */
   committedOffset(group: string, topic: string, partition: number): Promise<number | undefined>

@@ -16,7 +16,8 @@ export const logErrors = defineErrors({
   LOG_OFFSET_OUT_OF_RANGE: {
     rule: 'a reader must find the offset it needs in the log',
     retryable: false,
-    action: 'Records expired before they were processed: this is data loss; see the runbook data_loss.',
+    action:
+      'Records expired before they were processed: this is data loss; see the runbook data_loss.',
   },
   LOG_TOPIC_UNKNOWN: {
     rule: 'a topic must exist before it is used',
@@ -37,6 +38,11 @@ export const logErrors = defineErrors({
     rule: 'a group member may commit only under the current generation',
     retryable: false,
     action: 'None: the member drops its state and joins again.',
+  },
+  LOG_OVERTAKEN: {
+    rule: 'one process at a time may write an embedded event log',
+    retryable: false,
+    action: 'Stop one of the two processes that use the data folder, and start the other anew.',
   },
   LOG_CLOSED: {
     rule: 'the event log must be open',

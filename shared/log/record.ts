@@ -3,10 +3,22 @@
  *
  *   {"session":{…enriched context…},"sentAt":…,"receivedAt":…,"rejectedSeqs":[…]?,"events":[…]}
  *
- * where the events' bytes are the client's own. The header `schema` is `playback.v1` for a frame
+ * where the events' bytes are the client's own; only line breaks between their tokens become
+ * blanks, so that a record stays one line. The header `schema` is `playback.v1` for a frame
  * and `tick.v1` for a tick, the empty record by which an idle partition lets time pass in the log.
  */
-import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
+import { z } from 'zod'
+import { describeIssue } from '../events/issue-detail.ts'
+import { parseJsonBytes } from '../events/json-text.ts'
+import {
+  enrichedContextSchema,
+  epochMsSchema,
+  eventSchema,
+  type EnrichedContext,
+  type PlaybackEvent,
+  seqSchema,
+} from '../events/schema.ts'
+import type { LogRecord, NewRecord } from './event-log.ts'
 
 export const FRAME_SCHEMA = 'playback.v1'
 export const TICK_SCHEMA = 'tick.v1'
@@ -43,3 +55,102 @@ export interface PoisonRecord extends DecodedBase {
 }
 
 export type DecodedRecord = FrameRecord | TickRecord | PoisonRecord
+
+export interface FrameToEncode {
+  /** The enriched context's JSON. */
+  readonly contextJson: Uint8Array
+  readonly sentAtMs: number
+  readonly receivedAtMs: number
+  readonly rejectedSeqs: readonly number[]
+  /** Each a JSON object, as it came. */
+  readonly events: readonly Uint8Array[]
+}
+
+/** The value of a frame's record. */
+export function encodeFrameRecord(frame: FrameToEncode): Uint8Array {
+  const rejected =
+    frame.rejectedSeqs.length === 0 ? '' : `,"rejectedSeqs":[${frame.rejectedSeqs.join(',')}]`
+  const middle = encoder.encode(
+    `,"sentAt":${frame.sentAtMs},"receivedAt":${frame.receivedAtMs}${rejected},"events":[`,
+  )
+  const separators = Math.max(0, frame.events.length - 1)
+  const eventBytes = frame.events.reduce((sum, event) => sum + event.length, separators)
+  const value = new Uint8Array(
+    HEAD.length + frame.contextJson.length + middle.length + eventBytes + TAIL.length,
+  )
+  let end = 0
+  const put = (bytes: Uint8Array) => {
+    value.set(bytes, end)
+    end += bytes.length
+  }
+  put(HEAD)
+  put(frame.contextJson)
+  put(middle)
+  for (const [index, event] of frame.events.entries()) {
+    if (index > 0) value[end++] = COMMA
+    put(event)
+  }
+  put(TAIL)
+  return blankLineBreaks(value)
+}
+
+/** A tick: the record by which an idle partition lets time pass. */
+export function encodeTick(): NewRecord {
+  return { key: undefined, value: new Uint8Array(0), headers: { schema: TICK_SCHEMA } }
+}
+
+/** Decodes what the log holds; whatever cannot be read comes back as poison with its reason. */
+export function decodeRecord(record: LogRecord): DecodedRecord {
+  const { offset, loggedAtMs } = record
+  const schema = record.headers['schema']
+  if (schema === TICK_SCHEMA) return { kind: 'tick', offset, loggedAtMs }
+  const poison = (reason: string): PoisonRecord => ({ kind: 'poison', offset, loggedAtMs, reason })
+  if (schema !== FRAME_SCHEMA)
+    return poison(
+      schema === undefined
+        ? 'the record has no schema header'
+        : `the record's schema is not known: ${schema.slice(0, 64)}`,
+    )
+  const parsed = parseJsonBytes(record.value)
+  if ('problem' in parsed) return poison(`record: ${parsed.problem}`)
+  const verdict = frameValueSchema.safeParse(parsed.value)
+  if (!verdict.success) return poison(describeIssue('record', parsed.value, verdict.error.issues))
+  const { session, sentAt, receivedAt, rejectedSeqs, events } = verdict.data
+  return {
+    kind: 'frame',
+    offset,
+    loggedAtMs,
+    valueBytes: record.value.length,
+    context: session,
+    sentAtMs: sentAt,
+    receivedAtMs: Math.min(receivedAt, loggedAtMs),
+    receivedAtClamped: receivedAt > loggedAtMs,
+    rejectedSeqs: rejectedSeqs ?? NO_SEQS,
+    events,
+  }
+}
+
+const frameValueSchema = z.object({
+  session: enrichedContextSchema,
+  sentAt: epochMsSchema,
+  receivedAt: epochMsSchema,
+  rejectedSeqs: z.array(seqSchema).optional(),
+  events: z.array(eventSchema),
+})
+
+const NO_SEQS: readonly number[] = []
+const LF = 0x0a
+const CR = 0x0d
+const BLANK = 0x20
+const COMMA = 0x2c
+const encoder = new TextEncoder()
+const HEAD = encoder.encode('{"session":')
+const TAIL = encoder.encode(']}')
+
+/** In valid JSON a line break stands only between tokens, where a blank means the same. */
+function blankLineBreaks(value: Uint8Array): Uint8Array {
+  for (const lineBreak of [LF, CR])
+    for (let at = value.indexOf(lineBreak); at !== -1; at = value.indexOf(lineBreak, at + 1))
+      value[at] = BLANK
+  return value
+}

@@ -104,6 +104,13 @@ describe('estimateDistinct', () => {
     },
   )
 
+  it('counts empty registers below two and a half viewers a register, ranks above', () => {
+    const ranked = (registers: number, rank: number): SparseRegisters =>
+      Array.from({ length: registers }, (_, register) => [register, rank])
+    expect(estimateDistinct(ranked(4_095, 1))).toBe(34_070)
+    expect(estimateDistinct(ranked(4_095, 3))).toBe(23_589)
+  })
+
   it('stays finite when every register is full', () => {
     const full: SparseRegisters = Array.from({ length: 4_096 }, (_, register) => [register, 53])
     expect(Number.isFinite(estimateDistinct(full))).toBe(true)

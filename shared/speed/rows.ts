@@ -36,14 +36,7 @@ export interface MinuteRow extends RowOrigin, RowVersion {
 
 export type EndReason = 'finish' | 'sessionEnd' | 'fail' | 'content' | 'timeout'
 export type PlaybackState =
-  | 'idle'
-  | 'starting'
-  | 'playing'
-  | 'paused'
-  | 'stalled'
-  | 'seeking'
-  | 'ended'
-  | 'failed'
+  'idle' | 'starting' | 'playing' | 'paused' | 'stalled' | 'seeking' | 'ended' | 'failed'
 
 /** Exact metrics of one part of a session (`docs/metrics-definitions.md`, session metrics). */
 export interface PartSummary {

@@ -1,0 +1,302 @@
+import {
+  configErrors,
+  defineConfig,
+  environmentName,
+  setting,
+  type ValuesOf,
+} from '../shared/runtime/config.ts'
+import { LEAVE_MARGIN_MS, SEND_BUFFER_MIN_BYTES } from './limits.ts'
+
+const KIB = 2 ** 10
+const MIB = 2 ** 20
+const MINUTE_MS = 60_000
+
+const addressSettings = {
+  host: setting.text({
+    default: '127.0.0.1',
+    doc: 'Address the gateway listens on. Any other than loopback needs authentication.',
+  }),
+  port: setting.integer({
+    default: 8080,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    doc: 'Port the gateway listens on, exclusively; 0 takes a free one.',
+  }),
+  allowedOrigins: setting.list({
+    default: ['*'],
+    doc: 'Origins whose pages may send events; `*` for all.',
+    expected: 'comma-separated origins such as https://player.example, or *',
+  }),
+  trustedCountryHeader: setting.text({
+    default: '',
+    pattern: /^[a-z0-9-]{0,64}$/,
+    expected: 'a header name in lower case',
+    doc: 'Header in which a trusted load balancer tells the country; it wins over the client’s. Empty: none is trusted.',
+  }),
+  cmcdOffKeys: setting.list({
+    default: [],
+    doc: 'Ingest keys of `/cmcd/{ingestKey}` that are switched off: players are answered 410 and stop reporting. `default` stands for plain `/cmcd`.',
+    expected: 'comma-separated ingest keys',
+  }),
+} as const
+
+const frameSettings = {
+  frameMaxBytes: setting.integer({
+    default: 256 * KIB,
+    min: KIB,
+    max: 16 * MIB,
+    unit: 'bytes',
+    doc: 'Largest frame, on WebSocket and HTTP. A larger one is closed with 1009 or answered 413.',
+  }),
+  frameEventsMax: setting.integer({
+    default: 1_000,
+    min: 1,
+    max: 10_000,
+    unit: 'events',
+    doc: 'Most events in one frame.',
+  }),
+  cmcdBodyMaxBytes: setting.integer({
+    default: 256 * KIB,
+    min: KIB,
+    max: 16 * MIB,
+    unit: 'bytes',
+    doc: 'Largest body of a CMCD request.',
+  }),
+  creditFrames: setting.integer({
+    default: 64,
+    min: 1,
+    max: 4_096,
+    unit: 'frames',
+    doc: 'Frames a client may have in flight.',
+  }),
+  creditBytes: setting.integer({
+    default: MIB,
+    min: KIB,
+    max: 64 * MIB,
+    unit: 'bytes',
+    doc: 'Bytes a client may have in flight. At least GATEWAY_FRAME_MAX_BYTES.',
+  }),
+  framesPerSecondMax: setting.integer({
+    default: 500,
+    min: 1,
+    max: 100_000,
+    unit: 'frames per second and connection',
+    doc: 'Sustained rate of a connection; above it the client is told `slow`.',
+  }),
+  framesBurstMax: setting.integer({
+    default: 1_000,
+    min: 1,
+    max: 200_000,
+    unit: 'frames per connection',
+    doc: 'Frames a connection may send above the sustained rate before it is told `slow`.',
+  }),
+  heartbeatMs: setting.integer({
+    default: 10_000,
+    min: 1_000,
+    max: 30_000,
+    unit: 'ms',
+    doc: 'Interval of heartbeats that the welcome asks players for.',
+  }),
+} as const
+
+const admissionSettings = {
+  connectionsMax: setting.integer({
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+    doc: 'WebSocket connections at a time; further ones are answered 503.',
+  }),
+  requestsMax: setting.integer({
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    unit: 'requests',
+    doc: 'HTTP requests that bring events at a time; further ones are answered 429.',
+  }),
+  inFlightMaxBytes: setting.integer({
+    default: 256 * MIB,
+    min: MIB,
+    max: 64 * 1_024 * MIB,
+    unit: 'bytes',
+    doc: 'Bytes of all bodies being read and records not yet in the log. Beyond, clients are told `slow` or answered 429.',
+  }),
+  contextCacheEntriesMax: setting.integer({
+    default: 50_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'contexts',
+    doc: 'Enriched session contexts kept.',
+  }),
+  sendBufferMaxBytes: setting.integer({
+    default: 512 * KIB,
+    min: SEND_BUFFER_MIN_BYTES,
+    max: 64 * MIB,
+    unit: 'bytes per connection',
+    doc: 'Bytes waiting for a client that does not read; beyond, it is closed with 1013.',
+  }),
+} as const
+
+const laneSettings = {
+  laneLingerMs: setting.integer({
+    default: 5,
+    min: 0,
+    max: 1_000,
+    unit: 'ms',
+    doc: 'How long an idle lane collects frames before it appends them.',
+  }),
+  laneMaxRecords: setting.integer({
+    default: 50_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'records per lane',
+    doc: 'Records waiting in one lane (topic and partition).',
+  }),
+  laneMaxBytes: setting.integer({
+    default: 64 * MIB,
+    min: KIB,
+    max: 16 * 1_024 * MIB,
+    unit: 'bytes per lane',
+    doc: 'Bytes waiting in one lane.',
+  }),
+  batchMaxRecords: setting.integer({
+    default: 2_000,
+    min: 1,
+    max: 100_000,
+    unit: 'records',
+    doc: 'Records of one append.',
+  }),
+  batchMaxBytes: setting.integer({
+    default: MIB,
+    min: KIB,
+    max: 64 * MIB,
+    unit: 'bytes',
+    doc: 'Bytes of one append; one record always fits.',
+  }),
+  appendDeadlineMs: setting.integer({
+    default: 10_000,
+    min: 50,
+    max: 10 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'A frame that is not in the log after this time is given back: `slow` on WebSocket, 503 on HTTP.',
+  }),
+  slowRetryMs: setting.integer({
+    default: 2_000,
+    min: 10,
+    max: MINUTE_MS,
+    unit: 'ms',
+    doc: 'Mean wait asked of a client by `slow` and Retry-After; spread by half to either side.',
+  }),
+} as const
+
+const timeSettings = {
+  helloMs: setting.integer({
+    default: 8_000,
+    min: 50,
+    max: 9_000,
+    unit: 'ms',
+    doc: 'A connection whose first frame has not come after this time is closed with 4408.',
+  }),
+  idleMs: setting.integer({
+    default: 2 * MINUTE_MS,
+    min: 1_000,
+    max: 60 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'A connection without a frame for this long is closed with 4408.',
+  }),
+  pingMs: setting.integer({
+    default: 20_000,
+    min: 50,
+    max: 10 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'A connection that was silent for this long is sent a ping.',
+  }),
+  pongTimeoutMs: setting.integer({
+    default: 8_000,
+    min: 50,
+    max: MINUTE_MS,
+    unit: 'ms',
+    doc: 'A connection that neither answers a ping nor completes a frame in this time is closed with 4408: it is gone, or drips a frame.',
+  }),
+  bodyTimeoutMs: setting.integer({
+    default: 8_000,
+    min: 50,
+    max: 9_000,
+    unit: 'ms',
+    doc: 'Time in which the body of a request must have arrived.',
+  }),
+  tokenGraceMs: setting.integer({
+    default: 30_000,
+    min: 0,
+    max: 60 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'How long after its token’s expiry a connection is closed with 4401.',
+  }),
+  maxClockSkewMs: setting.integer({
+    default: 10_000,
+    min: 100,
+    max: 60 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'A gateway whose clock differs by more than this from the log’s append times turns unready.',
+  }),
+  drainSpreadMs: setting.integer({
+    default: 5_000,
+    min: 0,
+    max: 10 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'On a stop, clients are asked to reconnect elsewhere at random moments within this time.',
+  }),
+  drainGraceMs: setting.integer({
+    default: 15_000,
+    min: 0,
+    max: 20 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'On a stop, everything still open after this time is closed.',
+  }),
+} as const
+
+const table = {
+  ...addressSettings,
+  ...frameSettings,
+  ...admissionSettings,
+  ...laneSettings,
+  ...timeSettings,
+} as const
+
+export type GatewayConfig = ValuesOf<typeof table>
+
+type NumberField = {
+  [Field in keyof GatewayConfig]: GatewayConfig[Field] extends number ? Field : never
+}[keyof GatewayConfig]
+
+/** Room a record takes beyond the bytes of its frame: the enriched context and the envelope. */
+const RECORD_OVERHEAD_BYTES = 16 * KIB
+
+export const gatewayConfig = defineConfig({
+  prefix: 'GATEWAY',
+  table,
+  check(values) {
+    const atLeast = (field: NumberField, bound: number, meaning: string) => {
+      if (values[field] >= bound) return
+      throw configErrors.create('CONFIG_CONFLICT', {
+        expected: `${environmentName('GATEWAY', field)} of at least ${meaning} = ${bound}`,
+        received: `${values[field]}`,
+      })
+    }
+    const bodyMaxBytes = Math.max(values.frameMaxBytes, values.cmcdBodyMaxBytes)
+    atLeast('creditBytes', values.frameMaxBytes, 'GATEWAY_FRAME_MAX_BYTES')
+    atLeast(
+      'laneMaxBytes',
+      bodyMaxBytes + RECORD_OVERHEAD_BYTES,
+      'the largest frame or CMCD body and 16 KiB',
+    )
+    atLeast('laneMaxBytes', values.batchMaxBytes, 'GATEWAY_BATCH_MAX_BYTES')
+    atLeast('laneMaxRecords', values.frameEventsMax + 1, 'GATEWAY_FRAME_EVENTS_MAX + 1')
+    atLeast('inFlightMaxBytes', values.laneMaxBytes, 'GATEWAY_LANE_MAX_BYTES')
+    atLeast('appendDeadlineMs', values.laneLingerMs + 1, 'GATEWAY_LANE_LINGER_MS + 1')
+    atLeast('idleMs', 2 * values.heartbeatMs, 'twice GATEWAY_HEARTBEAT_MS')
+    atLeast('drainGraceMs', values.drainSpreadMs + LEAVE_MARGIN_MS, 'GATEWAY_DRAIN_SPREAD_MS + 500')
+    atLeast('framesBurstMax', values.creditFrames, 'GATEWAY_CREDIT_FRAMES')
+  },
+})

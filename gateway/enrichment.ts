@@ -1,0 +1,58 @@
+/**
+ * What the gateway adds to a context before anything is written: the viewer of the token (as a
+ * pseudonym), the country of a trusted load balancer. A source is computed once per connection or
+ * request. Client addresses are never part of it.
+ */
+import type { Principal } from '../shared/auth/token-verifier.ts'
+import {
+  createContextEnricher,
+  type ContextEnricher,
+  type ContextOverrides,
+} from '../shared/events/context.ts'
+import type { Pseudonymiser } from '../shared/events/identity.ts'
+import { FRAME_SCHEMA } from '../shared/log/record.ts'
+import { TRACEPARENT_MAX_CHARS } from './limits.ts'
+
+/** Where frames come from, as far as it shows in their records. */
+export interface IngestSource {
+  readonly overrides: ContextOverrides
+  /** Headers of every record of this source. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface SourceFacts {
+  readonly principal: Principal
+  /** Value of the trusted country header, empty when there is none. */
+  readonly country: string
+  readonly traceparent: string
+}
+
+export interface Enrichment {
+  readonly contexts: ContextEnricher
+  sourceOf(facts: SourceFacts): IngestSource
+}
+
+const COUNTRY = /^[A-Za-z]{2}$/
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+export function createEnrichment(options: {
+  readonly pseudonymiser: Pseudonymiser
+  readonly cacheEntriesMax: number
+  readonly instanceId: string
+}): Enrichment {
+  const { pseudonymiser, cacheEntriesMax, instanceId } = options
+  const plainHeaders = { schema: FRAME_SCHEMA, gateway: instanceId }
+  return {
+    contexts: createContextEnricher({ pseudonymiser, cacheEntriesMax }),
+    sourceOf({ principal, country, traceparent }) {
+      const traced = traceparent.length <= TRACEPARENT_MAX_CHARS && TRACEPARENT.test(traceparent)
+      return {
+        overrides: {
+          ...(principal.subject === undefined ? {} : { viewerId: principal.subject }),
+          ...(COUNTRY.test(country) ? { country: country.toUpperCase() } : {}),
+        },
+        headers: traced ? { ...plainHeaders, traceparent } : plainHeaders,
+      }
+    },
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Bounds of the gateway that operators do not set; those that they do stand in `config.ts` with
+ * their ranges and relations. Each bound shows in a metric or ends in an error.
+ */
+import { assert } from '../shared/runtime/errors.ts'
+
+/** Period of everything that happens by time: time-outs, deadlines, credit that was held back. */
+export const SWEEP_MS = 250
+
+/** Rejected events of one frame that an acknowledgement tells; the rest is summed up in one line. */
+export const FRAME_REJECTIONS_TOLD_MAX = 64
+
+/** Rejections after which an acknowledgement is sent and another begun. */
+export const ACK_REJECTIONS_MAX = 128
+
+/** Largest rejection in an acknowledgement: code, numbers, 240 characters of detail, escaped. */
+const REJECTION_MAX_BYTES = 1_600
+
+/** Largest acknowledgement. */
+export const ACK_MAX_BYTES = (ACK_REJECTIONS_MAX + FRAME_REJECTIONS_TOLD_MAX) * REJECTION_MAX_BYTES
+
+/** Least size of a connection's send buffer that an operator may set. */
+export const SEND_BUFFER_MIN_BYTES = 320 * 2 ** 10
+
+/** Share of the process byte budget above which credit edges stop moving. */
+export const BUDGET_HIGH_SHARE = 0.75
+
+/**
+ * Payload the WebSocket server lets in, as a multiple of the largest frame: above the protocol's
+ * limit, so that an oversized frame can be answered 1009; beyond this the socket is cut.
+ */
+export const PAYLOAD_SHARE = 2
+
+/** What a record takes in memory beyond its key and value. */
+export const RECORD_COST_BYTES = 256
+
+/** First wait before a failed append is repeated, doubled with each further failure. */
+export const APPEND_RETRY_MS = 20
+export const APPEND_RETRY_MAX_MS = 1_000
+
+/** The log counts as unavailable for this long after its last failure, then it is tried again. */
+export const LOG_DOWN_HOLD_MS = 2_500
+
+/** An append under way for longer makes the log count as unavailable. */
+export const APPEND_STALL_MS = 3_000
+
+/** Settled or discarded entries a lane's queue carries before it is compacted. */
+export const LANE_DEAD_ENTRIES_MAX = 1_024
+
+/** How long after its `reconnectAfterMs` a draining connection is closed by the gateway. */
+export const LEAVE_MARGIN_MS = 500
+
+/** How often a drain looks whether it is done. */
+export const DRAIN_POLL_MS = 20
+
+/** Bytes of a WebSocket close reason, by the protocol. */
+export const CLOSE_REASON_MAX_BYTES = 123
+
+/** How long a browser may remember the answer of a preflight. */
+export const PREFLIGHT_MAX_AGE_SECONDS = 86_400
+
+/** Characters of an ingest key or a `traceparent` header that are looked at. */
+export const INGEST_KEY_MAX_CHARS = 256
+export const TRACEPARENT_MAX_CHARS = 64
+
+/** States how the bounds hang together; called at start. */
+export function assertGatewayLimits(): void {
+  assert(FRAME_REJECTIONS_TOLD_MAX < ACK_REJECTIONS_MAX, 'a frame’s rejections fit one message')
+  assert(ACK_MAX_BYTES <= SEND_BUFFER_MIN_BYTES, 'the largest acknowledgement fits the buffer')
+  assert(APPEND_RETRY_MS <= APPEND_RETRY_MAX_MS, 'the first retry is not after the last')
+  assert(APPEND_RETRY_MAX_MS < LOG_DOWN_HOLD_MS, 'a log that is being retried counts as down')
+  assert(BUDGET_HIGH_SHARE < 1, 'credit stops before frames are refused')
+  assert(PAYLOAD_SHARE > 1, 'an oversized frame arrives and can be answered')
+}

@@ -1,0 +1,262 @@
+/** Builds the gateway top to bottom and stops it in reverse. */
+import type { TokenVerifier } from '../shared/auth/token-verifier.ts'
+import type { Pseudonymiser } from '../shared/events/identity.ts'
+import { DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
+import type { CorsRules } from '../shared/http/cors.ts'
+import { httpUrl, listenExclusively } from '../shared/http/listen.ts'
+import type { EventLog } from '../shared/log/event-log.ts'
+import { logErrors } from '../shared/log/log-errors.ts'
+import type { Sealer } from '../shared/log/reject-record.ts'
+import { TOPICS } from '../shared/log/topics.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { BackhaulError } from '../shared/runtime/errors.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
+import type { Random } from '../shared/runtime/random.ts'
+import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
+import { Admission } from './admission.ts'
+import { assertAuthenticated, IngestKeys } from './auth.ts'
+import { ByteBudget } from './byte-budget.ts'
+import { Clients } from './clients.ts'
+import { ClockSkew } from './clock-skew.ts'
+import type { GatewayConfig } from './config.ts'
+import type { ConnectionSettings } from './connection.ts'
+import { drain } from './drain.ts'
+import { createEnrichment } from './enrichment.ts'
+import { gatewayErrors } from './errors.ts'
+import type { RequestContext } from './ingest-request.ts'
+import { Intake } from './intake.ts'
+import type { LaneObserver } from './lane.ts'
+import { Lanes } from './lanes.ts'
+import { createLedgers, type Ledgers } from './ledger.ts'
+import { assertGatewayLimits, PREFLIGHT_MAX_AGE_SECONDS, SWEEP_MS } from './limits.ts'
+import { Rejects } from './rejects.ts'
+import { createServer } from './server.ts'
+import { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts'
+
+export interface GatewayOptions {
+  readonly config: GatewayConfig
+  /** Its topics exist. */
+  readonly log: EventLog
+  readonly telemetry: TelemetryBase
+  readonly clock: Clock
+  readonly random: Random
+  readonly verifier: TokenVerifier
+  readonly pseudonymiser: Pseudonymiser
+  readonly sealer: Sealer
+  readonly failpoints: Failpoints
+  /** Partitions of `playback.events`. */
+  readonly partitions: number
+  /** Keys accepted in `/cmcd/{ingestKey}`. */
+  readonly ingestKeys?: readonly string[]
+}
+
+export interface RunningGateway extends Running {
+  readonly url: string
+  readonly port: number
+  /** The books: received = accepted + rejected + refused + inFlight at every moment. */
+  readonly ledgers: Ledgers
+  /** Drains, then stops listening. */
+  stop(): Promise<void>
+}
+
+/**
+ * Throws `GATEWAY_AUTH_REQUIRED`, `GATEWAY_PORT_IN_USE`, `LOG_TOPIC_MISMATCH`, or what the log
+ * throws when a topic is missing.
+ */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  assertGatewayLimits()
+  assertAuthenticated(options.config.host, options.verifier)
+  const rejectPartitions = await partitionsOf(options)
+  const stack = new StopStack()
+  try {
+    return startParts(options, rejectPartitions, stack)
+  } catch (error) {
+    await stack.stop()
+    throw error
+  }
+}
+
+function startParts(
+  options: GatewayOptions,
+  rejectPartitions: number,
+  stack: StopStack,
+): RunningGateway {
+  const { config, clock, random } = options
+  const instanceId = `gateway-${random.uuid()}`
+  const telemetry = createGatewayTelemetry(options.telemetry)
+  const ledgers = createLedgers()
+  const budget = new ByteBudget(config.inFlightMaxBytes)
+  const skew = new ClockSkew(config.maxClockSkewMs)
+  const lanes = openLanes(options, rejectPartitions, { budget, observer: observe(telemetry, skew) })
+  stack.add('lanes', () => lanes.stop())
+  const { connectionsMax, requestsMax } = config
+  const admission = new Admission({ connectionsMax, requestsMax, budget, lanes, skew })
+  const enrichment = createEnrichment({
+    pseudonymiser: options.pseudonymiser,
+    cacheEntriesMax: config.contextCacheEntriesMax,
+    instanceId,
+  })
+  const rejects = new Rejects({
+    sealer: options.sealer,
+    partitions: rejectPartitions,
+    headers: { schema: 'reject.v1', gateway: instanceId },
+  })
+  const intake = new Intake({ lanes, rejects, enrichment, budget, ledgers, clock })
+  const clients = new Clients()
+  const report = () =>
+    telemetry.report({
+      ledgers,
+      lanes: lanes.all,
+      contexts: enrichment.contexts.cacheSize,
+      connections: admission.connections,
+      requests: admission.requests,
+      inFlightBytes: budget.usedBytes,
+      clockSkewMs: skew.skewMs,
+      ready: admission.unreadyCode === undefined,
+    })
+  const parts = { admission, intake, enrichment, telemetry, clients, report }
+  stack.add('sweep', startSweep(options, { lanes, ...parts }))
+  const server = createServer(serverOptions(options, parts))
+  stack.add('server', () => void server.close())
+  const listening = listenExclusively(server, config, () =>
+    gatewayErrors.create('GATEWAY_PORT_IN_USE', {
+      expected: `GATEWAY_HOST and GATEWAY_PORT to name a free address`,
+      received: `${config.host} and ${config.port}`,
+    }),
+  )
+  stack.add('listener', () => listening.close())
+  const { drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
+  stack.add('clients', () =>
+    drain({ clients, admission, lanes, clock, random, telemetry, spreadMs, graceMs }),
+  )
+  const url = httpUrl(config.host, listening.port)
+  telemetry.listening(url, instanceId)
+  return { url, port: listening.port, ledgers, stop: () => stack.stop() }
+}
+
+/** Partitions of the rejects topic; those of the events topic must be the configured ones. */
+async function partitionsOf({ log, partitions }: GatewayOptions): Promise<number> {
+  const events = await log.describeTopic(TOPICS.events)
+  if (events.partitions !== partitions)
+    throw logErrors.create('LOG_TOPIC_MISMATCH', {
+      expected: `${partitions} partitions of ${TOPICS.events}`,
+      received: `${events.partitions}`,
+    })
+  const rejects = await log.describeTopic(TOPICS.rejects)
+  return rejects.partitions
+}
+
+function openLanes(
+  { config, log, clock, random, failpoints, partitions }: GatewayOptions,
+  rejectPartitions: number,
+  shared: { readonly budget: ByteBudget; readonly observer: LaneObserver },
+): Lanes {
+  return new Lanes({
+    ...shared,
+    log,
+    clock,
+    random,
+    failpoints,
+    eventPartitions: partitions,
+    rejectPartitions,
+    bounds: {
+      lingerMs: config.laneLingerMs,
+      maxRecords: config.laneMaxRecords,
+      maxBytes: config.laneMaxBytes,
+      batchMaxRecords: config.batchMaxRecords,
+      batchMaxBytes: config.batchMaxBytes,
+      deadlineMs: config.appendDeadlineMs,
+    },
+  })
+}
+
+function observe(telemetry: GatewayTelemetry, skew: ClockSkew): LaneObserver {
+  return {
+    appended(lane, batch) {
+      skew.observe(batch)
+      telemetry.appended(lane, batch)
+    },
+    failed(lane, error, attempt) {
+      const code = error instanceof BackhaulError ? error.code : 'UNKNOWN'
+      telemetry.appendFailed(lane, { code, message: String(error), attempt })
+    },
+  }
+}
+
+interface Parts {
+  readonly admission: Admission
+  readonly intake: Intake
+  readonly enrichment: RequestContext['enrichment']
+  readonly telemetry: GatewayTelemetry
+  readonly clients: Clients
+  report(): void
+}
+
+/** Everything that happens by time; returns what ends it. */
+function startSweep({ clock }: GatewayOptions, parts: Parts & { readonly lanes: Lanes }) {
+  const { lanes, clients, admission, telemetry, report } = parts
+  let unreadyCode: string | undefined = undefined
+  return clock.every(SWEEP_MS, () => {
+    lanes.expire()
+    clients.sweep()
+    if (admission.unreadyCode !== unreadyCode) {
+      unreadyCode = admission.unreadyCode
+      telemetry.readinessChanged(unreadyCode)
+    }
+    report()
+  })
+}
+
+function serverOptions(options: GatewayOptions, parts: Parts) {
+  const { config, clock, random, verifier, ingestKeys = [] } = options
+  const { admission, intake, telemetry, clients } = parts
+  const { trustedCountryHeader, bodyTimeoutMs, slowRetryMs, frameMaxBytes } = config
+  const cors: CorsRules = {
+    origins: config.allowedOrigins,
+    methods: ['POST', 'OPTIONS'],
+    headers: ['content-type', 'authorization', 'traceparent'],
+    maxAgeSeconds: PREFLIGHT_MAX_AGE_SECONDS,
+  }
+  const timing = { trustedCountryHeader, bodyTimeoutMs, slowRetryMs }
+  const context: RequestContext = { ...parts, ...timing, clock, random, cors }
+  const settings = connectionSettings(config)
+  const { frameLimits } = settings
+  return {
+    clients,
+    admission,
+    cors,
+    registry: options.telemetry.registry,
+    report: parts.report,
+    connections: {
+      settings,
+      intake,
+      clock,
+      random,
+      telemetry,
+      grantsCredit: () => admission.grantsCredit,
+      scheduleFlush: (connection: Parameters<Clients['scheduleFlush']>[0]) =>
+        clients.scheduleFlush(connection),
+    },
+    upgrades: { ...parts, ...timing, verifier, cors, random },
+    httpEvents: { context, verifier, frameLimits, frameMaxBytes },
+    cmcd: {
+      context,
+      bodyMaxBytes: config.cmcdBodyMaxBytes,
+      ingestKeys: new IngestKeys({
+        keys: ingestKeys,
+        offKeys: config.cmcdOffKeys,
+        required: verifier.required,
+      }),
+    },
+  }
+}
+
+function connectionSettings(config: GatewayConfig): ConnectionSettings {
+  return {
+    ...config,
+    frameLimits: { ...DEFAULT_FRAME_LIMITS, eventsMax: config.frameEventsMax },
+    credit: { frames: config.creditFrames, bytes: config.creditBytes },
+    rate: { perSecond: config.framesPerSecondMax, burst: config.framesBurstMax },
+  }
+}

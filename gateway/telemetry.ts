@@ -1,0 +1,250 @@
+/** What the gateway reports: its metrics, and the named events that move them. */
+import {
+  createMetrics,
+  defineMetrics,
+  type Logger,
+  type TelemetryBase,
+} from '../shared/runtime/telemetry.ts'
+import type { AppendedBatch, Lane } from './lane.ts'
+import { REFUSAL_REASONS, type Ledger, type Ledgers, type RefusalReason } from './ledger.ts'
+
+const lane = ['topic', 'partition'] as const
+
+const flowMetrics = defineMetrics({
+  events: {
+    kind: 'gauge',
+    name: 'gateway_events',
+    help: 'Events since the start by outcome; received = accepted + rejected + refused + inFlight at every moment. What is sent again is received again.',
+    labels: ['outcome'],
+  },
+  unreadable: {
+    kind: 'gauge',
+    name: 'gateway_unreadable_frames',
+    help: 'Frames and CMCD lines that could not be read, by outcome; the same equation.',
+    labels: ['outcome'],
+  },
+  refusals: {
+    kind: 'gauge',
+    name: 'gateway_refused_events',
+    help: 'Events given back to be sent again, by reason.',
+    labels: ['reason'],
+  },
+  frames: {
+    kind: 'gauge',
+    name: 'gateway_frames',
+    help: 'Frames and bodies decoded since the start, by the way they came.',
+    labels: ['transport'],
+  },
+  rejections: {
+    kind: 'counter',
+    name: 'gateway_rejections_total',
+    help: 'Events, lines and frames rejected for good, by code.',
+    labels: ['code'],
+  },
+  ackLatencyMs: {
+    kind: 'histogram',
+    name: 'gateway_ack_latency_ms',
+    help: 'From the arrival of a frame to its acknowledgement: the oldest of each acknowledgement.',
+  },
+  slow: {
+    kind: 'counter',
+    name: 'gateway_slow_total',
+    help: 'Times that a client was told to wait and send again, by reason.',
+    labels: ['reason'],
+  },
+})
+
+const clientMetrics = defineMetrics({
+  connections: {
+    kind: 'gauge',
+    name: 'gateway_connections',
+    help: 'WebSocket connections open (limit: GATEWAY_CONNECTIONS_MAX).',
+  },
+  requests: {
+    kind: 'gauge',
+    name: 'gateway_requests',
+    help: 'HTTP requests with events being worked on (limit: GATEWAY_REQUESTS_MAX).',
+  },
+  closes: {
+    kind: 'counter',
+    name: 'gateway_closes_total',
+    help: 'Connections ended, by the code of the error or `client`.',
+    labels: ['code'],
+  },
+  answers: {
+    kind: 'counter',
+    name: 'gateway_answers_total',
+    help: 'HTTP requests and upgrades refused, by the code of the problem.',
+    labels: ['code'],
+  },
+  contexts: {
+    kind: 'gauge',
+    name: 'gateway_context_cache_entries',
+    help: 'Enriched contexts kept (limit: GATEWAY_CONTEXT_CACHE_ENTRIES_MAX).',
+  },
+})
+
+const logMetrics = defineMetrics({
+  inFlightBytes: {
+    kind: 'gauge',
+    name: 'gateway_in_flight_bytes',
+    help: 'Bytes of bodies being read and records not yet in the log (limit: GATEWAY_IN_FLIGHT_MAX_BYTES).',
+  },
+  laneRecords: {
+    kind: 'gauge',
+    name: 'gateway_lane_backlog_records',
+    help: 'Records waiting in a lane (limit: GATEWAY_LANE_MAX_RECORDS).',
+    labels: lane,
+  },
+  laneBytes: {
+    kind: 'gauge',
+    name: 'gateway_lane_backlog_bytes',
+    help: 'Bytes waiting in a lane (limit: GATEWAY_LANE_MAX_BYTES).',
+    labels: lane,
+  },
+  appends: {
+    kind: 'counter',
+    name: 'gateway_appends_total',
+    help: 'Appends that the log took.',
+    labels: ['topic'],
+  },
+  appendedRecords: {
+    kind: 'counter',
+    name: 'gateway_appended_records_total',
+    help: 'Records that the log took.',
+    labels: ['topic'],
+  },
+  appendFailures: {
+    kind: 'counter',
+    name: 'gateway_append_failures_total',
+    help: 'Appends that failed and were repeated or given up.',
+    labels: ['topic', 'code'],
+  },
+  appendMs: {
+    kind: 'histogram',
+    name: 'gateway_append_ms',
+    help: 'Time of an append until it is durable.',
+    labels: ['topic'],
+  },
+  clockSkewMs: {
+    kind: 'gauge',
+    name: 'gateway_clock_skew_ms',
+    help: 'Difference of the gateway’s clock from the last append time, beyond the time the append took (limit: GATEWAY_MAX_CLOCK_SKEW_MS).',
+  },
+  ready: {
+    kind: 'gauge',
+    name: 'gateway_ready',
+    help: '1 while the gateway is ready for new connections, else 0.',
+  },
+})
+
+export const gatewayMetrics = { ...flowMetrics, ...clientMetrics, ...logMetrics }
+
+/** What is reported as it stands rather than as it happens. */
+export interface GatewayStanding {
+  readonly ledgers: Ledgers
+  readonly lanes: readonly Lane[]
+  readonly connections: number
+  readonly requests: number
+  readonly inFlightBytes: number
+  readonly contexts: number
+  readonly clockSkewMs: number
+  readonly ready: boolean
+}
+
+export type GatewayTelemetry = ReturnType<typeof createGatewayTelemetry>
+
+export function createGatewayTelemetry({ registry, log }: TelemetryBase) {
+  const metrics = createMetrics(gatewayMetrics, registry)
+  return { log, ...clientEvents(metrics, log), ...logEvents(metrics, log), ...standing(metrics) }
+}
+
+type Metrics = ReturnType<typeof createMetrics<typeof gatewayMetrics>>
+
+function clientEvents(metrics: Metrics, log: Logger) {
+  return {
+    rejected(code: string) {
+      metrics.rejections.inc({ code })
+    },
+    acknowledged(latencyMs: number) {
+      metrics.ackLatencyMs.observe(latencyMs)
+    },
+    toldSlow(reason: RefusalReason, retryAfterMs: number) {
+      metrics.slow.inc({ reason })
+      log.debug({ reason, retryAfterMs }, 'client told to wait')
+    },
+    connectionClosed(code: string) {
+      metrics.closes.inc({ code })
+      log.debug({ code }, 'connection closed')
+    },
+    defectMet(error: unknown) {
+      log.error({ err: error }, 'unexpected failure')
+    },
+    requestRefused(code: string) {
+      metrics.answers.inc({ code })
+    },
+  }
+}
+
+function logEvents(metrics: Metrics, log: Logger) {
+  return {
+    appended({ topic }: Lane, batch: AppendedBatch) {
+      metrics.appends.inc({ topic })
+      metrics.appendedRecords.inc({ topic }, batch.records)
+      metrics.appendMs.observe({ topic }, batch.durationMs)
+    },
+    appendFailed(failed: Lane, error: { code: string; message: string; attempt: number }) {
+      const { topic, partition } = failed
+      metrics.appendFailures.inc({ topic, code: error.code })
+      if (error.attempt > 0) return
+      log.warn({ topic, partition, err: error.message }, 'append failed, trying again')
+    },
+    readinessChanged(code: string | undefined) {
+      if (code === undefined) log.info('ready for new connections')
+      else log.warn({ code }, 'not ready for new connections')
+    },
+    drainStarted(connections: number) {
+      log.info({ connections }, 'draining')
+    },
+    drained(left: { connections: number; requests: number; durationMs: number }) {
+      log.info(left, 'drained')
+    },
+    listening(url: string, instanceId: string) {
+      log.info({ url, instanceId }, 'gateway listening')
+    },
+  }
+}
+
+function standing(metrics: Metrics) {
+  const ledger = (metric: Metrics['events'], { received, accepted, ...rest }: Ledger) => {
+    const { rejected, refused, inFlight } = rest
+    for (const [outcome, count] of Object.entries({
+      received,
+      accepted,
+      rejected,
+      refused,
+      inFlight,
+    }))
+      metric.set({ outcome }, count)
+  }
+  return {
+    report(now: GatewayStanding) {
+      ledger(metrics.events, now.ledgers.events)
+      ledger(metrics.unreadable, now.ledgers.unreadable)
+      for (const [transport, count] of Object.entries(now.ledgers.frames))
+        metrics.frames.set({ transport }, count)
+      for (const reason of REFUSAL_REASONS)
+        metrics.refusals.set({ reason }, now.ledgers.events.refusedBy[reason])
+      for (const { topic, partition, backlogRecords, backlogBytes } of now.lanes) {
+        metrics.laneRecords.set({ topic, partition }, backlogRecords)
+        metrics.laneBytes.set({ topic, partition }, backlogBytes)
+      }
+      metrics.connections.set(now.connections)
+      metrics.requests.set(now.requests)
+      metrics.inFlightBytes.set(now.inFlightBytes)
+      metrics.contexts.set(now.contexts)
+      metrics.clockSkewMs.set(now.clockSkewMs)
+      metrics.ready.set(now.ready ? 1 : 0)
+    },
+  }
+}

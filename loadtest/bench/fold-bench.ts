@@ -1,0 +1,78 @@
+/** The fold alone, and decode + fold from the bytes of records, single-threaded in memory. */
+import { decodeRecord, encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
+import type { DecodedRecord } from '../../shared/log/record.ts'
+import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
+import { DEFAULT_FOLD_LIMITS, type PartitionFold } from '../../shared/qoe/fold.ts'
+import { createPartitionFold } from '../../shared/qoe/partition-fold.ts'
+import { systemClock } from '../../shared/runtime/clock.ts'
+import type { LogRecord } from '../../shared/log/event-log.ts'
+import { benchFrames } from './events.ts'
+import { perEvent, type BenchResult } from './results.ts'
+
+const TAKE_EVERY_RECORDS = 20_000
+
+export function benchFold(eventsPerFrame: number, events: number): BenchResult[] {
+  const records = benchRecords(eventsPerFrame, Math.floor(events / eventsPerFrame))
+  const decoded = records.map((record) => decodeRecord(record))
+  return [
+    measure(`fold, ${eventsPerFrame} events a frame`, events, decoded, (record) => record),
+    measure(`decode + fold, ${eventsPerFrame} events a frame`, events, records, decodeRecord),
+  ]
+}
+
+/** Records as the gateway writes them. */
+export function benchRecords(eventsPerFrame: number, count: number): LogRecord[] {
+  const records: LogRecord[] = []
+  for (const frame of benchFrames(count, eventsPerFrame)) {
+    const value = encodeFrameRecord({
+      contextJson: Buffer.from(frame.contextJson),
+      sentAtMs: frame.sentAtMs,
+      receivedAtMs: frame.sentAtMs + 20,
+      rejectedSeqs: [],
+      events: frame.eventsJson.map((json) => Buffer.from(json)),
+    })
+    records.push({
+      partition: 0,
+      offset: records.length,
+      loggedAtMs: frame.sentAtMs + 25,
+      key: frame.sessionId,
+      value,
+      headers: { schema: FRAME_SCHEMA },
+    })
+  }
+  return records
+}
+
+function measure<Input>(
+  name: string,
+  events: number,
+  inputs: readonly Input[],
+  decode: (input: Input) => DecodedRecord,
+): BenchResult {
+  const fold = createPartitionFold({
+    origin: { view: 'bench', topicEpoch: 1, partition: 0, generation: 1 },
+    limits: DEFAULT_FOLD_LIMITS,
+    cuts: DEFAULT_CUT_IDS.map(parseCut),
+    rowRetentionMs: 86_400_000,
+  })
+  const startMs = systemClock.monotonicMs()
+  const cpuStart = process.cpuUsage()
+  inputs.forEach((input, index) => {
+    fold.apply(decode(input))
+    if (index % TAKE_EVERY_RECORDS === TAKE_EVERY_RECORDS - 1) takeAll(fold)
+  })
+  takeAll(fold)
+  const cpu = process.cpuUsage(cpuStart)
+  if (fold.status.counters.applied !== events)
+    throw new Error(`${fold.status.counters.applied} of ${events} events were applied`)
+  return perEvent(name, events, {
+    wallMs: systemClock.monotonicMs() - startMs,
+    cpuMs: (cpu.user + cpu.system) / 1_000,
+  })
+}
+
+/** Rows are part of the work: what changed is taken and acknowledged. */
+function takeAll(fold: PartitionFold): void {
+  for (const queue of ['narrow', 'wide', 'sessionUrgent', 'session'] as const)
+    fold.acknowledge(fold.takeDirty(queue, Number.MAX_SAFE_INTEGER))
+}

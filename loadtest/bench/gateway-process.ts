@@ -1,0 +1,69 @@
+/**
+ * The gateway over the embedded log, in a process of its own so that its CPU time is its own.
+ * Speaks to its parent over IPC: says where it listens, answers `cpu`, stops at `stop`.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gatewayConfig } from '../../gateway/config.ts'
+import { startGateway } from '../../gateway/start.ts'
+import { createTokenVerifier } from '../../shared/auth/token-verifier.ts'
+import { createPseudonymiser, parseKeyring } from '../../shared/events/identity.ts'
+import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
+import { createSealer } from '../../shared/log/reject-record.ts'
+import { TOPICS } from '../../shared/log/topics.ts'
+import { systemClock } from '../../shared/runtime/clock.ts'
+import { readConfig } from '../../shared/runtime/config.ts'
+import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import { systemRandom } from '../../shared/runtime/random.ts'
+import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
+
+const PARTITIONS = 4
+const folder = mkdtempSync(join(tmpdir(), 'backhaul-bench-'))
+const key = Buffer.alloc(32, 7)
+const clock = systemClock
+const log = await openLmdbEventLog({
+  folder: join(folder, 'log'),
+  mapBytes: 32 * 2 ** 30,
+  clock,
+  failpoints: noFailpoints,
+})
+await log.ensureTopics(
+  Object.values(TOPICS).map((name) => ({
+    name,
+    partitions: PARTITIONS,
+    retentionMs: 86_400_000,
+    retentionBytes: 2 ** 40,
+  })),
+)
+const gateway = await startGateway({
+  config: readConfig(gatewayConfig, { GATEWAY_PORT: '0' }, (path) => readFileSync(path, 'utf8')),
+  log,
+  telemetry: createTelemetryBase('error'),
+  clock,
+  random: systemRandom,
+  verifier: createTokenVerifier(
+    { mode: 'none', secret: '', jwksUrl: '', issuer: '', audience: '' },
+    clock,
+  ),
+  pseudonymiser: createPseudonymiser(parseKeyring(`bench:${key.toString('base64')}`)),
+  sealer: createSealer(key),
+  failpoints: noFailpoints,
+  partitions: PARTITIONS,
+})
+
+process.on('message', (message) => {
+  if (message === 'cpu') {
+    const { user, system } = process.cpuUsage()
+    process.send?.({ cpuMs: (user + system) / 1_000 })
+  } else void stop()
+})
+process.on('disconnect', () => void stop())
+process.send?.({ url: gateway.url })
+
+async function stop(): Promise<void> {
+  await gateway.stop()
+  await log.close()
+  rmSync(folder, { recursive: true, force: true })
+  process.exit(0)
+}

@@ -1,0 +1,56 @@
+import { defineErrors } from '../shared/runtime/errors.ts'
+
+export const processorErrors = defineErrors({
+  PROCESSOR_TOPIC_RECREATED: {
+    rule: 'the events topic must be the one the processor’s state was built from',
+    retryable: false,
+    action:
+      'The topic was deleted and created again, so its offsets start anew. Raise PROCESSOR_TOPIC_EPOCH by one to build on the new topic beside the old rows.',
+  },
+  PROCESSOR_PARTITIONS_DIFFER: {
+    rule: 'the events topic must have the configured number of partitions',
+    retryable: false,
+    action: 'Set BACKHAUL_PARTITIONS to the number of partitions of playback.events.',
+  },
+  PROCESSOR_CHECKPOINT_NEWER: {
+    rule: 'a checkpoint must have a format that this program can read',
+    retryable: false,
+    action: 'A newer release wrote it: start that release or a later one.',
+  },
+  PROCESSOR_CHECKPOINT_INVALID: {
+    rule: 'a checkpoint with a valid hash must hold the state of its own partition and view',
+    retryable: false,
+    action:
+      'Move the object named in the message away: the partition then starts from the previous one, or rebuilds under a new generation.',
+  },
+  PROCESSOR_DATA_LOSS: {
+    rule: 'the log must still hold every record after the checkpoint',
+    retryable: false,
+    action:
+      'Records expired before they were processed; the range is in the message. The partition stands still until an operator moves its checkpoints away, which rebuilds it from the earliest record under a new, labelled generation. See the runbook data_loss.',
+  },
+  PROCESSOR_LOG_TRUNCATED: {
+    rule: 'the log must not end before the offset its checkpoint was taken at',
+    retryable: false,
+    action:
+      'The log lost its end, for instance by restoring an older copy. Restore the right copy, or raise PROCESSOR_TOPIC_EPOCH to build anew.',
+  },
+  PROCESSOR_OWNERSHIP_CONTENDED: {
+    rule: 'one processor at a time may claim a partition',
+    retryable: true,
+    action:
+      'None: the claim is tried again. If it lasts, look for processors that share object storage but not the consumer group.',
+  },
+  PROCESSOR_RECORD_POISON: {
+    rule: 'a record of playback.events must be readable',
+    retryable: false,
+    action:
+      'Its sealed bytes are in playback.rejects with partition, offset and reason; it can be replayed from there.',
+  },
+  PROCESSOR_TASK_FAILED: {
+    rule: 'a partition’s task must not meet an unexpected failure',
+    retryable: false,
+    action:
+      'A defect: the cause is in the log. The partition stands still until a restart; others go on.',
+  },
+})

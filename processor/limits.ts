@@ -1,0 +1,37 @@
+/**
+ * Bounds that are not for operators to set; those that are stand in `config.ts` with their ranges.
+ * Every bound shows in a metric or ends in an error.
+ */
+
+/** Period of everything that happens by time: row writes, outputs, progress, reports, ms. */
+export const TIMED_STEP_MS = 250
+
+/** Moments a write queue remembers in order to tell how far its rows reach. */
+export const MARKS_PER_QUEUE_MAX = 128
+
+/** How often a claim on a partition's owner object is tried against other claimants. */
+export const CLAIM_ATTEMPTS_MAX = 5
+
+/** Checkpoints of earlier generations removed at one rebuild; what is left goes at the next. */
+export const OLD_CHECKPOINTS_MAX = 100
+
+/** Length of a checkpoint's header, bytes. */
+export const CHECKPOINT_HEADER_BYTES_MAX = 4_096
+
+/** Characters of a poison record's reason that are kept. */
+export const POISON_REASON_CHARS_MAX = 256
+
+/** A member that gave partitions up and was told nothing for this long joins the group anew, ms. */
+export const REASSIGN_DEADLINE_MS = 120_000
+
+/** How long a paused partition waits before it looks again, ms. */
+export const PAUSE_POLL_MS = 250
+
+/** Owners a partition may have in one generation, so that progress stamps stay below 2^53. */
+export const OWNER_EPOCH_MAX = 2 ** 21 - 1
+
+/** Progress rows of one owner: the low part of a progress stamp. */
+export const PROGRESS_ROWS_PER_OWNER_MAX = 2 ** 32 - 1
+
+/** Valid checkpoints kept per partition: the last, and the one to fall back on. */
+export const CHECKPOINTS_KEPT = 2

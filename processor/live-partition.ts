@@ -1,0 +1,125 @@
+/** The parts that work on one partition once its state is recovered, wired by hand. */
+import type { CheckpointStore } from '../shared/objects/checkpoint-store.ts'
+import type { ObjectStore } from '../shared/objects/object-store.ts'
+import type { EventLog } from '../shared/log/event-log.ts'
+import type { Sealer } from '../shared/log/reject-record.ts'
+import type { FoldOptions, PartitionFold } from '../shared/qoe/fold.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import type { Random } from '../shared/runtime/random.ts'
+import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import { Checkpointer } from './checkpoint.ts'
+import type { ProcessorConfig } from './config.ts'
+import { Fetcher } from './fetcher.ts'
+import type { Lease } from './group.ts'
+import { OutputSender, type OutputPartitions } from './outputs.ts'
+import { checkpointName } from './ownership.ts'
+import { ProgressPublisher, type ProgressNow } from './progress.ts'
+import { checkpointHeader, type FoldFactory, type Recovered } from './recovery.ts'
+import type { RetryContext } from './retry.ts'
+import { RowWriter } from './row-writer.ts'
+import type { ProcessorTelemetry } from './telemetry.ts'
+import { IdleTicker } from './ticks.ts'
+import { Turn, type TurnQueue } from './turn.ts'
+
+/** What all partitions of a processor share. */
+export interface TaskParts {
+  readonly config: ProcessorConfig
+  readonly view: string
+  readonly topicId: string
+  readonly partitions: number
+  readonly outputPartitions: OutputPartitions
+  readonly log: EventLog
+  readonly speed: SpeedStore
+  readonly objects: ObjectStore
+  readonly checkpoints: CheckpointStore
+  readonly telemetry: ProcessorTelemetry
+  readonly clock: Clock
+  readonly turns: TurnQueue
+  readonly random: Random
+  readonly failpoints: Failpoints
+  readonly sealer: Sealer
+  readonly folds: FoldFactory
+  readonly foldOptions: Omit<FoldOptions, 'origin'>
+}
+
+export interface LivePartition {
+  readonly partition: number
+  readonly fold: PartitionFold
+  readonly turn: Turn
+  readonly fetcher: Fetcher
+  readonly ticker: IdleTicker
+  readonly outputs: OutputSender
+  readonly writer: RowWriter
+  readonly progress: ProgressPublisher
+  readonly checkpointer: Checkpointer
+  readonly failpoints: Failpoints
+  readonly telemetry: ProcessorTelemetry
+  readonly generation: number
+  /** Up to here the task recovers, from here it follows. */
+  readonly recoverUntilOffset: number
+  /** Offset of the next record to fold; a new fold does not know it before its first record. */
+  nextOffset(): number
+  /** Notes the append time of the first record of a generation. */
+  noteFirstRecord(loggedAtMs: number): void
+  progressNow(): ProgressNow
+}
+
+export interface LiveContext {
+  readonly lease: Lease
+  /** Aborts when the task ends at once. */
+  readonly signal: AbortSignal
+  /** Aborts when the task is to read no more. */
+  readonly endReading: AbortSignal
+  retryContext(call: string): RetryContext
+  onFailure(error: unknown): void
+}
+
+export function openLivePartition(
+  parts: TaskParts,
+  context: LiveContext,
+  recovered: Recovered,
+): LivePartition {
+  const { config, clock, log } = parts
+  const { lease, endReading } = context
+  const { fold, origin, nextOffset, endOffset } = recovered
+  const { partition } = lease
+  const wiring = { ...parts, ...context, partition, fold, origin }
+  const nextToFold = () => Math.max(nextOffset, fold.status.nextOffset)
+  let { generationStartMs } = recovered
+
+  const fetcher = new Fetcher({ ...wiring, signal: endReading, nextOffset, endOffset })
+  const writer = new RowWriter({ ...wiring, reached: recovered.reached, startOffset: nextOffset })
+  const { tickIdleMs, ticks: enabled, outputsPerAppendMax, rowRetentionMs } = config
+  return {
+    ...wiring,
+    generation: origin.generation,
+    recoverUntilOffset: endOffset,
+    turn: new Turn(parts.turns, clock, config),
+    fetcher,
+    writer,
+    ticker: new IdleTicker({ ...wiring, log, tickIdleMs, enabled }),
+    outputs: new OutputSender({ ...wiring, outputsPerAppendMax }),
+    progress: new ProgressPublisher({
+      ...wiring,
+      ownerEpoch: recovered.ownerEpoch,
+      rowRetentionMs,
+    }),
+    checkpointer: new Checkpointer({
+      ...wiring,
+      name: checkpointName(origin, origin.generation),
+      stagger: (partition % parts.partitions) / parts.partitions,
+      savedOffset: nextOffset,
+      header: () =>
+        checkpointHeader(parts.topicId, recovered, {
+          nextOffset: nextToFold(),
+          reached: writer.reached,
+          generationStartMs,
+        }),
+      reached: () => writer.reached,
+    }),
+    nextOffset: nextToFold,
+    noteFirstRecord: (loggedAtMs) => (generationStartMs ??= loggedAtMs),
+    progressNow: () => ({ fold: fold.status, reached: writer.reached, generationStartMs }),
+  }
+}

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest'
+import type { EventLog, LogRecord, NewRecord } from '../shared/log/event-log.ts'
+import { createSealer, decodeReject } from '../shared/log/reject-record.ts'
+import type { FoldOutput } from '../shared/qoe/fold.ts'
+import { ManualClock } from '../shared/runtime/clock.ts'
+import { seededRandom } from '../shared/runtime/random.ts'
+import { POISON_REASON_CHARS_MAX } from './limits.ts'
+import { OutputSender } from './outputs.ts'
+import { createProcessorTelemetry } from './telemetry.ts'
+import {
+  configOf,
+  metricValue,
+  ScriptedFold,
+  scriptedErrors,
+  scriptedLog,
+  sessionRow,
+  silentTelemetry,
+  turnOfTheLoop,
+} from './test-doubles.ts'
+
+const sealer = createSealer(new Uint8Array(32).fill(7))
+
+interface Sent {
+  readonly topic: string
+  readonly partition: number
+  readonly records: readonly NewRecord[]
+}
+
+function senderOf(append?: EventLog['append']) {
+  const clock = new ManualClock()
+  const sent: Sent[] = []
+  const fold = new ScriptedFold()
+  const base = silentTelemetry()
+  const failures: unknown[] = []
+  const sender = new OutputSender({
+    origin: { view: 'v', topicEpoch: 0, partition: 5, generation: 1 },
+    fold,
+    log: scriptedLog({
+      append: async (topic, partition, records) => {
+        await append?.(topic, partition, records)
+        sent.push({ topic, partition, records })
+        return { baseOffset: 0, appendTimeMs: 0 }
+      },
+    }),
+    sealer,
+    telemetry: createProcessorTelemetry(base),
+    outputsPerAppendMax: 3,
+    outputPartitions: { exceptions: 8, sessions: 8, rejects: 2 },
+    retryContext: () => ({
+      clock,
+      random: seededRandom(1),
+      limits: configOf(),
+      signal: new AbortController().signal,
+      onRetry: () => undefined,
+    }),
+    onFailure: (error) => failures.push(error),
+  })
+  return { sender, sent, fold, clock, base, failures }
+}
+
+function exception(seq: number): FoldOutput {
+  return {
+    kind: 'exception',
+    exception: { sessionId: 's', seq, partition: 5, offset: 9, reason: 'late', type: 'heartbeat' },
+  }
+}
+const closed: FoldOutput = {
+  kind: 'closedSession',
+  row: sessionRow('done', { closed: true }),
+}
+const json = (record: NewRecord | undefined): unknown =>
+  JSON.parse(new TextDecoder().decode(record?.value))
+
+describe('outputs', () => {
+  it('go to their topics, in order, on the partition’s own number', async () => {
+    const { sender, sent, fold } = senderOf()
+    fold.outputs.push(exception(1), closed, exception(2))
+    await sender.flush()
+    expect(sent.map(({ topic, partition }) => `${topic} ${partition}`)).toEqual([
+      'playback.exceptions 5',
+      'playback.sessions 5',
+    ])
+    const [exceptions, sessions] = sent
+    expect(exceptions?.records.map(json)).toEqual([
+      { sessionId: 's', seq: 1, partition: 5, offset: 9, reason: 'late', type: 'heartbeat' },
+      { sessionId: 's', seq: 2, partition: 5, offset: 9, reason: 'late', type: 'heartbeat' },
+    ])
+    expect(exceptions?.records[0]).toMatchObject({
+      key: 's',
+      headers: { schema: 'exception.v1', view: 'v' },
+    })
+    expect(sessions?.records[0]).toMatchObject({ key: 'done', headers: { schema: 'session.v1' } })
+    expect(json(sessions?.records[0])).toMatchObject({ sessionId: 'done', closed: true })
+  })
+
+  it('carry integers beyond 2^53 as decimal strings', async () => {
+    const { sender, sent, fold } = senderOf()
+    const row = sessionRow('done')
+    const part = { part: 0, bitsPlayed: 2n ** 60n } as (typeof row.parts)[number]
+    fold.outputs.push({ kind: 'closedSession', row: { ...row, parts: [part] } })
+    await sender.flush()
+    expect(json(sent[0]?.records[0])).toMatchObject({
+      parts: [{ bitsPlayed: '1152921504606846976' }],
+    })
+  })
+
+  it('leave the fold only once they are durable, a bounded number at a time', async () => {
+    let failuresLeft = 2
+    const { sender, sent, fold, clock } = senderOf(async () => {
+      if (failuresLeft-- > 0) throw scriptedErrors.create('SCRIPTED_OUTAGE')
+      return { baseOffset: 0, appendTimeMs: 0 }
+    })
+    fold.outputs.push(...[1, 2, 3, 4].map(exception))
+    sender.kick()
+    await turnOfTheLoop()
+    expect(fold.outputs).toHaveLength(4)
+    for (let turn = 0; turn < 5; turn += 1) {
+      await clock.advance(5_000)
+      await turnOfTheLoop()
+    }
+    expect(sent.map(({ records }) => records.length)).toEqual([3, 1])
+    expect(fold.outputs).toEqual([])
+  })
+
+  it('are sent by one sender at a time', async () => {
+    const { sender, sent, fold } = senderOf()
+    fold.outputs.push(exception(1))
+    sender.kick()
+    sender.kick()
+    await sender.flush()
+    expect(sent).toHaveLength(1)
+  })
+
+  it('pass on a failure that no repeat can mend', async () => {
+    const { sender, fold, failures } = senderOf(() =>
+      Promise.reject(scriptedErrors.create('SCRIPTED_DEFECT')),
+    )
+    fold.outputs.push(exception(1))
+    sender.kick()
+    await turnOfTheLoop()
+    expect(failures).toHaveLength(1)
+    expect(fold.outputs).toHaveLength(1)
+  })
+})
+
+describe('poison', () => {
+  const record: LogRecord = {
+    partition: 5,
+    offset: 77,
+    loggedAtMs: 1_800_000_000_000,
+    key: 's',
+    value: new TextEncoder().encode('not json'),
+    headers: {},
+  }
+
+  it('is kept with sealed bytes, position and reason before its batch ends', async () => {
+    const { sender, sent, base } = senderOf()
+    await sender.keepPoison([{ record, reason: 'not JSON' }])
+    expect(sent[0]).toMatchObject({ topic: 'playback.rejects', partition: 1 })
+    const value = sent[0]?.records[0]?.value ?? new Uint8Array(0)
+    const reject = decodeReject(value)
+    expect(reject).toMatchObject({
+      stage: 'processor',
+      code: 'PROCESSOR_RECORD_POISON',
+      detail: 'not JSON',
+      sessionId: 's',
+      source: { partition: 5, offset: 77 },
+      receivedAtMs: record.loggedAtMs,
+    })
+    expect(Buffer.from(sealer.open(reject.sealed)).toString()).toBe('not json')
+    expect(Buffer.from(value).includes('not json')).toBe(false)
+    expect(await metricValue(base, 'processor_poison_records_total', { partition: 5 })).toBe(1)
+  })
+
+  it('keeps a bounded reason, and no key that is not a session id', async () => {
+    const { sender, sent } = senderOf()
+    const poison = { record: { ...record, key: 'k'.repeat(65) }, reason: 'r'.repeat(10_000) }
+    await sender.keepPoison([poison])
+    const reject = decodeReject(sent[0]?.records[0]?.value ?? new Uint8Array(0))
+    expect(reject.detail).toHaveLength(POISON_REASON_CHARS_MAX)
+    expect(reject.sessionId).toBeUndefined()
+  })
+
+  it('costs nothing when there is none', async () => {
+    const { sender, sent } = senderOf()
+    await sender.keepPoison([])
+    expect(sent).toEqual([])
+  })
+})

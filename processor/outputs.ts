@@ -1,0 +1,145 @@
+/**
+ * What leaves a partition beside rows: exceptions to `playback.exceptions`, closed sessions to
+ * `playback.sessions`, unreadable records to `playback.rejects`.
+ *
+ * Exceptions and closed sessions stay pending in the fold, and so in its checkpoints, until they
+ * are durable in their topics. Poison is not part of the fold: it is durable before its batch ends,
+ * and checkpoints are cut between batches. All are delivered at least once; a repeat is recognised
+ * by its identity (partition and offset; for closed sessions the key).
+ */
+import { encodeReject, type Sealer } from '../shared/log/reject-record.ts'
+import type { EventLog, LogRecord, NewRecord } from '../shared/log/event-log.ts'
+import { TOPICS } from '../shared/log/topics.ts'
+import type { FoldOutput, PartitionFold } from '../shared/qoe/fold.ts'
+import type { FoldException, RowOrigin, SessionRow } from '../shared/speed/rows.ts'
+import { POISON_REASON_CHARS_MAX } from './limits.ts'
+import { retry, type RetryContext } from './retry.ts'
+import type { ProcessorTelemetry } from './telemetry.ts'
+
+const SESSION_ID_CHARS_MAX = 64
+
+export interface PoisonFound {
+  readonly record: LogRecord
+  readonly reason: string
+}
+
+/** How many partitions the output topics have. */
+export type OutputPartitions = Readonly<Record<'exceptions' | 'sessions' | 'rejects', number>>
+
+export interface OutputSenderParts {
+  readonly origin: RowOrigin
+  readonly fold: PartitionFold
+  readonly log: EventLog
+  readonly sealer: Sealer
+  readonly telemetry: ProcessorTelemetry
+  readonly outputsPerAppendMax: number
+  readonly outputPartitions: OutputPartitions
+  retryContext(call: string): RetryContext
+  onFailure(error: unknown): void
+}
+
+export class OutputSender {
+  readonly #parts: OutputSenderParts
+  #sending: Promise<void> | undefined
+
+  constructor(parts: OutputSenderParts) {
+    this.#parts = parts
+  }
+
+  /** Timed step: begins sending what is pending unless that is under way. */
+  kick(): void {
+    if (this.#sending !== undefined || this.#parts.fold.pendingOutputs(1).length === 0) return
+    this.#sending = this.#send()
+      .catch(this.#parts.onFailure)
+      .finally(() => (this.#sending = undefined))
+  }
+
+  /** Sends everything that is pending and waits for it. */
+  async flush(): Promise<void> {
+    await this.#sending
+    await this.#send()
+  }
+
+  async #send(): Promise<void> {
+    const { fold, outputsPerAppendMax } = this.#parts
+    for (;;) {
+      const outputs = fold.pendingOutputs(outputsPerAppendMax)
+      if (outputs.length === 0) return
+      await this.#append('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))
+      await this.#append('sessions', outputs.flatMap(closedSessionsOf).map(closedSessionRecord))
+      fold.acknowledgeOutputs(outputs.length)
+    }
+  }
+
+  /** Record step: resolves when every poison record of the batch is durable in the reject topic. */
+  async keepPoison(found: readonly PoisonFound[]): Promise<void> {
+    const { sealer, telemetry } = this.#parts
+    await this.#append(
+      'rejects',
+      found.map((poison) => poisonRecord(poison, sealer)),
+    )
+    for (const { record, reason } of found)
+      telemetry.poisonKept(record.partition, record.offset, reason)
+  }
+
+  async #append(topic: keyof OutputPartitions, records: readonly NewRecord[]): Promise<void> {
+    if (records.length === 0) return
+    const { log, origin, outputPartitions, retryContext, telemetry } = this.#parts
+    const labelled = records.map((record) => ({
+      ...record,
+      headers: { ...record.headers, view: origin.view },
+    }))
+    // The owner of an events partition is the one writer of the same partition of its outputs.
+    const partition = origin.partition % outputPartitions[topic]
+    await retry(retryContext('append'), () => log.append(TOPICS[topic], partition, labelled))
+    telemetry.outputsSent(origin.partition, TOPICS[topic], records.length)
+  }
+}
+
+function exceptionsOf(output: FoldOutput): FoldException[] {
+  return output.kind === 'exception' ? [output.exception] : []
+}
+
+function closedSessionsOf(output: FoldOutput): SessionRow[] {
+  return output.kind === 'closedSession' ? [output.row] : []
+}
+
+function exceptionRecord(exception: FoldException): NewRecord {
+  const { sessionId, seq, partition, offset, reason, type } = exception
+  return {
+    key: sessionId,
+    value: jsonLine({ sessionId, seq, partition, offset, reason, type }),
+    headers: { schema: 'exception.v1' },
+  }
+}
+
+function closedSessionRecord(row: SessionRow): NewRecord {
+  return { key: row.sessionId, value: jsonLine(row), headers: { schema: 'session.v1' } }
+}
+
+function poisonRecord({ record, reason }: PoisonFound, sealer: Sealer): NewRecord {
+  const { key, partition, offset, loggedAtMs, value } = record
+  const sessionId =
+    key !== undefined && key !== '' && key.length <= SESSION_ID_CHARS_MAX ? key : undefined
+  return {
+    key: sessionId,
+    value: encodeReject({
+      stage: 'processor',
+      code: 'PROCESSOR_RECORD_POISON',
+      detail: reason.slice(0, POISON_REASON_CHARS_MAX),
+      sessionId,
+      receivedAtMs: loggedAtMs,
+      source: { partition, offset },
+      sealed: sealer.seal(value),
+    }),
+    headers: { schema: 'reject.v1' },
+  }
+}
+
+/** Integers beyond 2^53 as decimal strings, as everywhere in JSON. */
+function jsonLine(value: unknown): Uint8Array {
+  const text = JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'bigint' ? part.toString() : part,
+  )
+  return new TextEncoder().encode(text)
+}

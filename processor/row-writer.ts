@@ -1,0 +1,203 @@
+/**
+ * Writes the fold's changed rows, each class through its own queue with its own budget of writes
+ * under way, so that wide cuts never hold narrow ones up.
+ *
+ *   narrow          every narrowFlushMs, all that changed
+ *   wide            evenly over wideFlushMs
+ *   sessionUrgent   at once: started, failed, closed
+ *   session         sessionRowIntervalMs after the change
+ *
+ * A write that fails is repeated with the same rows until it succeeds or the task ends. Rows past
+ * their retention count as durable without being written.
+ */
+import type { DirtyQueue, PartitionFold, RowTicket } from '../shared/qoe/fold.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import type { MinuteRow, PositionRow, SessionRow } from '../shared/speed/rows.ts'
+import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import type { ProcessorConfig } from './config.ts'
+import { TIMED_STEP_MS } from './limits.ts'
+import { retry, type RetryContext } from './retry.ts'
+import type { ProcessorTelemetry } from './telemetry.ts'
+import { WriteQueue, type Pacing, type Reach } from './write-queue.ts'
+
+/** How far each write class is durable in the store. */
+export interface ClassReach {
+  readonly narrow: Reach
+  readonly wide: Reach
+  readonly session: Reach
+}
+
+export interface RowWriterParts {
+  readonly partition: number
+  readonly fold: PartitionFold
+  readonly speed: SpeedStore
+  readonly clock: Clock
+  readonly config: ProcessorConfig
+  readonly telemetry: ProcessorTelemetry
+  readonly failpoints: Failpoints
+  /** What was durable when the checkpoint was cut. */
+  readonly reached: ClassReach
+  /** Offset that recovery began at; a new fold does not know it before its first record. */
+  readonly startOffset: number
+  retryContext(call: string): RetryContext
+  /** A failure that a repeat cannot mend. */
+  onFailure(error: unknown): void
+}
+
+export class RowWriter {
+  readonly #parts: RowWriterParts
+  readonly #queues: readonly WriteQueue[]
+  readonly #session: WriteQueue
+  readonly #urgent: WriteQueue
+  readonly #writes = new Set<Promise<void>>()
+  #reached: ClassReach
+  #flushing = false
+
+  constructor(parts: RowWriterParts) {
+    this.#parts = parts
+    this.#reached = parts.reached
+    const pacing = pacings(parts.config)
+    const queue = (name: DirtyQueue, onReached: (reach: Reach) => void) =>
+      new WriteQueue({
+        name,
+        pacing: pacing[name],
+        onReached,
+        onMarkSkipped: () => parts.telemetry.markSkipped(parts.partition, name),
+      })
+    const narrow = queue('narrow', (reach) => (this.#reached = { ...this.#reached, narrow: reach }))
+    const wide = queue('wide', (reach) => (this.#reached = { ...this.#reached, wide: reach }))
+    this.#urgent = queue('sessionUrgent', (session) => {
+      this.#reached = { ...this.#reached, session }
+    })
+    // An entry may move from the patient session queue to the urgent one. So the class has reached
+    // a mark only when the urgent queue has written what it held once the patient one got there.
+    this.#session = queue('session', (reach) => {
+      const waiting = parts.fold.dirtyCount('sessionUrgent')
+      this.#urgent.mark(reach, waiting, parts.clock.monotonicMs())
+    })
+    this.#queues = [narrow, this.#urgent, this.#session, wide]
+  }
+
+  get reached(): ClassReach {
+    return this.#reached
+  }
+
+  /** Changed rows that wait, over all queues. */
+  get dirtyRows(): number {
+    return this.#queues.reduce((sum, { name }) => sum + this.#parts.fold.dirtyCount(name), 0)
+  }
+
+  oldestWriteMs(): number {
+    const nowMs = this.#parts.clock.monotonicMs()
+    return Math.max(...this.#queues.map((queue) => queue.oldestFlightMs(nowMs)))
+  }
+
+  /** Begins the writes that are due; never waits for one. */
+  pump(): void {
+    const { fold, clock, telemetry, partition } = this.#parts
+    const here = this.#here()
+    const nowMs = clock.monotonicMs()
+    for (const queue of this.#queues) {
+      const waiting = fold.dirtyCount(queue.name)
+      // The urgent queue's marks come from the patient one; its entries are always due.
+      if (queue !== this.#urgent) queue.markByTime(here, waiting, nowMs)
+      this.#pumpQueue(queue)
+      telemetry.queueReported(partition, queue.name, { dirty: waiting, inFlight: queue.inFlight })
+    }
+    telemetry.oldestWrite(partition, this.oldestWriteMs())
+  }
+
+  /** Writes everything that is dirty now, without regard to pacing, and waits for it. */
+  async flush(): Promise<void> {
+    this.#flushing = true
+    for (;;) {
+      for (const queue of this.#queues) this.#pumpQueue(queue)
+      if (this.#writes.size === 0) break
+      await Promise.race(this.#writes)
+    }
+    const nowMs = this.#parts.clock.monotonicMs()
+    for (const queue of this.#queues) queue.mark(this.#here(), 0, nowMs)
+    this.#flushing = false
+  }
+
+  #here(): Reach {
+    const { fold, startOffset } = this.#parts
+    const { nextOffset, watermarkMs } = fold.status
+    return { offset: Math.max(startOffset, nextOffset), watermarkMs }
+  }
+
+  #pumpQueue(queue: WriteQueue): void {
+    const { fold, clock, config } = this.#parts
+    while (queue.inFlight < config.writesInFlightMax) {
+      const nowMs = clock.monotonicMs()
+      const waiting = fold.dirtyCount(queue.name)
+      const paced = queue.due(waiting, nowMs)
+      const due = this.#flushing || queue === this.#urgent ? waiting : paced
+      const tickets =
+        due === 0 ? [] : fold.takeDirty(queue.name, Math.min(due, config.rowsPerWriteMax))
+      if (tickets.length === 0) return
+      const write = this.#write(queue, tickets).catch(this.#parts.onFailure)
+      this.#writes.add(write)
+      void write.then(() => this.#writes.delete(write))
+    }
+  }
+
+  async #write(queue: WriteQueue, tickets: readonly RowTicket[]): Promise<void> {
+    const { fold, clock, telemetry, failpoints, partition } = this.#parts
+    const startedMs = clock.monotonicMs()
+    const flight = queue.began(tickets.length, startedMs)
+    const rows = rowsToWrite(tickets, clock.nowMs())
+    if (rows.expired > 0) telemetry.rowsExpired(partition, queue.name, rows.expired)
+    await retry(this.#parts.retryContext('speed'), () => this.#put(rows))
+    const durationMs = clock.monotonicMs() - startedMs
+    telemetry.rowsWritten(partition, queue.name, {
+      rows: tickets.length - rows.expired,
+      durationMs,
+    })
+    await failpoints.hit('processor.afterSomeRows')
+    fold.acknowledge(tickets)
+    queue.ended(flight)
+    this.#pumpQueue(queue)
+    if (queue.inFlight === 0) await failpoints.hit('processor.afterRows')
+  }
+
+  async #put(rows: RowsToWrite): Promise<void> {
+    const { speed } = this.#parts
+    if (rows.minutes.length > 0) await speed.putMinutes(rows.minutes)
+    if (rows.sessions.length > 0) await speed.putSessions(rows.sessions, rows.positions)
+  }
+}
+
+interface RowsToWrite {
+  readonly minutes: readonly MinuteRow[]
+  readonly sessions: readonly SessionRow[]
+  readonly positions: readonly PositionRow[]
+  /** Tickets whose row is past its retention. */
+  readonly expired: number
+}
+
+function rowsToWrite(tickets: readonly RowTicket[], nowMs: number): RowsToWrite {
+  const live = tickets.filter(({ row }) => row.expiresAtMs > nowMs)
+  const sessions = live.filter((ticket) => ticket.kind === 'session')
+  return {
+    minutes: live.flatMap((ticket) => (ticket.kind === 'minute' ? [ticket.row] : [])),
+    sessions: sessions.map(({ row }) => row),
+    positions: sessions.flatMap(({ positions }) => positions),
+    expired: tickets.length - live.length,
+  }
+}
+
+function pacings(config: ProcessorConfig): Readonly<Record<DirtyQueue, Pacing>> {
+  return {
+    narrow: { markEveryMs: config.narrowFlushMs, delayMs: 0, spread: false },
+    wide: { markEveryMs: config.wideFlushMs, delayMs: 0, spread: true },
+    sessionUrgent: { markEveryMs: 0, delayMs: 0, spread: false },
+    // A change waits up to one timed step for its mark and one more for the step after it is due.
+    session: {
+      markEveryMs: TIMED_STEP_MS,
+      delayMs: config.sessionRowIntervalMs - 2 * TIMED_STEP_MS,
+      spread: false,
+    },
+  }
+}

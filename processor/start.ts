@@ -1,0 +1,128 @@
+/**
+ * Builds a processor from its ports, top to bottom, and joins the group. The topics must exist:
+ * `playback.events` and the output topics.
+ */
+import { createCheckpointStore } from '../shared/objects/checkpoint-store.ts'
+import type { ObjectStore } from '../shared/objects/object-store.ts'
+import type { EventLog } from '../shared/log/event-log.ts'
+import type { Sealer } from '../shared/log/reject-record.ts'
+import { TOPICS } from '../shared/log/topics.ts'
+import type { Cut } from '../shared/qoe/cuts.ts'
+import { createPartitionFold, restorePartitionFold } from '../shared/qoe/partition-fold.ts'
+import { viewId } from '../shared/qoe/view.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import type { Running } from '../shared/runtime/lifecycle.ts'
+import type { Random } from '../shared/runtime/random.ts'
+import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
+import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import { foldLimitsOf, type ProcessorConfig } from './config.ts'
+import { processorErrors } from './errors.ts'
+import { PartitionGroup } from './group.ts'
+import { CHECKPOINTS_KEPT } from './limits.ts'
+import type { TaskParts } from './live-partition.ts'
+import type { OutputPartitions } from './outputs.ts'
+import { refuseNewerOwner, verifyTopicIdentity } from './ownership.ts'
+import { PartitionTask } from './partition-task.ts'
+import type { FoldFactory } from './recovery.ts'
+import type { PartitionTaskStatus } from './task-state.ts'
+import { createProcessorTelemetry } from './telemetry.ts'
+import { TurnQueue } from './turn.ts'
+
+export interface ProcessorOptions {
+  readonly config: ProcessorConfig
+  readonly log: EventLog
+  readonly speed: SpeedStore
+  readonly objects: ObjectStore
+  readonly telemetry: TelemetryBase
+  readonly clock: Clock
+  readonly random: Random
+  readonly failpoints: Failpoints
+  /** Seals the bytes of unreadable records. */
+  readonly sealer: Sealer
+  readonly cuts: readonly Cut[]
+  /** Partitions of `playback.events`. */
+  readonly partitions: number
+}
+
+export interface RunningProcessor extends Running {
+  /** The view that the rows belong to: a hash of fold version, cuts and value-changing limits. */
+  readonly view: string
+  /** One entry for each partition owned now, ascending. */
+  status(): PartitionTaskStatus[]
+  /** Debug view of a session's state, or `undefined` when no owned partition holds it. */
+  inspectSession(sessionId: string): unknown
+}
+
+const partitionFolds: FoldFactory = { create: createPartitionFold, restore: restorePartitionFold }
+
+/**
+ * Throws `PROCESSOR_TOPIC_RECREATED`, `PROCESSOR_PARTITIONS_DIFFER` or `PROCESSOR_CHECKPOINT_NEWER`
+ * before any partition is touched. What a single partition meets later shows in its status.
+ */
+export async function startProcessor(options: ProcessorOptions): Promise<RunningProcessor> {
+  const { config, log, objects, clock, random, cuts } = options
+  const limits = foldLimitsOf(config)
+  const view = viewId(cuts, limits)
+  const telemetry = createProcessorTelemetry(options.telemetry)
+  const { topicId } = await verifyTopic(options)
+  await refuseNewerOwners(options, view)
+
+  const parts: TaskParts = {
+    ...options,
+    telemetry,
+    view,
+    topicId,
+    turns: new TurnQueue(),
+    outputPartitions: await outputPartitions(log),
+    checkpoints: createCheckpointStore(objects, { keep: CHECKPOINTS_KEPT }),
+    folds: partitionFolds,
+    foldOptions: { limits, cuts, rowRetentionMs: config.rowRetentionMs },
+  }
+  const group = new PartitionGroup<PartitionTask>({
+    log,
+    clock,
+    random,
+    telemetry,
+    // Another view has its own owners: two views beside each other share no partitions.
+    group: `${config.group}.${view}`,
+    topic: TOPICS.events,
+    retryLimits: config,
+    createTask: (lease) => new PartitionTask(parts, lease),
+  })
+  await group.start()
+  return {
+    view,
+    stop: () => group.stop(),
+    status: () =>
+      group.tasks.map((task) => task.status()).sort((a, b) => a.partition - b.partition),
+    inspectSession: (sessionId) =>
+      group.tasks.map((task) => task.inspectSession(sessionId)).find((held) => held !== undefined),
+  }
+}
+
+async function verifyTopic({ log, objects, config, partitions }: ProcessorOptions) {
+  const described = await log.describeTopic(TOPICS.events)
+  if (described.partitions !== partitions)
+    throw processorErrors.create('PROCESSOR_PARTITIONS_DIFFER', {
+      expected: `${partitions} partitions`,
+      received: `${described.partitions}`,
+    })
+  await verifyTopicIdentity(objects, config.topicEpoch, described.topicId)
+  return described
+}
+
+async function refuseNewerOwners(options: ProcessorOptions, view: string): Promise<void> {
+  const { objects, partitions, config } = options
+  for (let partition = 0; partition < partitions; partition += 1)
+    await refuseNewerOwner(objects, { view, topicEpoch: config.topicEpoch, partition })
+}
+
+async function outputPartitions(log: EventLog): Promise<OutputPartitions> {
+  const partitionsOf = async (topic: string) => (await log.describeTopic(topic)).partitions
+  return {
+    exceptions: await partitionsOf(TOPICS.exceptions),
+    sessions: await partitionsOf(TOPICS.sessions),
+    rejects: await partitionsOf(TOPICS.rejects),
+  }
+}

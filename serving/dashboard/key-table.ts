@@ -1,0 +1,247 @@
+/** The keys of the chosen split, worst first: the charts' legend and the answer to "which one?". */
+import type { QoeMetrics } from '../api-schemas.ts'
+import { h, setText } from './dom.ts'
+import {
+  formatBitrate,
+  formatCount,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  joined,
+  type Quantity,
+} from './format.ts'
+import type { KeySeries } from './live-series.ts'
+import { badness, judge, worstFirst, type RatedMetric, type Verdict } from './ranking.ts'
+import { seriesProperty } from './theme.ts'
+
+interface Column {
+  readonly label: string
+  readonly hint: string
+  readonly text: (metrics: QoeMetrics) => Quantity
+  /** What a click on the heading sorts by, largest first. */
+  readonly sort: (metrics: QoeMetrics) => number
+  readonly rated?: RatedMetric
+}
+
+const COLUMNS: readonly Column[] = [
+  {
+    label: 'Bad',
+    hint: 'Stalled time + VSF + VPF, in percentage points: the order of the table',
+    text: (m) => ({ value: badness(m).toFixed(1), unit: '' }),
+    sort: badness,
+  },
+  {
+    label: 'Plays',
+    hint: 'Plays that began',
+    text: (m) => formatCount(m.plays),
+    sort: (m) => m.plays,
+  },
+  {
+    label: 'Peak',
+    hint: 'Most concurrent plays',
+    text: (m) => formatCount(m.concurrentPlays),
+    sort: (m) => m.concurrentPlays,
+  },
+  {
+    label: 'Start p50',
+    hint: 'Median start-up time',
+    text: (m) => formatDuration(m.startupMsP50),
+    sort: (m) => m.startupMsP50 ?? -1,
+    rated: 'startupMsP50',
+  },
+  {
+    label: 'p95',
+    hint: '95th percentile of the start-up time',
+    text: (m) => formatDuration(m.startupMsP95),
+    sort: (m) => m.startupMsP95 ?? -1,
+    rated: 'startupMsP95',
+  },
+  {
+    label: 'Stalled',
+    hint: 'Stalled time ÷ watched time',
+    text: (m) => formatPercent(m.stalledTimeRatio),
+    sort: (m) => m.stalledTimeRatio ?? -1,
+    rated: 'stalledTimeRatio',
+  },
+  {
+    label: 'Stalls/h',
+    hint: 'Stalls per playing hour',
+    text: (m) => formatRate(m.stallsPerPlayingHour),
+    sort: (m) => m.stallsPerPlayingHour ?? -1,
+  },
+  {
+    label: 'VSF',
+    hint: 'Video start failures ÷ attempts',
+    text: (m) => formatPercent(m.vsfRatio),
+    sort: (m) => m.vsfRatio ?? -1,
+    rated: 'vsfRatio',
+  },
+  {
+    label: 'VPF',
+    hint: 'Video playback failures ÷ ended plays',
+    text: (m) => formatPercent(m.vpfRatio),
+    sort: (m) => m.vpfRatio ?? -1,
+    rated: 'vpfRatio',
+  },
+  {
+    label: 'EBVS',
+    hint: 'Exits before the video start ÷ attempts',
+    text: (m) => formatPercent(m.ebvsRatio),
+    sort: (m) => m.ebvsRatio ?? -1,
+    rated: 'ebvsRatio',
+  },
+  {
+    label: 'Bitrate',
+    hint: 'Average played bitrate',
+    text: (m) => formatBitrate(m.averageBitrateKbps),
+    sort: (m) => m.averageBitrateKbps ?? -1,
+  },
+  {
+    label: 'Lost',
+    hint: 'Events lost ÷ events expected',
+    text: (m) => formatPercent(m.eventsLostRatio),
+    sort: (m) => m.eventsLostRatio ?? -1,
+    rated: 'eventsLostRatio',
+  },
+]
+
+const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
+  usual: '',
+  bad: 'at least twice the overall value',
+  worse: 'at least four times the overall value',
+}
+
+export interface KeyTableEvents {
+  readonly onHover: (label: string | undefined) => void
+  readonly onToggle: (label: string) => void
+}
+
+export class KeyTable {
+  readonly element: HTMLElement
+  readonly #events: KeyTableEvents
+  readonly #heading = h('h2')
+  readonly #body = h('tbody')
+  readonly #headings: HTMLTableCellElement[]
+  #sortColumn: Column | undefined
+  #last:
+    { series: readonly KeySeries[]; overall: QoeMetrics; hidden: ReadonlySet<string> } | undefined
+
+  constructor(events: KeyTableEvents) {
+    this.#events = events
+    this.#headings = COLUMNS.map((column) =>
+      h(
+        'th',
+        { scope: 'col', title: column.hint },
+        h('button', { type: 'button', onclick: () => this.#sortBy(column) }, column.label),
+      ),
+    )
+    this.element = h(
+      'section',
+      { class: 'panel keys' },
+      h('header', {}, this.#heading, h('p', {}, 'last 30 minutes, worst first')),
+      h(
+        'div',
+        { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Keys, worst first' },
+        h(
+          'table',
+          {},
+          h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'Key'), ...this.#headings)),
+          this.#body,
+        ),
+      ),
+    )
+  }
+
+  draw(
+    title: string,
+    series: readonly KeySeries[],
+    overall: QoeMetrics,
+    hidden: ReadonlySet<string>,
+  ): void {
+    setText(this.#heading, title)
+    this.#last = { series, overall, hidden }
+    this.#drawRows()
+  }
+
+  #sortBy(column: Column): void {
+    this.#sortColumn = this.#sortColumn === column || column.sort === badness ? undefined : column
+    for (const [index, heading] of this.#headings.entries()) {
+      if (COLUMNS[index] === this.#sortColumn) heading.setAttribute('aria-sort', 'descending')
+      else heading.removeAttribute('aria-sort')
+    }
+    this.#drawRows()
+  }
+
+  #drawRows(): void {
+    if (this.#last === undefined) return
+    const { series, overall, hidden } = this.#last
+    const sort = this.#sortColumn?.sort
+    const ranked = series
+      .map((one, index) => ({ ...one, metrics: one.summary, index }))
+      .toSorted((a, b) =>
+        sort === undefined
+          ? worstFirst(a, b)
+          : Number(a.other) - Number(b.other) || sort(b.metrics) - sort(a.metrics),
+      )
+    // Rows are rebuilt only when something shown has changed; a focused button keeps its focus.
+    const focused = document.activeElement?.getAttribute('data-key')
+    const rows = ranked.map((one) => this.#row(one, overall, hidden.has(one.label)))
+    if (sameText(this.#body, rows)) return
+    this.#body.replaceChildren(...rows)
+    if (focused !== null && focused !== undefined)
+      for (const button of this.#body.querySelectorAll<HTMLElement>('[data-key]'))
+        if (button.getAttribute('data-key') === focused) button.focus()
+  }
+
+  #row(
+    one: KeySeries & { readonly index: number },
+    overall: QoeMetrics,
+    hidden: boolean,
+  ): HTMLTableRowElement {
+    const swatch = h('i', { class: 'swatch' })
+    swatch.style.background = `var(${seriesProperty(one.index, one.other)})`
+    const button = h(
+      'button',
+      {
+        type: 'button',
+        'data-key': one.label,
+        'aria-pressed': hidden ? 'false' : 'true',
+        title: hidden ? 'Show in the charts' : 'Hide in the charts',
+        onclick: () => this.#events.onToggle(one.label),
+        onfocus: () => this.#events.onHover(one.label),
+        onblur: () => this.#events.onHover(undefined),
+      },
+      swatch,
+      h('span', {}, one.label),
+    )
+    const few = one.summary.lowSample
+    const row = h(
+      'tr',
+      {
+        class: [hidden ? 'off' : '', few ? 'few' : ''].join(' ').trim() || undefined,
+        onmouseenter: () => this.#events.onHover(one.label),
+        onmouseleave: () => this.#events.onHover(undefined),
+      },
+      h(
+        'th',
+        { scope: 'row' },
+        button,
+        few && h('small', { title: 'Fewer than 25 attempts or plays' }, 'few'),
+      ),
+    )
+    for (const column of COLUMNS) row.append(cell(column, one.summary, overall))
+    return row
+  }
+}
+
+function cell(column: Column, metrics: QoeMetrics, overall: QoeMetrics): HTMLTableCellElement {
+  const verdict = column.rated ? judge(column.rated, metrics, overall) : 'usual'
+  const text = joined(column.text(metrics))
+  if (verdict === 'usual') return h('td', {}, text)
+  return h('td', { class: verdict, title: VERDICT_WORDS[verdict] }, text)
+}
+
+function sameText(body: HTMLElement, rows: readonly HTMLElement[]): boolean {
+  if (body.children.length !== rows.length) return false
+  return rows.every((row, index) => body.children[index]?.isEqualNode(row) === true)
+}

@@ -1,0 +1,128 @@
+/**
+ * Bounds of the serving API. Each has a unit in its name; `assertServingLimits` states how they
+ * hang together and is called at start.
+ */
+import { assert } from '../shared/runtime/errors.ts'
+
+export interface ServingLimits {
+  /** Longest range of one query. Rows live 90 days in the speed store. */
+  readonly rangeMaxMs: number
+  /** Buckets of one series; 1,500 hold a day by the minute. */
+  readonly bucketsPerSeriesMax: number
+  /** Series of one answer; further keys are summed into the series marked `other`. */
+  readonly seriesMax: number
+  readonly seriesDefault: number
+  /** Rows one query may read from the speed store. */
+  readonly rowsPerQueryMax: number
+  readonly queryMaxChars: number
+  /** `where` conditions of one query. */
+  readonly filtersMax: number
+  readonly filterMaxChars: number
+  readonly topItemsMax: number
+  readonly topItemsDefault: number
+  readonly recentSessionsMax: number
+  readonly timelinePageEventsMax: number
+  readonly timelinePageEventsDefault: number
+  /** Frames of a session that are read to label its timeline; later ones are not shown. */
+  readonly timelineFramesMax: number
+  /** Labelled timelines kept for paging. */
+  readonly timelineCacheSessionsMax: number
+  /** Events of all labelled timelines kept for paging. */
+  readonly timelineCacheEventsMax: number
+  /** Minute rows of closed minutes kept in memory. */
+  readonly closedMinuteRowsMax: number
+  /** A repair may restate a closed minute: it is seen after this time at the latest. */
+  readonly closedMinuteTtlMs: number
+  /** Queries worked on at a time; beyond, 503. */
+  readonly requestsInFlightMax: number
+  readonly requestTimeoutMs: number
+  readonly liveConnectionsMax: number
+  readonly liveSubscriptionsPerConnectionMax: number
+  readonly liveSubscriptionIdMaxChars: number
+  /** Distinct subscriptions over all connections. */
+  readonly liveChannelsMax: number
+  readonly liveMinutesMax: number
+  readonly liveMessageMaxBytes: number
+  /** Messages of one client between two polls. */
+  readonly liveMessagesPerPollMax: number
+  /** Bytes waiting in one connection above which it is not sent to. */
+  readonly liveBufferedMaxBytes: number
+  /** How long a connection may stay above that before it is closed. */
+  readonly liveBehindMaxMs: number
+  readonly livePollMs: number
+  /** Newest minutes read at every poll; older ones change rarely and are read every `liveFullReadMs`. */
+  readonly liveNewestMinutes: number
+  readonly liveFullReadMs: number
+  readonly liveIdleTimeoutMs: number
+  /** Longest heartbeat interval of a player: an instant is complete once it is this far behind. */
+  readonly heartbeatIntervalMs: number
+  /** Age of a cut's rows from which an answer says `stale`. */
+  readonly narrowStaleAfterMs: number
+  readonly wideStaleAfterMs: number
+  /** Attempts or plays below which ratios are marked `lowSample`. */
+  readonly lowSampleBelow: number
+}
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+
+export const DEFAULT_SERVING_LIMITS: ServingLimits = {
+  rangeMaxMs: 31 * DAY_MS,
+  bucketsPerSeriesMax: 1_500,
+  seriesMax: 100,
+  seriesDefault: 20,
+  rowsPerQueryMax: 500_000,
+  queryMaxChars: 4_096,
+  filtersMax: 16,
+  filterMaxChars: 256,
+  topItemsMax: 100,
+  topItemsDefault: 10,
+  recentSessionsMax: 200,
+  timelinePageEventsMax: 2_000,
+  timelinePageEventsDefault: 500,
+  timelineFramesMax: 16_384,
+  timelineCacheSessionsMax: 32,
+  timelineCacheEventsMax: 200_000,
+  closedMinuteRowsMax: 200_000,
+  closedMinuteTtlMs: 5 * MINUTE_MS,
+  requestsInFlightMax: 64,
+  requestTimeoutMs: 15_000,
+  liveConnectionsMax: 256,
+  liveSubscriptionsPerConnectionMax: 16,
+  liveSubscriptionIdMaxChars: 64,
+  liveChannelsMax: 256,
+  liveMinutesMax: 120,
+  liveMessageMaxBytes: 4_096,
+  liveMessagesPerPollMax: 64,
+  liveBufferedMaxBytes: 4 * 2 ** 20,
+  liveBehindMaxMs: 30_000,
+  livePollMs: 1_000,
+  liveNewestMinutes: 3,
+  liveFullReadMs: 30_000,
+  liveIdleTimeoutMs: 120_000,
+  heartbeatIntervalMs: 30_000,
+  narrowStaleAfterMs: 20_000,
+  wideStaleAfterMs: 60_000,
+  lowSampleBelow: 25,
+}
+
+export function assertServingLimits(limits: ServingLimits): void {
+  for (const [name, value] of Object.entries(limits))
+    assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`)
+  assert(limits.seriesDefault <= limits.seriesMax, 'seriesDefault ≤ seriesMax')
+  assert(limits.topItemsDefault <= limits.topItemsMax, 'topItemsDefault ≤ topItemsMax')
+  assert(
+    limits.timelinePageEventsDefault <= limits.timelinePageEventsMax,
+    'timelinePageEventsDefault ≤ timelinePageEventsMax',
+  )
+  assert(limits.liveNewestMinutes <= limits.liveMinutesMax, 'liveNewestMinutes ≤ liveMinutesMax')
+  assert(
+    limits.liveSubscriptionsPerConnectionMax <= limits.liveMessagesPerPollMax,
+    'liveSubscriptionsPerConnectionMax ≤ liveMessagesPerPollMax',
+  )
+  assert(limits.livePollMs <= limits.liveFullReadMs, 'livePollMs ≤ liveFullReadMs')
+  assert(
+    limits.liveMinutesMax <= limits.bucketsPerSeriesMax,
+    'liveMinutesMax ≤ bucketsPerSeriesMax',
+  )
+}

@@ -1,0 +1,305 @@
+/**
+ * The live feed: subscriptions of all connections, polled together. Equal subscriptions share one
+ * channel, all channels of a cut share one query to the store. A member gets the whole window
+ * first and then, every second, the buckets that changed.
+ *
+ * Everything is bounded: connections, subscriptions, channels, and the bytes that wait for a
+ * client that does not read: it is skipped, given a whole window once it reads again, and closed
+ * when it stays behind.
+ */
+import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
+import type { Cut } from '../shared/qoe/cuts.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { BackhaulError, type ErrorFactory } from '../shared/runtime/errors.ts'
+import { LiveChannel } from './live-channel.ts'
+import { CutFeed } from './cut-feed.ts'
+import { liveClientMessageSchema, type LiveServerMessage } from './api-schemas.ts'
+import { servingErrors } from './errors.ts'
+import type { QoeContext } from './qoe.ts'
+import { parseBy, selectCut } from './qoe-query.ts'
+import type { ServingTelemetry } from './telemetry.ts'
+
+/** One live connection as the hub sees it. */
+export interface LiveSink {
+  send(text: string): void
+  /** Bytes handed over and not yet taken by the network. */
+  bufferedBytes(): number
+  close(code: number, reason: string): void
+}
+
+export interface LiveHubOptions extends QoeContext {
+  readonly cuts: readonly Cut[]
+  readonly telemetry: Pick<
+    ServingTelemetry,
+    'livePolled' | 'livePollFailed' | 'livePollsRecovered' | 'liveSkipped'
+  >
+}
+
+interface Member {
+  readonly client: LiveClient
+  readonly id: string
+  needsWhole: boolean
+}
+
+/** The subscriptions of one connection; `hub.connect` makes it. */
+export class LiveClient {
+  readonly sink: LiveSink
+  readonly expiresAtMs: number | undefined
+  readonly channels = new Map<string, LiveChannel<Member>>()
+  messagesSincePoll = 0
+  /** Monotonic time since when too much waits for the client. */
+  behindSinceMs: number | undefined
+
+  constructor(sink: LiveSink, expiresAtMs: number | undefined) {
+    this.sink = sink
+    this.expiresAtMs = expiresAtMs
+  }
+}
+
+export class LiveHub {
+  readonly #options: LiveHubOptions
+  readonly #clock: Clock
+  readonly #clients = new Set<LiveClient>()
+  readonly #channels = new Map<string, LiveChannel<Member>>()
+  readonly #feeds = new Map<string, CutFeed>()
+  readonly #stopPolling: () => void
+  #polling: Promise<void> | undefined
+  #pollAgain = false
+  #isFailing = false
+  #stopped = false
+
+  constructor(options: LiveHubOptions) {
+    this.#options = options
+    this.#clock = options.clock
+    this.#stopPolling = options.clock.every(options.limits.livePollMs, () => {
+      for (const client of this.#clients) client.messagesSincePoll = 0
+      this.#pollSoon()
+    })
+  }
+
+  get connections(): number {
+    return this.#clients.size
+  }
+
+  get channels(): number {
+    return this.#channels.size
+  }
+
+  hasRoom(): boolean {
+    return !this.#stopped && this.#clients.size < this.#options.limits.liveConnectionsMax
+  }
+
+  connect(sink: LiveSink, expiresAtMs: number | undefined): LiveClient {
+    const client = new LiveClient(sink, expiresAtMs)
+    this.#clients.add(client)
+    return client
+  }
+
+  disconnect(client: LiveClient): void {
+    this.#clients.delete(client)
+    for (const id of client.channels.keys()) this.#leave(client, id)
+  }
+
+  /** A message of the client; what is wrong with it is answered, never thrown. */
+  receive(client: LiveClient, text: string): void {
+    // Each subscription asks for a poll at once, so their number must have a bound too.
+    if (++client.messagesSincePoll > this.#options.limits.liveMessagesPerPollMax)
+      return closeWith(client, 'SERVING_LIVE_MESSAGES_TOO_FAST')
+    let id: string | undefined
+    try {
+      const message = parseMessage(text)
+      if ('unsubscribe' in message) return this.#leave(client, message.unsubscribe.id)
+      id = message.subscribe.id
+      this.#join(client, message.subscribe)
+      this.#pollSoon()
+    } catch (error) {
+      if (!(error instanceof BackhaulError)) throw error
+      send(client, {
+        error: { ...(id === undefined ? {} : { id }), code: error.code, detail: error.message },
+      })
+    }
+  }
+
+  /** Resolves when the poll under way, if any, has ended. */
+  async settled(): Promise<void> {
+    while (this.#polling !== undefined) await this.#polling
+  }
+
+  /** Closes every connection and stops polling. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#stopPolling()
+    for (const client of this.#clients) client.sink.close(1001, 'the server stops')
+    await this.settled()
+  }
+
+  #join(
+    client: LiveClient,
+    asked: {
+      id: string
+      by: string[]
+      where: string[]
+      minutes: number
+      series?: number | undefined
+    },
+  ): void {
+    const { limits, cuts } = this.#options
+    if (asked.minutes > limits.liveMinutesMax)
+      throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
+        expected: `minutes up to ${limits.liveMinutesMax}`,
+        received: `${asked.minutes}`,
+      })
+    const selection = selectCut(
+      { by: parseBy(asked.by.join(',')), where: asked.where },
+      { cuts, limits },
+    )
+    const seriesMax = Math.min(asked.series ?? limits.seriesDefault, limits.seriesMax)
+    const name = JSON.stringify([asked.by, asked.where.toSorted(), asked.minutes, seriesMax])
+    this.#leave(client, asked.id)
+    if (client.channels.size >= limits.liveSubscriptionsPerConnectionMax)
+      throw subscriptionsFull(limits.liveSubscriptionsPerConnectionMax, 'of a connection')
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      if (this.#channels.size >= limits.liveChannelsMax)
+        throw subscriptionsFull(limits.liveChannelsMax, 'of all connections')
+      channel = new LiveChannel({ name, selection, minutes: asked.minutes, seriesMax })
+      this.#channels.set(name, channel)
+    }
+    channel.members.add({ client, id: asked.id, needsWhole: true })
+    client.channels.set(asked.id, channel)
+  }
+
+  #leave(client: LiveClient, id: string): void {
+    const channel = client.channels.get(id)
+    if (channel === undefined) return
+    client.channels.delete(id)
+    for (const member of channel.members)
+      if (member.client === client && member.id === id) channel.members.delete(member)
+    if (channel.members.size === 0) this.#channels.delete(channel.name)
+  }
+
+  #pollSoon(): void {
+    if (this.#stopped) return
+    this.#pollAgain = true
+    this.#polling ??= this.#pollWhileAsked().finally(() => (this.#polling = undefined))
+  }
+
+  async #pollWhileAsked(): Promise<void> {
+    while (this.#pollAgain && !this.#stopped) {
+      this.#pollAgain = false
+      const startedMs = this.#clock.monotonicMs()
+      try {
+        this.#closeExpired()
+        if (this.#channels.size > 0) await this.#poll()
+        this.#options.telemetry.livePolled({ durationMs: this.#clock.monotonicMs() - startedMs })
+        if (this.#isFailing) this.#options.telemetry.livePollsRecovered()
+        this.#isFailing = false
+      } catch (error) {
+        this.#options.telemetry.livePollFailed({ error, isFirst: !this.#isFailing })
+        this.#isFailing = true
+        const code = error instanceof BackhaulError ? error.code : 'SERVING_INTERNAL'
+        const detail = error instanceof BackhaulError ? error.message : 'the poll failed'
+        for (const client of this.#clients)
+          if (!this.#isBehind(client)) send(client, { error: { code, detail } })
+      }
+    }
+  }
+
+  async #poll(): Promise<void> {
+    const { reader, limits } = this.#options
+    const progress = await reader.readProgress()
+    const nowMs = this.#clock.nowMs()
+    const toMs = (Math.floor(nowMs / MINUTE_MS) + 1) * MINUTE_MS
+    const byCut = Map.groupBy(this.#channels.values(), (channel) => channel.selection.cut)
+    for (const id of this.#feeds.keys())
+      if (![...byCut.keys()].some((cut) => cut.id === id)) this.#feeds.delete(id)
+    for (const [cut, channels] of byCut) {
+      let feed = this.#feeds.get(cut.id)
+      if (feed === undefined) this.#feeds.set(cut.id, (feed = new CutFeed(cut, reader, limits)))
+      await feed.refresh({
+        progress,
+        toMs,
+        minutes: Math.max(...channels.map((channel) => channel.minutes)),
+        monotonicMs: this.#clock.monotonicMs(),
+      })
+      for (const channel of channels) this.#deliver(channel, feed, progress, { nowMs, toMs })
+    }
+  }
+
+  #deliver(
+    channel: LiveChannel<Member>,
+    feed: CutFeed,
+    progress: Awaited<ReturnType<QoeContext['reader']['readProgress']>>,
+    moment: { readonly nowMs: number; readonly toMs: number },
+  ): void {
+    const update = channel.update(feed, progress, { ...moment, ...this.#options })
+    for (const member of channel.members) {
+      if (this.#isBehind(member.client)) {
+        member.needsWhole = true
+        this.#options.telemetry.liveSkipped()
+        continue
+      }
+      const body = member.needsWhole ? update.whole() : update.changed()
+      member.needsWhole = false
+      member.client.sink.send(`{"update":{"id":${JSON.stringify(member.id)},${body.slice(1)}}`)
+    }
+  }
+
+  /** Whether the client must be skipped now; closes it when it has been behind for too long. */
+  #isBehind(client: LiveClient): boolean {
+    const { limits } = this.#options
+    if (client.sink.bufferedBytes() <= limits.liveBufferedMaxBytes) {
+      client.behindSinceMs = undefined
+      return false
+    }
+    const nowMs = this.#clock.monotonicMs()
+    client.behindSinceMs ??= nowMs
+    if (nowMs - client.behindSinceMs >= limits.liveBehindMaxMs)
+      closeWith(client, 'SERVING_LIVE_TOO_SLOW')
+    return true
+  }
+
+  #closeExpired(): void {
+    const nowMs = this.#clock.nowMs()
+    for (const client of this.#clients)
+      if (client.expiresAtMs !== undefined && client.expiresAtMs <= nowMs)
+        closeWith(client, 'SERVING_LIVE_TOKEN_EXPIRED')
+  }
+}
+
+type ServingErrorCode = typeof servingErrors extends ErrorFactory<infer Code> ? Code : never
+
+function closeWith(client: LiveClient, code: ServingErrorCode): void {
+  client.sink.close(servingErrors.catalogue[code].closeCode ?? 1011, code)
+}
+
+function send(client: LiveClient, message: LiveServerMessage): void {
+  client.sink.send(JSON.stringify(message))
+}
+
+function subscriptionsFull(max: number, whose: string): BackhaulError {
+  return servingErrors.create('SERVING_LIVE_SUBSCRIPTIONS_FULL', {
+    expected: `at most ${max} subscriptions ${whose}`,
+    received: 'one more',
+  })
+}
+
+function parseMessage(text: string) {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
+      expected: 'JSON',
+      received: text.slice(0, 80),
+      cause,
+    })
+  }
+  const parsed = liveClientMessageSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
+    expected: '{"subscribe":{"id","by","where","minutes","series"}} or {"unsubscribe":{"id"}}',
+    received: text.slice(0, 80),
+    cause: parsed.error,
+  })
+}

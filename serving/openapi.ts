@@ -1,0 +1,202 @@
+/** The OpenAPI 3.1 description of the API, generated from `api-schemas.ts`. */
+import { z } from 'zod'
+import {
+  liveClientMessageSchema,
+  liveServerMessageSchema,
+  liveUpdateSchema,
+  problemSchema,
+  qoeBucketSchema,
+  qoeMetricsSchema,
+  qoeResponseSchema,
+  sessionListResponseSchema,
+  sessionResponseSchema,
+  statusResponseSchema,
+  topResponseSchema,
+} from './api-schemas.ts'
+
+const COMPONENTS = {
+  QoeMetrics: qoeMetricsSchema,
+  QoeBucket: qoeBucketSchema,
+  QoeResponse: qoeResponseSchema,
+  TopResponse: topResponseSchema,
+  SessionResponse: sessionResponseSchema,
+  SessionListResponse: sessionListResponseSchema,
+  StatusResponse: statusResponseSchema,
+  LiveUpdate: liveUpdateSchema,
+  LiveClientMessage: liveClientMessageSchema,
+  LiveServerMessage: liveServerMessageSchema,
+  Problem: problemSchema,
+} as const
+
+interface Parameter {
+  readonly name: string
+  readonly doc: string
+  readonly schema?: Readonly<Record<string, unknown>>
+  readonly repeated?: boolean
+}
+
+const by: Parameter = {
+  name: 'by',
+  doc: 'Dimensions to split by, joined by commas; they and those of `where` must lie within one configured cut.',
+}
+const where: Parameter = {
+  name: 'where',
+  doc: '`dimension:value`; the value is taken as it stands after the first colon. Conditions on one dimension are alternatives.',
+  repeated: true,
+}
+const from: Parameter = {
+  name: 'from',
+  doc: 'Start of the range, RFC 3339 or epoch ms. Default: 30 minutes before `to`.',
+}
+const to: Parameter = {
+  name: 'to',
+  doc: 'End of the range, exclusive, RFC 3339 or epoch ms. Default: now.',
+}
+const counted = (name: string, doc: string): Parameter => ({
+  name,
+  doc,
+  schema: { type: 'integer', minimum: 1 },
+})
+
+const OPERATIONS: readonly {
+  readonly path: string
+  readonly summary: string
+  readonly response: keyof typeof COMPONENTS
+  readonly parameters: readonly Parameter[]
+}[] = [
+  {
+    path: '/v1/qoe',
+    summary: 'Quality of experience over time, split by dimensions',
+    response: 'QoeResponse',
+    parameters: [
+      by,
+      where,
+      from,
+      to,
+      {
+        name: 'step',
+        doc: 'Length of a bucket, a whole number of minutes: `1m`, `15m`, `1h`, `1d`.',
+      },
+      counted('series', 'Keys with a series of their own; the others are summed into `other`.'),
+    ],
+  },
+  {
+    path: '/v1/top',
+    summary: 'Keys with the most plays or concurrent plays over a window',
+    response: 'TopResponse',
+    parameters: [
+      {
+        name: 'metric',
+        doc: 'What to rank by. Default: plays.',
+        schema: { type: 'string', enum: ['plays', 'concurrentPlays'] },
+      },
+      { ...by, doc: `${by.doc} Default: content.` },
+      where,
+      from,
+      to,
+      counted('limit', 'Items of the answer.'),
+    ],
+  },
+  {
+    path: '/v1/sessions',
+    summary: 'Sessions by start of arrival, newest first',
+    response: 'SessionListResponse',
+    parameters: [counted('recent', 'How many.')],
+  },
+  {
+    path: '/v1/sessions/{id}',
+    summary: 'One session: context, metrics, quality and timeline',
+    response: 'SessionResponse',
+    parameters: [
+      {
+        name: 'incarnation',
+        doc: 'An earlier use of the id. Default: the newest.',
+        schema: { type: 'integer', minimum: 0 },
+      },
+      counted('limit', 'Events of a page of the timeline.'),
+      { name: 'cursor', doc: '`nextCursor` of the page before.' },
+    ],
+  },
+  {
+    path: '/v1/status',
+    summary: 'How far the log is folded and how fresh each cut is',
+    response: 'StatusResponse',
+    parameters: [],
+  },
+]
+
+/** The document served at `/openapi.json`. */
+export function openApiDocument(): Record<string, unknown> {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Backhaul serving API',
+      version: '1',
+      description:
+        'Playback quality, live and past. Fields are added, never renamed; null means undefined, not zero. `/v1/live` is a WebSocket: see LiveClientMessage and LiveServerMessage.',
+    },
+    paths: Object.fromEntries(
+      OPERATIONS.map((operation) => [operation.path, { get: describeOperation(operation) }]),
+    ),
+    components: {
+      schemas: componentSchemas(),
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'Scope `read`.',
+        },
+      },
+    },
+    security: [{}, { bearer: [] }],
+  }
+}
+
+function describeOperation(operation: (typeof OPERATIONS)[number]) {
+  const inPath = operation.path.includes('{id}')
+    ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]
+    : []
+  return {
+    summary: operation.summary,
+    parameters: [...inPath, ...operation.parameters.map(describeParameter)],
+    responses: {
+      200: {
+        description: operation.summary,
+        content: { 'application/json': { schema: reference(operation.response) } },
+      },
+      default: {
+        description: 'A problem; its `code` says which',
+        content: { 'application/problem+json': { schema: reference('Problem') } },
+      },
+    },
+  }
+}
+
+function describeParameter(parameter: Parameter) {
+  const schema = parameter.schema ?? { type: 'string' }
+  return {
+    name: parameter.name,
+    in: 'query',
+    required: false,
+    description: parameter.doc,
+    schema: parameter.repeated === true ? { type: 'array', items: schema } : schema,
+    ...(parameter.repeated === true ? { explode: true } : {}),
+  }
+}
+
+function componentSchemas(): Record<string, unknown> {
+  const registry = z.registry<{ id: string }>()
+  for (const [id, schema] of Object.entries(COMPONENTS)) registry.add(schema, { id })
+  const { schemas } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}` })
+  return Object.fromEntries(
+    Object.entries(schemas).map(([id, schema]) => {
+      const { $schema: _dialect, $id: _id, ...rest } = schema
+      return [id, rest]
+    }),
+  )
+}
+
+function reference(id: keyof typeof COMPONENTS) {
+  return { $ref: `#/components/schemas/${id}` }
+}

@@ -1,0 +1,119 @@
+/**
+ * The queries of the API: authorised, bounded in number and in time, then handed to what answers
+ * them.
+ */
+import { bearerFromAuthorization, type TokenVerifier } from '../shared/auth/token-verifier.ts'
+import type { Answer } from '../shared/http/guarded-response.ts'
+import { jsonAnswer } from '../shared/http/problem.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { describeValue, type BackhaulError } from '../shared/runtime/errors.ts'
+import { servingErrors } from './errors.ts'
+import type { ServingLimits } from './limits.ts'
+import { invalidParameter, parseParameters } from './query-parameters.ts'
+import { answerQoe, type QoeContext } from './qoe.ts'
+import { parseQoeQuery } from './qoe-query.ts'
+import { parseSessionQuery, type SessionsApi } from './sessions.ts'
+import { answerStatus, type StatusContext } from './status.ts'
+import { answerTop, parseTopQuery } from './top.ts'
+
+export interface QueryRequest {
+  readonly path: string
+  /** Without the question mark. */
+  readonly query: string
+  readonly authorization: string
+}
+
+export interface QueriesOptions extends QoeContext, StatusContext {
+  readonly clock: Clock
+  readonly limits: ServingLimits
+  readonly sessions: SessionsApi
+  readonly verifier: TokenVerifier
+}
+
+export interface Queries {
+  /** Throws typed errors: of authentication, of the query, of the stores. */
+  answer(request: QueryRequest): Promise<Answer>
+}
+
+export const SESSION_PATH = '/v1/sessions/'
+const SESSION_ID_MAX_CHARS = 64
+
+export function createQueries(options: QueriesOptions): Queries {
+  const { clock, limits, verifier } = options
+  let inFlight = 0
+  return {
+    async answer(request) {
+      await verifier.verify(bearerFromAuthorization(request.authorization), 'read')
+      if (inFlight >= limits.requestsInFlightMax)
+        throw servingErrors.create('SERVING_BUSY', {
+          expected: `at most ${limits.requestsInFlightMax} at a time`,
+          received: 'one more',
+        })
+      inFlight++
+      // A query that timed out still works until its store answers, and counts until then.
+      const work = runQuery(request, options).finally(() => inFlight--)
+      return jsonAnswer(200, await withinTime(work, clock, limits.requestTimeoutMs), {
+        'cache-control': 'no-store',
+      })
+    },
+  }
+}
+
+async function runQuery(request: QueryRequest, options: QueriesOptions): Promise<unknown> {
+  const { path, query } = request
+  const context = { cuts: options.cuts, limits: options.limits, nowMs: options.clock.nowMs() }
+  switch (path) {
+    case '/v1/qoe':
+      return answerQoe(parseQoeQuery(query, context), options)
+    case '/v1/top':
+      return answerTop(parseTopQuery(query, context), options)
+    case '/v1/status':
+      parseParameters(query, { single: [], repeated: [] }, options.limits.queryMaxChars)
+      return answerStatus(options)
+    case '/v1/sessions':
+      return options.sessions.listRecent(query)
+  }
+  if (!path.startsWith(SESSION_PATH)) throw pathUnknown(path)
+  const sessionId = decodeSessionId(path.slice(SESSION_PATH.length))
+  return options.sessions.show(parseSessionQuery(sessionId, query, options.limits))
+}
+
+function decodeSessionId(text: string): string {
+  try {
+    const sessionId = decodeURIComponent(text)
+    if (sessionId !== '' && sessionId.length <= SESSION_ID_MAX_CHARS) return sessionId
+  } catch {
+    // Falls through to the same refusal: a malformed escape is no id either.
+  }
+  throw invalidParameter(
+    'the session id',
+    `1 to ${SESSION_ID_MAX_CHARS} characters, percent-encoded`,
+    text,
+  )
+}
+
+/** `work`, or `SERVING_TIMEOUT` when it takes longer. */
+export function withinTime<Value>(
+  work: Promise<Value>,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () =>
+      reject(
+        servingErrors.create('SERVING_TIMEOUT', {
+          expected: `an answer within ${timeoutMs} ms`,
+          received: 'none',
+        }),
+      ),
+    )
+    work.then(resolve, reject).finally(cancel)
+  })
+}
+
+export function pathUnknown(path: string): BackhaulError {
+  return servingErrors.create('SERVING_PATH_UNKNOWN', {
+    expected: 'a path of /openapi.json',
+    received: describeValue(path),
+  })
+}

@@ -1,0 +1,178 @@
+/** From merged minutes to series of buckets: filter, group, rank, cut into steps. */
+import {
+  INSTANTS_PER_MINUTE,
+  INSTANT_INTERVAL_MS,
+  MINUTE_MS,
+  type MinuteAggregates,
+} from '../shared/qoe/aggregates.ts'
+import { OTHER_KEY, type Dimension } from '../shared/qoe/cuts.ts'
+import { mergeAggregates } from '../shared/qoe/merge.ts'
+import type { QoeBucket, QoeSeries } from './api-schemas.ts'
+import type { Source } from './boundary.ts'
+import type { ServingLimits } from './limits.ts'
+import { qoeMetrics } from './metrics.ts'
+import type { MinuteRange, Selection } from './qoe-query.ts'
+import type { MergedMinutes } from './row-merge.ts'
+
+/** One key of the answer with its aggregates by minute. */
+export interface KeyMinutes {
+  readonly key: Readonly<Record<string, string>>
+  readonly other: boolean
+  readonly minutes: ReadonlyMap<number, MinuteAggregates>
+}
+
+export interface BucketFacts {
+  readonly source: Source
+  /** Watermark of the rows; `undefined` while a partition has written nothing. */
+  readonly asOfMs: number | undefined
+  readonly paneLifeMs: number
+  readonly limits: Pick<ServingLimits, 'heartbeatIntervalMs' | 'lowSampleBelow'>
+  readonly viewersCounted: boolean
+}
+
+/**
+ * Groups the keys of the cut by the dimensions asked for, most events first. Keys beyond
+ * `seriesMax`, and those that the fold itself had summed because of its cap, become one last
+ * group marked `other`. Without a dimension there is always exactly one group.
+ */
+export function groupKeys(
+  minutes: MergedMinutes,
+  selection: Selection,
+  seriesMax: number,
+): KeyMinutes[] {
+  const groups = new Map<string, { minutes: Map<number, MinuteAggregates[]>; events: number }>()
+  for (const [minuteStartMs, keys] of minutes)
+    for (const [key, aggregates] of keys) {
+      const projected = projectKey(key, selection)
+      if (projected === undefined) continue
+      const name = JSON.stringify(projected)
+      let group = groups.get(name)
+      if (group === undefined) groups.set(name, (group = { minutes: new Map(), events: 0 }))
+      group.events += aggregates.events
+      appendTo(group.minutes, minuteStartMs, aggregates)
+    }
+  const otherName = JSON.stringify(selection.by.map(() => OTHER_KEY))
+  if (selection.by.length === 0)
+    return [asKey(selection.by, '[]', false, groups.get('[]')?.minutes ?? new Map())]
+  const ranked = [...groups]
+    .filter(([name]) => name !== otherName)
+    .toSorted(([a, left], [b, right]) => right.events - left.events || (a < b ? -1 : 1))
+  const rest = ranked.slice(seriesMax).map(([, group]) => group)
+  const overflow = groups.get(otherName)
+  if (overflow !== undefined) rest.push(overflow)
+  const named = ranked
+    .slice(0, seriesMax)
+    .map(([name, group]) => asKey(selection.by, name, false, group.minutes))
+  if (rest.length === 0) return named
+  const summed = new Map<number, MinuteAggregates[]>()
+  for (const group of rest)
+    for (const [minuteStartMs, list] of group.minutes) appendTo(summed, minuteStartMs, ...list)
+  return [...named, asKey(selection.by, otherName, true, summed)]
+}
+
+/** Buckets of a whole range, empty ones included. */
+export function toSeries(
+  group: KeyMinutes,
+  range: MinuteRange,
+  stepMs: number,
+  facts: BucketFacts,
+): QoeSeries {
+  const buckets: QoeBucket[] = []
+  for (let startMs = range.fromMs; startMs < range.toMs; startMs += stepMs)
+    buckets.push(toBucket(group.minutes, startMs, stepMs, facts))
+  const summary = qoeMetrics(minutesWithin(group.minutes, range), metricOptions(facts))
+  return { key: { ...group.key }, ...(group.other ? { other: true } : {}), summary, buckets }
+}
+
+/** The aggregates of a group's minutes within a range, in order. */
+export function minutesWithin(
+  minutes: ReadonlyMap<number, MinuteAggregates>,
+  range: MinuteRange,
+): MinuteAggregates[] {
+  const found: MinuteAggregates[] = []
+  for (let startMs = range.fromMs; startMs < range.toMs; startMs += MINUTE_MS) {
+    const aggregates = minutes.get(startMs)
+    if (aggregates !== undefined) found.push(aggregates)
+  }
+  return found
+}
+
+function metricOptions(facts: BucketFacts) {
+  return {
+    viewersCounted: facts.viewersCounted,
+    lowSampleBelow: facts.limits.lowSampleBelow,
+  }
+}
+
+function toBucket(
+  minutes: ReadonlyMap<number, MinuteAggregates>,
+  startMs: number,
+  stepMs: number,
+  facts: BucketFacts,
+): QoeBucket {
+  const endMs = startMs + stepMs
+  const { asOfMs } = facts
+  const within = minutesWithin(minutes, { fromMs: startMs, toMs: endMs })
+  const lastInstantMs = endMs - INSTANT_INTERVAL_MS
+  const bucket: QoeBucket = {
+    startMs,
+    source: facts.source,
+    complete: asOfMs !== undefined && asOfMs > endMs + facts.paneLifeMs,
+    concurrencyComplete:
+      asOfMs !== undefined && asOfMs - facts.limits.heartbeatIntervalMs > lastInstantMs,
+    asOfMs: asOfMs ?? null,
+    ...qoeMetrics(within, metricOptions(facts)),
+  }
+  if (stepMs !== MINUTE_MS) return bucket
+  const [minute] = within
+  return {
+    ...bucket,
+    concurrentPlaysByInstant: byInstant(minute?.concurrentPlays, startMs, asOfMs),
+    concurrentViewersByInstant: byInstant(minute?.concurrentViewers, startMs, asOfMs),
+  }
+}
+
+/** An instant that the watermark has not reached has no value yet. */
+function byInstant(
+  counts: readonly number[] | undefined,
+  startMs: number,
+  asOfMs: number | undefined,
+): (number | null)[] {
+  return Array.from({ length: INSTANTS_PER_MINUTE }, (_, instant) => {
+    const reached = asOfMs !== undefined && startMs + instant * INSTANT_INTERVAL_MS <= asOfMs
+    return reached ? (counts?.[instant] ?? 0) : null
+  })
+}
+
+/** The values of `by` in the cut's key, or `undefined` when the filter excludes the key. */
+function projectKey(key: string, selection: Selection): readonly string[] | undefined {
+  const values = JSON.parse(key) as string[]
+  const valueOf = (dimension: Dimension) =>
+    values[selection.cut.dimensions.indexOf(dimension)] ?? ''
+  for (const [dimension, accepted] of selection.where)
+    if (!accepted.has(valueOf(dimension))) return undefined
+  return selection.by.map(valueOf)
+}
+
+function asKey(
+  by: readonly Dimension[],
+  name: string,
+  other: boolean,
+  minutes: ReadonlyMap<number, MinuteAggregates[]>,
+): KeyMinutes {
+  const values = JSON.parse(name) as string[]
+  const merged = new Map<number, MinuteAggregates>()
+  for (const [minuteStartMs, list] of minutes)
+    merged.set(minuteStartMs, list.length === 1 && list[0] ? list[0] : mergeAggregates(list))
+  return {
+    key: Object.fromEntries(by.map((dimension, index) => [dimension, values[index] ?? ''])),
+    other,
+    minutes: merged,
+  }
+}
+
+function appendTo<Value>(map: Map<number, Value[]>, key: number, ...values: Value[]): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, values)
+  else list.push(...values)
+}

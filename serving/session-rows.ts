@@ -1,0 +1,104 @@
+/** From session rows of the speed store to the shapes of the API. */
+import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
+import type { SessionListItem, SessionSummary } from './api-schemas.ts'
+import { roundThousandths } from './metrics.ts'
+
+/**
+ * The rows to show of one sessionId, newest incarnation first: of each (topic epoch, partition)
+ * only the highest generation counts.
+ */
+export function currentSessionRows(rows: readonly SessionRow[]): SessionRow[] {
+  const highest = new Map<string, number>()
+  for (const row of rows)
+    highest.set(sourceOf(row), Math.max(highest.get(sourceOf(row)) ?? 0, row.generation))
+  return rows
+    .filter((row) => row.generation === highest.get(sourceOf(row)))
+    .toSorted((a, b) => b.firstReceivedAtMs - a.firstReceivedAtMs || b.incarnation - a.incarnation)
+}
+
+function sourceOf(row: SessionRow): string {
+  return `${row.sessionId} ${row.topicEpoch}/${row.partition}`
+}
+
+/** One part with the served units: media time and bits rounded from thousandths. */
+export function summarisePart(part: PartSummary): SessionSummary {
+  const bitsPlayed = Number((part.bitsPlayed + 500n) / 1_000n)
+  return {
+    part: part.part,
+    ...(part.contentId === undefined ? {} : { contentId: part.contentId }),
+    firstEventTimeMs: part.firstEventTimeMs,
+    lastEventTimeMs: part.lastEventTimeMs,
+    state: part.state,
+    ...(part.endReason === undefined ? {} : { endReason: part.endReason }),
+    attempt: part.attempt,
+    play: part.play,
+    ebvs: part.ebvs,
+    ebvsLong: part.ebvsLong,
+    vsf: part.vsf,
+    vpf: part.vpf,
+    endedPlay: part.endedPlay,
+    failed: part.failed,
+    ...(part.startupMs === undefined ? {} : { startupMs: part.startupMs }),
+    ...(part.playerStartupMs === undefined ? {} : { playerStartupMs: part.playerStartupMs }),
+    stallCount: part.stallCount,
+    stallMs: part.stallMs,
+    playingMs: part.playingMs,
+    watchedMs: part.watchedMs,
+    mediaMs: roundThousandths(part.mediaUs),
+    bitsPlayed,
+    averageBitrateKbps:
+      part.ratedMediaUs === 0 ? null : Number(part.bitsPlayed) / part.ratedMediaUs,
+    stalledTimeRatio: part.watchedMs === 0 ? null : part.stallMs / part.watchedMs,
+    events: part.events,
+  }
+}
+
+interface ListedContext {
+  readonly contentId?: string
+  readonly contentTitle?: string
+  readonly cdn?: string
+  readonly country?: string
+  readonly device?: { readonly type?: string }
+  readonly player?: { readonly name?: string }
+}
+
+/** One line of the list of sessions. A row always has a part; its sums run over all of them. */
+export function listSession(row: SessionRow): SessionListItem {
+  const context = JSON.parse(row.contextJson) as ListedContext
+  const latest = row.parts.at(-1)
+  const sum = (field: 'stallCount' | 'stallMs' | 'watchedMs') =>
+    row.parts.reduce((total, part) => total + part[field], 0)
+  const startupMs = row.parts.find((part) => part.startupMs !== undefined)?.startupMs
+  const optional = {
+    contentId: latest?.contentId ?? context.contentId,
+    contentTitle: context.contentTitle,
+    cdn: context.cdn,
+    deviceType: context.device?.type,
+    player: context.player?.name,
+    country: context.country,
+    endReason: latest?.endReason,
+    startupMs,
+  }
+  return {
+    sessionId: row.sessionId,
+    incarnation: row.incarnation,
+    ...withoutUndefined(optional),
+    firstReceivedAtMs: row.firstReceivedAtMs,
+    lastEventTimeMs: latest?.lastEventTimeMs ?? row.firstReceivedAtMs,
+    state: latest?.state ?? 'idle',
+    stallCount: sum('stallCount'),
+    stallMs: sum('stallMs'),
+    watchedMs: sum('watchedMs'),
+    failed: row.parts.some((part) => part.failed === 1) ? 1 : 0,
+    lost: row.quality.lost,
+    closed: row.closed,
+  }
+}
+
+type WithoutUndefined<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> }
+
+function withoutUndefined<Fields extends object>(fields: Fields): WithoutUndefined<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as WithoutUndefined<Fields>
+}

@@ -1,0 +1,193 @@
+/** `GET /v1/sessions/{id}` and `GET /v1/sessions`. */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { describeValue } from '../shared/runtime/errors.ts'
+import type { SessionRow } from '../shared/speed/rows.ts'
+import type { SessionListResponse, SessionResponse, TimelineEntry } from './api-schemas.ts'
+import { servingErrors } from './errors.ts'
+import type { ServingLimits } from './limits.ts'
+import { invalidParameter, parseCount, parseParameters } from './query-parameters.ts'
+import { currentSessionRows, listSession, summarisePart } from './session-rows.ts'
+import { readTimeline, type Timeline, type TimelineContext } from './session-timeline.ts'
+
+export interface SessionQuery {
+  readonly sessionId: string
+  readonly incarnation: number | undefined
+  readonly pageEvents: number
+  readonly cursor: TimelineCursor | undefined
+}
+
+/** The last entry of the page before; entries are ordered by seq, then by place in the log. */
+export interface TimelineCursor {
+  readonly seq: number
+  readonly offset: number
+  /** Among equal entries (a seq repeated in one frame), how many were given. */
+  readonly repeat: number
+}
+
+export interface SessionsContext extends TimelineContext {
+  readonly view: string
+  readonly clock: Clock
+  readonly limits: ServingLimits
+}
+
+export const SESSION_PARAMETERS = {
+  single: ['incarnation', 'limit', 'cursor'],
+  repeated: [],
+} as const
+export const SESSIONS_PARAMETERS = { single: ['recent'], repeated: [] } as const
+
+export function parseSessionQuery(
+  sessionId: string,
+  queryText: string,
+  limits: ServingLimits,
+): SessionQuery {
+  const parameters = parseParameters(queryText, SESSION_PARAMETERS, limits.queryMaxChars)
+  const incarnationText = parameters.get('incarnation')
+  const cursorText = parameters.get('cursor')
+  if (incarnationText !== null && !/^\d{1,15}$/.test(incarnationText))
+    throw invalidParameter('incarnation', 'one of `incarnations`', incarnationText)
+  return {
+    sessionId,
+    incarnation: incarnationText === null ? undefined : Number(incarnationText),
+    pageEvents: parseCount('limit', parameters.get('limit'), {
+      otherwise: limits.timelinePageEventsDefault,
+      max: limits.timelinePageEventsMax,
+    }),
+    cursor: cursorText === null ? undefined : parseCursor(cursorText),
+  }
+}
+
+export interface SessionsApi {
+  /** Throws `SERVING_SESSION_UNKNOWN`, or what a store throws. */
+  show(query: SessionQuery): Promise<SessionResponse>
+  listRecent(queryText: string): Promise<SessionListResponse>
+}
+
+export function createSessionsApi(context: SessionsContext): SessionsApi {
+  const { limits, speed, view, clock } = context
+  // Paging asks for the same timeline again; a row that changed has another stamp.
+  const timelines = new LRUCache<string, Timeline>({
+    max: limits.timelineCacheSessionsMax,
+    maxSize: limits.timelineCacheEventsMax,
+    sizeCalculation: (timeline) => timeline.entries.length + 1,
+  })
+
+  async function timelineOf(row: SessionRow): Promise<Timeline> {
+    const name = JSON.stringify([
+      row.sessionId,
+      row.topicEpoch,
+      row.partition,
+      row.generation,
+      row.incarnation,
+      row.stampUs,
+      row.lastOffset,
+    ])
+    const known = timelines.get(name)
+    if (known !== undefined) return known
+    const timeline = await readTimeline(row, context)
+    timelines.set(name, timeline)
+    return timeline
+  }
+
+  return {
+    async show(query) {
+      const rows = currentSessionRows(await speed.readSession(view, query.sessionId))
+      const row = rows.find(
+        ({ incarnation }) => query.incarnation === undefined || incarnation === query.incarnation,
+      )
+      if (row === undefined)
+        throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
+          expected: 'a session of the speed store',
+          received: describeValue(query.sessionId),
+        })
+      const timeline = await timelineOf(row)
+      return { ...sessionHead(row, rows), ...page(timeline, query) }
+    },
+    async listRecent(queryText) {
+      const parameters = parseParameters(queryText, SESSIONS_PARAMETERS, limits.queryMaxChars)
+      const recent = parseCount('recent', parameters.get('recent'), {
+        otherwise: DEFAULT_RECENT,
+        max: limits.recentSessionsMax,
+      })
+      const rows = await speed.readRecentSessions(view, recent)
+      return { nowMs: clock.nowMs(), sessions: currentSessionRows(rows).map(listSession) }
+    },
+  }
+}
+
+const DEFAULT_RECENT = 50
+
+function sessionHead(
+  row: SessionRow,
+  rows: readonly SessionRow[],
+): Omit<SessionResponse, 'timeline' | 'timelineFrames' | 'nextCursor'> {
+  const parts = row.parts.map(summarisePart)
+  const summary = parts.at(-1)
+  if (summary === undefined)
+    throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
+      expected: 'a session with an applied event',
+      received: describeValue(row.sessionId),
+    })
+  return {
+    sessionId: row.sessionId,
+    incarnation: row.incarnation,
+    incarnations: rows.map(({ incarnation }) => incarnation),
+    context: JSON.parse(row.contextJson) as Record<string, unknown>,
+    closed: row.closed,
+    clockOffsetMs: row.clockOffsetMs,
+    firstReceivedAtMs: row.firstReceivedAtMs,
+    lastLoggedAtMs: row.lastLoggedAtMs,
+    position: {
+      topicEpoch: row.topicEpoch,
+      partition: row.partition,
+      generation: row.generation,
+      lastOffset: row.lastOffset,
+    },
+    summary,
+    parts,
+    quality: { ...row.quality, repairs: { ...row.quality.repairs } },
+  }
+}
+
+function page(
+  timeline: Timeline,
+  query: SessionQuery,
+): Pick<SessionResponse, 'timeline' | 'timelineFrames' | 'nextCursor'> {
+  const { entries } = timeline
+  const start = query.cursor === undefined ? 0 : afterCursor(entries, query.cursor)
+  const shown = entries.slice(start, start + query.pageEvents)
+  const last = shown.at(-1)
+  const timelineFrames = { ...timeline.frames }
+  if (last === undefined || start + shown.length >= entries.length)
+    return { timeline: shown, timelineFrames }
+  const repeat = entries
+    .slice(0, start + shown.length)
+    .filter((entry) => entry.seq === last.seq && entry.offset === last.offset).length
+  return {
+    timeline: shown,
+    timelineFrames,
+    nextCursor: `${last.seq}.${last.offset}.${repeat}`,
+  }
+}
+
+/** Index of the first entry beyond the cursor; entries that came meanwhile do not shift it. */
+function afterCursor(entries: readonly TimelineEntry[], cursor: TimelineCursor): number {
+  let repeat = 0
+  const index = entries.findIndex((entry) => {
+    if (entry.seq !== cursor.seq) return entry.seq > cursor.seq
+    if (entry.offset !== cursor.offset) return entry.offset > cursor.offset
+    return ++repeat > cursor.repeat
+  })
+  return index === -1 ? entries.length : index
+}
+
+function parseCursor(text: string): TimelineCursor {
+  const match = /^(\d{1,7})\.(\d{1,15})\.(\d{1,7})$/.exec(text)
+  if (match === null)
+    throw servingErrors.create('SERVING_CURSOR_INVALID', {
+      expected: 'a `nextCursor`',
+      received: describeValue(text),
+    })
+  return { seq: Number(match[1]), offset: Number(match[2]), repeat: Number(match[3]) }
+}

@@ -1,0 +1,166 @@
+/** Starts the serving API and the dashboard: built top to bottom, stopped in reverse. */
+import { fileURLToPath } from 'node:url'
+import { App, type HttpRequest } from 'uWebSockets.js'
+import { isLoopback, type TokenVerifier } from '../shared/auth/token-verifier.ts'
+import { GuardedResponse } from '../shared/http/guarded-response.ts'
+import { httpUrl, listenExclusively, type Listening } from '../shared/http/listen.ts'
+import type { EventLog } from '../shared/log/event-log.ts'
+import type { Cut } from '../shared/qoe/cuts.ts'
+import type { FoldLimits } from '../shared/qoe/fold.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { configErrors } from '../shared/runtime/config.ts'
+import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
+import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
+import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import { createApi, type ApiRequest } from './api.ts'
+import type { ServingConfig } from './config.ts'
+import { servingErrors } from './errors.ts'
+import { assertServingLimits, DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
+import { LiveHub } from './live-hub.ts'
+import { routeLive } from './live-socket.ts'
+import { createMinuteReader } from './minute-reader.ts'
+import { createQueries } from './queries.ts'
+import { createSessionsApi } from './sessions.ts'
+import { loadStaticFiles } from './static-files.ts'
+import { createServingTelemetry } from './telemetry.ts'
+
+export interface ServingOptions {
+  readonly config: ServingConfig
+  readonly log: EventLog
+  readonly speed: SpeedStore
+  readonly telemetry: TelemetryBase
+  readonly clock: Clock
+  readonly verifier: TokenVerifier
+  readonly cuts: readonly Cut[]
+  /** View whose rows are served. */
+  readonly view: string
+  readonly foldLimits: FoldLimits
+  /** Partitions of `playback.events`. */
+  readonly partitions: number
+  readonly limits?: Partial<ServingLimits>
+}
+
+export interface RunningServing extends Running {
+  readonly url: string
+  readonly port: number
+}
+
+/** Throws `SERVING_AUTH_REQUIRED`, or `CONFIG_CONFLICT` when the address cannot be had. */
+export async function startServing(options: ServingOptions): Promise<RunningServing> {
+  const { config } = options
+  refuseOpenAddress(options)
+  const limits = limitsOf(options)
+  const telemetry = createServingTelemetry(options.telemetry)
+  const paneLifeMs = paneLifeOf(options.foldLimits)
+  const reader = createMinuteReader({
+    ...options,
+    limits,
+    paneLifeMs,
+    onCache: telemetry.closedMinutesAsked,
+  })
+  const context = { ...options, reader, limits, paneLifeMs, telemetry, batchBoundaryMs: noBatch }
+  const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
+  const sessions = createSessionsApi(context)
+  const hub = new LiveHub(context)
+  const app = App()
+  let stopping = false
+  const renderMetrics = () => {
+    telemetry.sizesChanged({
+      closedMinuteRows: reader.cachedRows,
+      liveConnections: hub.connections,
+      liveChannels: hub.channels,
+    })
+    return options.telemetry.registry.metrics()
+  }
+  const api = createApi({
+    ...context,
+    queries: createQueries({ ...context, sessions }),
+    files,
+    corsOrigins: config.corsOrigins,
+    isStopping: () => stopping,
+    renderMetrics,
+  })
+  routeLive(app, { ...context, hub, corsOrigins: config.corsOrigins })
+  app.any('/*', (raw, request) => {
+    const response = new GuardedResponse(raw)
+    void api.handle(plainRequest(request)).then((answer) => response.answer(answer))
+  })
+  const stops = new StopStack()
+  stops.add('connections', () => void app.close())
+  stops.add('requests', () => api.settle(STOP_GRACE_MS))
+  stops.add('live hub', () => hub.stop())
+  let listening: Listening
+  try {
+    listening = listenExclusively(app, config, () => addressTaken(config))
+  } catch (error) {
+    await stops.stop()
+    throw error
+  }
+  stops.add('listening', () => listening.close())
+  const url = httpUrl(config.host, listening.port)
+  telemetry.listening({ url })
+  return {
+    url,
+    port: listening.port,
+    stop() {
+      stopping = true
+      return stops.stop()
+    },
+  }
+}
+
+function refuseOpenAddress({ config, verifier }: ServingOptions): void {
+  if (verifier.required || isLoopback(config.host)) return
+  throw servingErrors.create('SERVING_AUTH_REQUIRED', {
+    expected: 'SERVING_HOST to be a loopback address with BACKHAUL_AUTH_MODE=none',
+    received: config.host,
+  })
+}
+
+function limitsOf({ config, limits: given }: ServingOptions): ServingLimits {
+  const limits: ServingLimits = {
+    ...DEFAULT_SERVING_LIMITS,
+    rangeMaxMs: config.rangeMaxMs,
+    rowsPerQueryMax: config.rowsPerQueryMax,
+    liveConnectionsMax: config.liveConnectionsMax,
+    ...given,
+  }
+  assertServingLimits(limits)
+  return limits
+}
+
+/** How long requests under way may take when the server stops. */
+const STOP_GRACE_MS = 2_000
+
+function addressTaken(config: ServingConfig): Error {
+  return configErrors.create('CONFIG_CONFLICT', {
+    expected: 'SERVING_HOST and SERVING_PORT to name a free address of this machine',
+    received: `${config.host}:${config.port}`,
+  })
+}
+
+/** How long a pane takes late events after its end. */
+function paneLifeOf(limits: FoldLimits): number {
+  return (
+    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
+  )
+}
+
+/** No batch runs in this deployment, so no minute is history yet. */
+function noBatch(): undefined {
+  return undefined
+}
+
+/** A uWebSockets.js request is only readable inside its handler. */
+function plainRequest(request: HttpRequest): ApiRequest {
+  return {
+    method: request.getMethod(),
+    path: request.getUrl(),
+    // Without a question mark there is no query, whatever the package's types say.
+    query: (request.getQuery() as string | undefined) ?? '',
+    authorization: request.getHeader('authorization'),
+    origin: request.getHeader('origin'),
+    ifNoneMatch: request.getHeader('if-none-match'),
+    acceptEncoding: request.getHeader('accept-encoding'),
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The context as it goes into the log: the raw viewer id replaced by its pseudonym, the country
+ * of a trusted load balancer in force, fields in the schema's order, unknown ones left out. It is
+ * computed once per distinct context and kept, because a session sends the same one in every frame.
+ */
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Pseudonymiser } from './identity.ts'
+import { type EnrichedContext, enrichedContextSchema, type SessionContext } from './schema.ts'
+
+export interface ContextOverrides {
+  /** The viewer by a verified token; wins over what the context says. */
+  readonly viewerId?: string
+  /** The country by a trusted header; wins over what the context says, ignored unless `AA`. */
+  readonly country?: string
+}
+
+export interface Enrichment {
+  readonly context: EnrichedContext
+  /** `context` as one line of JSON. */
+  readonly json: Uint8Array
+}
+
+export interface ContextEnricher {
+  /** `context` is what `contextBytes` hold. */
+  enrich(contextBytes: Uint8Array, context: SessionContext, overrides: ContextOverrides): Enrichment
+  /** Contexts kept now, at most `cacheEntriesMax`. */
+  readonly cacheSize: number
+}
+
+export interface ContextEnricherOptions {
+  readonly pseudonymiser: Pseudonymiser
+  readonly cacheEntriesMax: number
+}
+
+export function createContextEnricher(options: ContextEnricherOptions): ContextEnricher {
+  const cache = new LRUCache<string, Enrichment>({ max: options.cacheEntriesMax })
+  return {
+    enrich(contextBytes, context, overrides) {
+      const key = cacheKey(contextBytes, overrides)
+      const known = cache.get(key)
+      if (known !== undefined) return known
+      const enriched = enrichContext(context, overrides, options.pseudonymiser)
+      const enrichment = { context: enriched, json: encoder.encode(JSON.stringify(enriched)) }
+      cache.set(key, enrichment)
+      return enrichment
+    },
+    get cacheSize() {
+      return cache.size
+    },
+  }
+}
+
+const encoder = new TextEncoder()
+const COUNTRY = /^[A-Z]{2}$/
+const FIELDS = Object.keys(enrichedContextSchema.shape) as (keyof EnrichedContext)[]
+
+/** A digest, so that no raw viewer id outlives the frame that brought it. */
+function cacheKey(contextBytes: Uint8Array, { viewerId, country }: ContextOverrides): string {
+  const hash = createHash('sha256').update(contextBytes)
+  // JSON text holds no NUL byte, so bytes and overrides cannot run into each other.
+  if (viewerId !== undefined || country !== undefined)
+    hash.update(`\0${JSON.stringify([viewerId ?? null, country ?? null])}`)
+  return hash.digest('base64')
+}
+
+function enrichContext(
+  context: SessionContext,
+  overrides: ContextOverrides,
+  pseudonymiser: Pseudonymiser,
+): EnrichedContext {
+  const { viewerId: ownViewerId, ...rest } = context
+  const viewerId = overrides.viewerId || ownViewerId
+  const country = overrides.country?.toUpperCase() ?? ''
+  const values: EnrichedContext = {
+    ...rest,
+    ...(COUNTRY.test(country) && { country }),
+    ...(context.labels && { labels: sortedByName(context.labels) }),
+    ...(viewerId !== undefined && { viewerPseudonym: pseudonymiser.pseudonym(viewerId) }),
+  }
+  const ordered = FIELDS.filter((field) => values[field] !== undefined).map(
+    (field) => [field, values[field]] as const,
+  )
+  return Object.fromEntries(ordered) as EnrichedContext
+}
+
+function sortedByName(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0)),
+  )
+}

@@ -1,0 +1,47 @@
+import { defineErrors } from '../runtime/errors.ts'
+
+export const objectErrors = defineErrors({
+  OBJECT_PRECONDITION_FAILED: {
+    rule: 'an object must have the expected generation, or not exist, when it is written',
+    retryable: false,
+    status: 412,
+    action: 'Read the object again: another writer was first, or an earlier try did succeed.',
+  },
+  OBJECT_NAME_INVALID: {
+    rule: 'an object name must be a path of /-separated segments of A-Z a-z 0-9 . _ = -',
+    retryable: false,
+    action: 'None: this is a defect of the caller.',
+  },
+  OBJECT_FULL: {
+    rule: 'the object store must have space for an object',
+    retryable: true,
+    status: 503,
+    action: 'Free disk space under BACKHAUL_DATA_DIR; the write is repeated.',
+  },
+  OBJECT_UNAVAILABLE: {
+    rule: 'the object store must be reachable',
+    retryable: true,
+    status: 503,
+    action: 'Check the store; whether the write happened is open, and it is safe to repeat.',
+  },
+  OBJECT_DAMAGED: {
+    rule: 'an object must have the size and checksum with which it was written',
+    retryable: false,
+    action: 'Check the disk and restore the object from a copy.',
+  },
+  OBJECT_STORE_CLOSED: {
+    rule: 'the object store must be open',
+    retryable: false,
+    action: 'None: the process is stopping.',
+  },
+  CHECKPOINT_VERSION_NEWER: {
+    rule: 'a checkpoint must have a format version that this program knows',
+    retryable: false,
+    action: 'Start the newer program again: an older one must not go on from its state.',
+  },
+  CHECKPOINT_TOPIC_MISMATCH: {
+    rule: 'a checkpoint must be of the topic that is read, not of one that was deleted',
+    retryable: false,
+    action: 'Raise the topic epoch if the topic was created anew on purpose; see the runbook.',
+  },
+})

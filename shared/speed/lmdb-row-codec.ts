@@ -1,0 +1,141 @@
+/**
+ * Values of the LMDB speed store: a fixed header that the store itself works with, then the rest
+ * of the row as JSON. What the key or the query says is not repeated.
+ *
+ *   stamp f64 · expires f64 · first received f64 (session rows, else 0) · JSON
+ *
+ * Equal rows have equal bytes.
+ */
+import { decodeAggregates, encodeAggregates } from '../qoe/aggregates-codec.ts'
+import { parseMinuteKey } from './lmdb-row-keys.ts'
+import type {
+  MinuteRow,
+  PartitionRow,
+  PartSummary,
+  PositionRow,
+  RowVersion,
+  SessionRow,
+} from './rows.ts'
+
+const HEADER_BYTES = 24
+
+export interface RowHeader {
+  readonly stampUs: number
+  readonly expiresAtMs: number
+  readonly firstReceivedAtMs: number
+}
+
+export function decodeHeader(value: Buffer): RowHeader {
+  return {
+    stampUs: value.readDoubleBE(0),
+    expiresAtMs: value.readDoubleBE(8),
+    firstReceivedAtMs: value.readDoubleBE(16),
+  }
+}
+
+function encodeText(row: RowVersion, text: string, firstReceivedAtMs = 0): Buffer {
+  const value = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(text))
+  value.writeDoubleBE(row.stampUs, 0)
+  value.writeDoubleBE(row.expiresAtMs, 8)
+  value.writeDoubleBE(firstReceivedAtMs, 16)
+  value.write(text, HEADER_BYTES)
+  return value
+}
+
+function bodyOf(value: Buffer): unknown {
+  return JSON.parse(value.toString('utf8', HEADER_BYTES))
+}
+
+/** A minute's body: `[key, lastOffset]`, a line feed, the aggregates; JSON has no line feed of its own. */
+type MinuteBody = [key: string, lastOffset: number]
+
+export function encodeMinute(row: MinuteRow): Buffer {
+  const body: MinuteBody = [row.key, row.lastOffset]
+  return encodeText(row, `${JSON.stringify(body)}\n${encodeAggregates(row.aggregates)}`)
+}
+
+/** A minute row of the view and cut whose keys were read. */
+export function decodeMinute(
+  { view, cut }: Pick<MinuteRow, 'view' | 'cut'>,
+  key: Buffer,
+  value: Buffer,
+): MinuteRow {
+  const { stampUs, expiresAtMs } = decodeHeader(value)
+  const text = value.toString('utf8', HEADER_BYTES)
+  const split = text.indexOf('\n')
+  const [cutKey, lastOffset] = JSON.parse(text.slice(0, split)) as MinuteBody
+  return {
+    view,
+    cut,
+    key: cutKey,
+    ...parseMinuteKey(key),
+    stampUs,
+    lastOffset,
+    expiresAtMs,
+    aggregates: decodeAggregates(text.slice(split + 1)),
+  }
+}
+
+type StoredPart = Omit<PartSummary, 'bitsPlayed'> & { readonly bitsPlayed: string }
+
+export function encodeSession(row: SessionRow): Buffer {
+  const parts: StoredPart[] = row.parts.map((part) => ({
+    ...part,
+    bitsPlayed: part.bitsPlayed.toString(),
+  }))
+  return encodeText(row, JSON.stringify({ ...row, parts }), row.firstReceivedAtMs)
+}
+
+export function decodeSession(value: Buffer): SessionRow {
+  const row = bodyOf(value) as SessionRow & { readonly parts: readonly StoredPart[] }
+  const parts = row.parts.map((part: StoredPart): PartSummary => ({
+    ...part,
+    bitsPlayed: BigInt(part.bitsPlayed),
+  }))
+  return { ...row, parts }
+}
+
+type PositionBody = [lastOffset: number, positions: number[]]
+
+export function encodePositions(row: PositionRow): Buffer {
+  const flat = row.positions.flatMap(({ offset, loggedAtMs }) => [offset, loggedAtMs])
+  return encodeText(row, JSON.stringify([row.lastOffset, flat] satisfies PositionBody))
+}
+
+export function decodePositions(
+  session: SessionRow,
+  rowNumber: number,
+  value: Buffer,
+): PositionRow {
+  const { view, topicEpoch, partition, generation, sessionId, incarnation } = session
+  const { stampUs, expiresAtMs } = decodeHeader(value)
+  const [lastOffset, flat] = bodyOf(value) as PositionBody
+  return {
+    view,
+    topicEpoch,
+    partition,
+    generation,
+    sessionId,
+    incarnation,
+    rowNumber,
+    stampUs,
+    lastOffset,
+    expiresAtMs,
+    positions: pairs(flat).map(([offset, loggedAtMs]) => ({ offset, loggedAtMs })),
+  }
+}
+
+function pairs(flat: readonly number[]): [number, number][] {
+  const result: [number, number][] = []
+  for (let index = 0; index + 1 < flat.length; index += 2)
+    result.push([flat[index] ?? 0, flat[index + 1] ?? 0])
+  return result
+}
+
+export function encodePartition(row: PartitionRow): Buffer {
+  return encodeText(row, JSON.stringify(row))
+}
+
+export function decodePartition(value: Buffer): PartitionRow {
+  return bodyOf(value) as PartitionRow
+}

@@ -1,0 +1,226 @@
+/**
+ * The speed store in one LMDB folder. Calls that come while a commit is on its way share the next
+ * one; each resolves when its rows are flushed. Which of two rows stays is decided by the write
+ * stamp when the commit is made up, so it does not depend on the order of the calls.
+ */
+import type { Clock } from '../runtime/clock.ts'
+import { GroupCommit } from '../lmdb/group-commit.ts'
+import { withPrefix } from '../lmdb/key-ranges.ts'
+import type { Table } from '../lmdb/root.ts'
+import {
+  COMMIT_MAX_BYTES,
+  EXPIRY_PERIOD_MS,
+  ROWS_PER_TASK,
+  WRITE_QUEUE_MAX_BYTES,
+  WRITE_QUEUE_MAX_TASKS,
+} from './lmdb-limits.ts'
+import { findMinutes } from './lmdb-minute-query.ts'
+import {
+  decodeHeader,
+  decodePartition,
+  decodePositions,
+  decodeSession,
+  encodeMinute,
+  encodePartition,
+  encodePositions,
+  encodeSession,
+} from './lmdb-row-codec.ts'
+import {
+  minuteKey,
+  partitionKey,
+  partitionPrefix,
+  positionKey,
+  recentKey,
+  rowNumberOfPosition,
+  sessionKey,
+  sessionKeyOfRecent,
+  sessionPrefix,
+} from './lmdb-row-keys.ts'
+import { ROW_TABLES, StampedRows, type EncodedRow } from './lmdb-stamped-rows.ts'
+import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from './rows.ts'
+import { speedErrors } from './speed-errors.ts'
+import type { MinuteQuery, SpeedStore } from './speed-store.ts'
+
+export interface LmdbSpeedStoreOptions {
+  /** Folder of the environment; created when it is missing. */
+  readonly folder: string
+  /** Bytes of pages in use beyond which rows are refused with `SPEED_FULL`. */
+  readonly mapBytes: number
+  readonly clock: Clock
+}
+
+export async function openLmdbSpeedStore(options: LmdbSpeedStoreOptions): Promise<SpeedStore> {
+  return new LmdbSpeedStore(options)
+}
+
+class LmdbSpeedStore implements SpeedStore {
+  readonly #clock: Clock
+  readonly #commits: GroupCommit
+  readonly #minutes: Table
+  readonly #sessions: Table
+  readonly #positions: Table
+  readonly #partitions: Table
+  readonly #recent: Table
+  readonly #rows: StampedRows
+  readonly #stopExpiry: () => void
+  #expiring: Promise<number> = Promise.resolve(0)
+  #closed = false
+
+  constructor({ folder, mapBytes, clock }: LmdbSpeedStoreOptions) {
+    this.#clock = clock
+    this.#commits = new GroupCommit({
+      folder,
+      mapBytes,
+      commitMaxBytes: COMMIT_MAX_BYTES,
+      queueMaxBytes: WRITE_QUEUE_MAX_BYTES,
+      queueMaxTasks: WRITE_QUEUE_MAX_TASKS,
+      errors: {
+        full: (received, cause) => speedErrors.create('SPEED_FULL', { received, cause }),
+        unavailable: (received, cause) =>
+          speedErrors.create('SPEED_UNAVAILABLE', { received, cause }),
+        overtaken: () => speedErrors.create('SPEED_OVERTAKEN'),
+        closed: () => speedErrors.create('SPEED_CLOSED'),
+      },
+    })
+    this.#minutes = this.#commits.table('minutes')
+    this.#sessions = this.#commits.table('sessions')
+    this.#positions = this.#commits.table('positions')
+    this.#partitions = this.#commits.table('partitions')
+    this.#recent = this.#commits.table('recent')
+    this.#rows = new StampedRows(this.#commits, {
+      rows: [this.#minutes, this.#sessions, this.#positions, this.#partitions],
+      expiry: this.#commits.table('expiry'),
+      recent: this.#recent,
+    })
+    this.#stopExpiry = clock.every(EXPIRY_PERIOD_MS, () => {
+      // A run that fails (a full disk, closing) is repeated by the next.
+      this.removeExpired().catch(() => undefined)
+    })
+  }
+
+  putMinutes(rows: readonly MinuteRow[]): Promise<void> {
+    return this.#rows.write(map(rows, encodedMinute))
+  }
+
+  async putSessions(rows: readonly SessionRow[], positions: readonly PositionRow[]): Promise<void> {
+    const first = map(positions, encodedPositions)
+    const second = map(rows, encodedSession)
+    // One task is atomic; a session row must not stand without its positions when a task fails.
+    if (rows.length + positions.length <= ROWS_PER_TASK)
+      return this.#rows.write(both(first, second))
+    await this.#rows.write(first)
+    await this.#rows.write(second)
+  }
+
+  putPartitions(rows: readonly PartitionRow[]): Promise<void> {
+    return this.#rows.write(map(rows, encodedPartition))
+  }
+
+  async readMinutes(query: MinuteQuery): Promise<MinuteRow[]> {
+    this.#assertOpen()
+    return findMinutes(this.#minutes, query, this.#clock.nowMs(), () => this.#assertOpen())
+  }
+
+  async readSession(view: string, sessionId: string): Promise<SessionRow[]> {
+    return this.#readPrefix(this.#sessions, sessionPrefix(view, sessionId)).map(decodeSession)
+  }
+
+  async readPositions(session: SessionRow, fromRow: number, limit: number): Promise<PositionRow[]> {
+    this.#assertOpen()
+    const nowMs = this.#clock.nowMs()
+    const rows = withPrefix(sessionKey(session))
+    const range = { ...rows, start: positionKey(session, fromRow), limit }
+    return [...this.#positions.getRange(range)]
+      .filter(({ value }) => isAlive(value, nowMs))
+      .map(({ key, value }) => decodePositions(session, rowNumberOfPosition(key), value))
+  }
+
+  async readRecentSessions(view: string, limit: number): Promise<SessionRow[]> {
+    this.#assertOpen()
+    const nowMs = this.#clock.nowMs()
+    const found: SessionRow[] = []
+    const { start, end } = withPrefix(partitionPrefix(view))
+    // Read backwards, a range begins at its upper end.
+    const newestFirst = { ...(end && { start: end }), end: start, reverse: true }
+    for (const { key } of this.#recent.getRange(newestFirst)) {
+      if (found.length >= limit) break
+      const value = this.#sessions.get(sessionKeyOfRecent(key))
+      if (value !== undefined && isAlive(value, nowMs)) found.push(decodeSession(value))
+    }
+    return found
+  }
+
+  async readPartitions(view: string): Promise<PartitionRow[]> {
+    return this.#readPrefix(this.#partitions, partitionPrefix(view)).map(decodePartition)
+  }
+
+  removeExpired(): Promise<number> {
+    // Runs follow one another: two at once would count the same rows.
+    const run = () => this.#rows.removeExpired(this.#clock.nowMs())
+    this.#expiring = this.#expiring.then(run, run)
+    return this.#expiring
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#stopExpiry()
+    await this.#commits.close()
+  }
+
+  #readPrefix(table: Table, prefix: Buffer): Buffer[] {
+    this.#assertOpen()
+    const nowMs = this.#clock.nowMs()
+    const entries = [...table.getRange(withPrefix(prefix))]
+    return entries.map(({ value }) => value).filter((value) => isAlive(value, nowMs))
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw speedErrors.create('SPEED_CLOSED')
+  }
+}
+
+function isAlive(value: Buffer, nowMs: number): boolean {
+  return decodeHeader(value).expiresAtMs >= nowMs
+}
+
+function encodedMinute(row: MinuteRow): EncodedRow {
+  return { table: ROW_TABLES.minutes, key: minuteKey(row), value: encodeMinute(row) }
+}
+
+function encodedSession(row: SessionRow): EncodedRow {
+  return {
+    table: ROW_TABLES.sessions,
+    key: sessionKey(row),
+    value: encodeSession(row),
+    recent: recentKey(row),
+  }
+}
+
+function encodedPositions(row: PositionRow): EncodedRow {
+  return {
+    table: ROW_TABLES.positions,
+    key: positionKey(row, row.rowNumber),
+    value: encodePositions(row),
+  }
+}
+
+function encodedPartition(row: PartitionRow): EncodedRow {
+  return { table: ROW_TABLES.partitions, key: partitionKey(row), value: encodePartition(row) }
+}
+
+/** Rows are encoded as they are drawn. */
+function* map<Row>(
+  rows: readonly Row[],
+  encode: (row: Row) => EncodedRow,
+): Generator<EncodedRow, void, undefined> {
+  for (const row of rows) yield encode(row)
+}
+
+function* both(
+  first: Iterable<EncodedRow>,
+  second: Iterable<EncodedRow>,
+): Generator<EncodedRow, void, undefined> {
+  yield* first
+  yield* second
+}

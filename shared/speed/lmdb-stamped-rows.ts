@@ -1,0 +1,180 @@
+/**
+ * Rows that a lower write stamp never replaces, with their two indexes: by expiry, and for session
+ * rows by start of arrival. A row and its index entries are written in one commit.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Change, GroupCommit, WriteTask } from '../lmdb/group-commit.ts'
+import type { Table } from '../lmdb/root.ts'
+import { EXPIRY_SLICE_ROWS, ROWS_PER_TASK } from './lmdb-limits.ts'
+import { decodeHeader, type RowHeader } from './lmdb-row-codec.ts'
+import { expiryBound, expiryKey, parseExpiryKey, recentKeyAt } from './lmdb-row-keys.ts'
+
+/** Index of the table in `RowTables.rows`; part of the expiry index's keys. */
+export const ROW_TABLES = { minutes: 0, sessions: 1, positions: 2, partitions: 3 } as const
+type RowTable = (typeof ROW_TABLES)[keyof typeof ROW_TABLES]
+
+export interface RowTables {
+  readonly rows: readonly Table[]
+  readonly expiry: Table
+  readonly recent: Table
+}
+
+export interface EncodedRow {
+  readonly table: RowTable
+  readonly key: Buffer
+  readonly value: Buffer
+  /** Key in the index by start of arrival, for a session row. */
+  readonly recent?: Buffer
+}
+
+/** Value of an index entry that points to nothing else. */
+const NOTHING = Buffer.of(0)
+/** Bytes of a row's index entries beside its own key. */
+const INDEX_BYTES = 128
+
+export class StampedRows {
+  readonly #commits: GroupCommit
+  readonly #tables: RowTables
+  /** What the commit being made up does to rows, by table and key; `undefined` for a deletion. */
+  readonly #staged = new Map<string, RowHeader | undefined>()
+
+  constructor(commits: GroupCommit, tables: RowTables) {
+    this.#commits = commits
+    this.#tables = tables
+  }
+
+  /** Resolves when every row is durable or outdone by one that is; rows become visible in order. */
+  async write(rows: Iterable<EncodedRow>): Promise<void> {
+    const writes: Promise<void>[] = []
+    let slice: EncodedRow[] = []
+    const flush = (): void => {
+      if (slice.length > 0) writes.push(this.#commits.write(this.#putTask(slice)))
+      slice = []
+    }
+    try {
+      for (const row of rows) {
+        slice.push(row)
+        if (slice.length < ROWS_PER_TASK) continue
+        flush()
+        // Encoding is done as rows are drawn: a large call gives the event loop its turns.
+        await nextTurn()
+      }
+      flush()
+    } finally {
+      // All are waited for, so that a failed call leaves no write of its own behind.
+      await Promise.allSettled(writes)
+    }
+    await Promise.all(writes)
+  }
+
+  /** Deletes rows whose time is past; resolves with their number. */
+  async removeExpired(nowMs: number): Promise<number> {
+    let removed = 0
+    for (;;) {
+      const range = { end: expiryBound(nowMs), limit: EXPIRY_SLICE_ROWS }
+      const entries = [...this.#tables.expiry.getRange(range)]
+      if (entries.length > 0) removed += await this.#commits.write(this.#removalTask(entries))
+      if (entries.length < EXPIRY_SLICE_ROWS) return removed
+    }
+  }
+
+  #putTask(rows: readonly EncodedRow[]): WriteTask<void> {
+    const bytes = rows.reduce(
+      (sum, { key, value }) => sum + 2 * key.length + value.length + INDEX_BYTES,
+      0,
+    )
+    return {
+      bytes,
+      prepare: () => {
+        const changes: Change[] = []
+        for (const row of rows) this.#put(row, changes)
+        return changes
+      },
+      ...this.#ends(() => undefined),
+    }
+  }
+
+  #put(row: EncodedRow, changes: Change[]): void {
+    const before = this.#header(row.table, row.key)
+    const now = decodeHeader(row.value)
+    if (before !== undefined && before.stampUs > now.stampUs) return
+    const { expiry, recent } = this.#tables
+    changes.push({ table: this.#table(row.table), key: row.key, value: row.value })
+    this.#stage(row.table, row.key, now)
+    const moved = before?.firstReceivedAtMs !== now.firstReceivedAtMs
+    if (!moved && before?.expiresAtMs === now.expiresAtMs) return
+    if (before !== undefined) {
+      const key = expiryKey(before.expiresAtMs, row.table, row.key)
+      changes.push({ table: expiry, key, value: undefined })
+      if (row.recent !== undefined && moved)
+        changes.push({
+          table: recent,
+          key: recentKeyAt(row.recent, before.firstReceivedAtMs),
+          value: undefined,
+        })
+    }
+    changes.push({
+      table: expiry,
+      key: expiryKey(now.expiresAtMs, row.table, row.key),
+      value: row.recent ?? NOTHING,
+    })
+    if (row.recent !== undefined) changes.push({ table: recent, key: row.recent, value: NOTHING })
+  }
+
+  #removalTask(
+    entries: readonly { readonly key: Buffer; readonly value: Buffer }[],
+  ): WriteTask<number> {
+    let removed = 0
+    return {
+      bytes: 0,
+      prepare: () => {
+        const changes: Change[] = []
+        for (const { key: indexKey, value: recentKey } of entries) {
+          const { table, key, expiresAtMs } = parseExpiryKey(indexKey)
+          changes.push({ table: this.#tables.expiry, key: indexKey, value: undefined })
+          // The row may have been written again, with a later expiry, since the entry was read.
+          if (this.#header(table, key)?.expiresAtMs !== expiresAtMs) continue
+          changes.push({ table: this.#table(table), key, value: undefined })
+          if (table === ROW_TABLES.sessions)
+            changes.push({ table: this.#tables.recent, key: recentKey, value: undefined })
+          this.#stage(table, key, undefined)
+          removed += 1
+        }
+        return changes
+      },
+      ...this.#ends(() => removed),
+    }
+  }
+
+  /** All tasks of a commit end before any of the next is prepared. */
+  #ends<Result>(committed: () => Result): Pick<WriteTask<Result>, 'committed' | 'abandoned'> {
+    return {
+      committed: () => {
+        this.#staged.clear()
+        return committed()
+      },
+      abandoned: () => this.#staged.clear(),
+    }
+  }
+
+  #header(table: number, key: Buffer): RowHeader | undefined {
+    const staged = stagedKey(table, key)
+    if (this.#staged.has(staged)) return this.#staged.get(staged)
+    const stored = this.#table(table).get(key)
+    return stored === undefined ? undefined : decodeHeader(stored)
+  }
+
+  #stage(table: number, key: Buffer, header: RowHeader | undefined): void {
+    this.#staged.set(stagedKey(table, key), header)
+  }
+
+  #table(index: number): Table {
+    const table = this.#tables.rows[index]
+    if (table === undefined) throw new Error(`assertion failed: no row table ${index}`)
+    return table
+  }
+}
+
+function stagedKey(table: number, key: Buffer): string {
+  return `${table}${key.toString('latin1')}`
+}

@@ -1,0 +1,32 @@
+import { defineErrors } from '../runtime/errors.ts'
+
+export const speedErrors = defineErrors({
+  SPEED_UNAVAILABLE: {
+    rule: 'the speed store must be reachable',
+    retryable: true,
+    status: 503,
+    action: 'Check the store; the same rows are written again and lag grows meanwhile.',
+  },
+  SPEED_FULL: {
+    rule: 'the speed store must have space for its rows',
+    retryable: true,
+    status: 503,
+    action: 'Free disk space or shorten PROCESSOR_ROW_RETENTION_MS; writes are repeated meanwhile.',
+  },
+  SPEED_QUERY_TOO_LARGE: {
+    rule: 'a query must find no more rows than its limit',
+    retryable: false,
+    status: 400,
+    action: 'Ask for a shorter time, fewer keys or a narrower cut.',
+  },
+  SPEED_OVERTAKEN: {
+    rule: 'one process at a time may write an embedded speed store',
+    retryable: false,
+    action: 'Stop one of the two processes that use the data folder, and start the other anew.',
+  },
+  SPEED_CLOSED: {
+    rule: 'the speed store must be open',
+    retryable: false,
+    action: 'None: the process is stopping.',
+  },
+})
