@@ -546,7 +546,7 @@ test('what a client sent before it went away is kept, and nobody is told', async
   const { connection, socket } = open()
   socket.take()
   connection.receive(frameBytes(0))
-  connection.closed()
+  connection.closed('client')
   await pass(clock, 10)
   await turn()
   expect(log.records(TOPICS.events)).toHaveLength(1)

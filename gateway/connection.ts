@@ -201,11 +201,11 @@ export class Connection implements SubmissionSink {
     this.#socket.end(closeCode, closeReason(code, detail))
   }
 
-  /** The socket is gone; what is in flight goes into the log all the same. */
-  closed(): void {
+  /** The socket is gone, by `cause`; what is in flight goes into the log all the same. */
+  closed(cause: GatewayErrorCode | 'client'): void {
     if (this.#state === 'closed') return
     this.#transition('closed')
-    this.#context.telemetry.connectionClosed('client')
+    this.#context.telemetry.connectionClosed(cause)
   }
 
   durable(submission: Submission): void {

@@ -156,6 +156,18 @@ const connectionErrors = {
     closeCode: 1009,
     action: 'Split the events over several frames.',
   },
+  GATEWAY_TEXT_INVALID: {
+    rule: 'a text message must be valid UTF-8; the connection is cut without a close frame',
+    retryable: false,
+    closeCode: 1006,
+    action: 'Correct the client.',
+  },
+  GATEWAY_WEBSOCKET_INVALID: {
+    rule: 'a WebSocket frame must be well formed; the connection is cut without a close frame',
+    retryable: false,
+    closeCode: 1006,
+    action: 'Correct the client, or what stands between it and the gateway.',
+  },
   GATEWAY_FRAME_OUT_OF_SEQUENCE: {
     rule: 'frames must count from 0 on a connection without gaps',
     retryable: false,

@@ -64,7 +64,8 @@ function addEvents(app: TemplatedApp, options: ServerOptions): void {
     open: (socket) => openConnection(options, socket),
     message: (socket, message) => socket.getUserData().connection?.receive(new Uint8Array(message)),
     pong: (socket) => socket.getUserData().connection?.heard(),
-    close: (socket) => closeConnection(options, socket),
+    close: (socket, code, message) =>
+      closeConnection(options, socket, code === CUT ? Buffer.from(message).toString() : ''),
   })
   addPostTarget(app, '/v1/events', options, (response, request) =>
     handleEventsPost(options.httpEvents, response, request),
@@ -79,10 +80,22 @@ function openConnection(options: ServerOptions, socket: WebSocket<SocketData>): 
   connection.welcome()
 }
 
-function closeConnection(options: ServerOptions, socket: WebSocket<SocketData>): void {
+/** What the WebSocket server says of a connection that it cut by itself. */
+const CUT = 1006
+const CUT_REASONS: Readonly<Record<string, GatewayErrorCode>> = {
+  'Received too big message': 'GATEWAY_FRAME_TOO_LARGE',
+  'Received invalid UTF-8': 'GATEWAY_TEXT_INVALID',
+  'Received invalid WebSocket frame': 'GATEWAY_WEBSOCKET_INVALID',
+}
+
+function closeConnection(
+  options: ServerOptions,
+  socket: WebSocket<SocketData>,
+  cutReason: string,
+): void {
   const { connection } = socket.getUserData()
   if (connection === undefined) return
-  connection.closed()
+  connection.closed(CUT_REASONS[cutReason] ?? 'client')
   options.clients.delete(connection)
   options.admission.releaseConnection()
 }

@@ -147,7 +147,7 @@ const shellSettings = {
     min: 500,
     max: 5 * MINUTE_MS,
     unit: 'ms',
-    doc: 'Session rows between start and close are written at most this often, and at the latest this long after a change.',
+    doc: 'Session rows between start and close are written at the latest this long after a change, and at most this often (to within half a second).',
   }),
   checkpointIntervalMs: setting.integer({
     default: 30_000,

@@ -5,7 +5,7 @@ import {
   claimOwnership,
   ownerObjectName,
   refuseNewerOwner,
-  removeOlderGenerations,
+  removeGenerations,
   verifyTopicIdentity,
 } from './ownership.ts'
 import { MemoryObjects } from './test-doubles.ts'
@@ -89,7 +89,7 @@ describe('a topic epoch', () => {
 })
 
 describe('checkpoints of earlier generations', () => {
-  it('are removed, those of this and other partitions’ generations kept', async () => {
+  it('are removed, those of later ones and of other partitions kept', async () => {
     const objects = new MemoryObjects()
     const kept = [
       `checkpoints/${checkpointName(identity, 10)}/5`,
@@ -98,7 +98,7 @@ describe('checkpoints of earlier generations', () => {
     for (const name of kept) await objects.create(name, bytes('x'))
     for (const generation of [8, 9])
       await objects.create(`checkpoints/${checkpointName(identity, generation)}/5`, bytes('x'))
-    await removeOlderGenerations(objects, identity, 10)
+    await removeGenerations(objects, identity, 9)
     const left = await objects.list('checkpoints/')
     expect(left.map(({ name }) => name).sort()).toEqual(kept.sort())
   })
@@ -111,7 +111,7 @@ describe('checkpoints of earlier generations', () => {
       limits.push(options?.limit ?? 0)
       return list(prefix)
     }
-    await removeOlderGenerations(objects, identity, 2)
+    await removeGenerations(objects, identity, 2)
     expect(limits).toEqual([OLD_CHECKPOINTS_MAX])
   })
 })

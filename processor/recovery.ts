@@ -23,7 +23,7 @@ import { refuseLostRange } from './fetcher.ts'
 import {
   checkpointName,
   claimOwnership,
-  removeOlderGenerations,
+  removeGenerations,
   type Ownership,
   type PartitionIdentity,
 } from './ownership.ts'
@@ -162,7 +162,9 @@ async function build(parts: RecoveryParts, owner: Ownership): Promise<Recovered>
     generationStartMs: start === 0 ? 0 : undefined,
   }
   await saveEmpty(parts, recovered)
-  await retry(retryContext('objects'), () => removeOlderGenerations(objects, identity, generation))
+  // What could not be loaded stays for a look at it; what that one had replaced goes.
+  const replaced = owner.generation - 1
+  await retry(retryContext('objects'), () => removeGenerations(objects, identity, replaced))
   return recovered
 }
 

@@ -31,7 +31,7 @@ export const PARTITIONS = 2
 export const sealer = createSealer(new Uint8Array(32).fill(9))
 
 /** Short durations, so that a session closes and leaves within a minute of the test’s clock. */
-export const QUICK = {
+const QUICK = {
   PROCESSOR_SESSION_TIMEOUT_MS: '10000',
   PROCESSOR_ALLOWED_LATENESS_MS: '15000',
   PROCESSOR_REORDER_MS: '1000',

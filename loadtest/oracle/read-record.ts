@@ -14,6 +14,36 @@ interface FrameValue {
   readonly events: readonly PlaybackEvent[]
 }
 
+/** Fields of the context as the definitions list them; `true` for a plain value. Others are ignored. */
+const CONTEXT_FIELDS: FieldTree = {
+  sessionId: true,
+  contentId: true,
+  contentTitle: true,
+  seriesId: true,
+  streamType: true,
+  streamingFormat: true,
+  cdn: true,
+  viewerPseudonym: true,
+  device: { type: true, make: true, model: true, os: true, osVersion: true },
+  player: { name: true, version: true },
+  app: { name: true, version: true },
+  country: true,
+  isp: true,
+  autoplay: true,
+  labels: true,
+}
+const EVENT_TYPES = new Set(
+  (
+    'playbackRequest playbackStart playbackPause playbackStall seekStart seekEnd playbackFinish ' +
+    'playbackFail renditionUpdate playbackRateUpdate adBreakStart adBreakEnd playerResize ' +
+    'cdnUpdate warning heartbeat sessionEnd custom'
+  ).split(' '),
+)
+
+interface FieldTree {
+  readonly [field: string]: true | FieldTree
+}
+
 /** Decodes a record as read from the log; a record that was decoded already is returned as is. */
 export function readRecord(record: LogRecord | DecodedRecord): DecodedRecord {
   if ('kind' in record) return record
@@ -27,7 +57,7 @@ export function readRecord(record: LogRecord | DecodedRecord): DecodedRecord {
     offset,
     loggedAtMs,
     valueBytes: record.value.byteLength,
-    context: value.session,
+    context: knownFields(value.session, CONTEXT_FIELDS) as EnrichedContext,
     sentAtMs: value.sentAt,
     receivedAtMs: Math.min(value.receivedAt, loggedAtMs),
     receivedAtClamped: value.receivedAt > loggedAtMs,
@@ -64,10 +94,20 @@ function isEvent(event: unknown): boolean {
     isObject(event) &&
     Number.isInteger(event['seq']) &&
     Number.isInteger(event['at']) &&
-    typeof event['type'] === 'string'
+    typeof event['type'] === 'string' &&
+    EVENT_TYPES.has(event['type'])
   )
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function knownFields(value: object, fields: FieldTree): object {
+  const known = Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+    const field = fields[name]
+    if (field === undefined) return []
+    return [[name, field === true || !isObject(inner) ? inner : knownFields(inner, field)]]
+  })
+  return Object.fromEntries(known) as object
 }

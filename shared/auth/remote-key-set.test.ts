@@ -194,7 +194,13 @@ describe('the key set of an issuer', () => {
   it.each<[string, (response: ServerResponse) => void]>([
     ['no JSON', (response) => response.end('<html>')],
     ['no key set', (response) => response.end('{"keys":7}')],
-    ['a redirect', (response) => response.writeHead(302, { location: '/keys' }).end()],
+    [
+      'the end of a redirect',
+      (response) => {
+        serveKeys('k1')
+        response.writeHead(302, { location: '/elsewhere' }).end()
+      },
+    ],
     ['a cut answer', (response) => response.writeHead(200, { 'content-length': 9 }).destroy()],
     [
       'more bytes than the limit',

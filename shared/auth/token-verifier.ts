@@ -86,8 +86,6 @@ class JwtVerifier implements TokenVerifier {
   readonly #claims: JWTVerifyOptions
   /** By digest of the token. */
   readonly #verified = new LRUCache<string, Verified>({ max: VERIFIED_TOKENS_MAX })
-  /** Rises when the key set changes: what is being verified then is not remembered. */
-  #keysEpoch = 0
 
   constructor(options: TokenVerifierOptions, clock: Clock) {
     this.#clock = clock
@@ -119,10 +117,7 @@ class JwtVerifier implements TokenVerifier {
     const keys = new RemoteKeySet({
       url: new URL(url),
       clock: this.#clock,
-      onChange: () => {
-        this.#keysEpoch += 1
-        this.#verified.clear()
-      },
+      onChange: () => this.#verified.clear(),
     })
     const find: typeof keys.find = (header, input) => keys.find(header, input)
     return async (token, claims) =>
@@ -140,7 +135,6 @@ class JwtVerifier implements TokenVerifier {
   }
 
   async #check(token: string, digest: string): Promise<Principal> {
-    const epoch = this.#keysEpoch
     const payload = await this.#payloadOf(token)
     const expiresAtMs = (payload.exp ?? 0) * 1_000
     const principal: Principal = {
@@ -149,8 +143,7 @@ class JwtVerifier implements TokenVerifier {
       expiresAtMs,
     }
     const verifiedAtMs = this.#clock.monotonicMs()
-    if (epoch === this.#keysEpoch)
-      this.#verified.set(digest, { principal, expiresAtMs, verifiedAtMs })
+    this.#verified.set(digest, { principal, expiresAtMs, verifiedAtMs })
     return principal
   }
 

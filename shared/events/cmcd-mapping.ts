@@ -226,10 +226,6 @@ function largest(numbers: readonly TypedNumber[]): number | undefined {
 
 /** Cuts without leaving half a surrogate pair. */
 function clip(text: string, maxChars: number): string {
-  return text.length <= maxChars
-    ? text
-    : text
-        .slice(0, maxChars)
-        .toWellFormed()
-        .replace(/\uFFFD$/, '')
+  const cut = text.slice(0, maxChars)
+  return cut.isWellFormed() ? cut : cut.slice(0, -1)
 }

@@ -241,6 +241,13 @@ describe('an event', () => {
   })
 })
 
+describe('an sn of −0', () => {
+  it('is 0', () => {
+    const { frames } = decodeCmcd(utf8(`sid="s",sn=-0,ts=${NOW_MS},e=t`), NOW_MS)
+    expect(frames[0]?.events[0]?.seq).toBe(0)
+  })
+})
+
 describe('the context', () => {
   it.each([
     ['st=l,sf=d', { streamType: 'live', streamingFormat: 'dash' }],

@@ -109,8 +109,12 @@ function decodeMembers(
     accepted: [],
     rejected: [],
   }
-  for (const [index, span] of spans.events.entries())
-    judgeEvent(frame, { index, event: events[index], span, bytes })
+  for (const [index, span] of spans.events.entries()) {
+    const verdict = judgeEvent(events[index], index, span)
+    const eventBytes = bytes.subarray(span.start, span.end)
+    if ('type' in verdict) frame.accepted.push({ ...verdict, bytes: eventBytes })
+    else frame.rejected.push({ ...verdict, seq: validSeq(events[index]), bytes: eventBytes })
+  }
   return { ok: true, frame }
 }
 
@@ -162,43 +166,35 @@ function checkEnvelope(
   return { frameNumber: number, sentAtMs, events }
 }
 
-interface EventInFrame {
-  readonly index: number
-  readonly event: unknown
-  readonly span: EventSpan
-  /** Of the whole frame. */
-  readonly bytes: Uint8Array
-}
+type Verdict =
+  | { readonly seq: number; readonly type: PlaybackEventType }
+  | { readonly code: EventErrorCode; readonly detail: string }
 
-function judgeEvent(frame: DecodedFrame, { index, event, span, bytes }: EventInFrame): void {
-  const eventBytes = bytes.subarray(span.start, span.end)
-  const name = `events[${index}]`
-  const reject = (code: EventErrorCode, detail: string) =>
-    frame.rejected.push({ seq: validSeq(event), code, detail, bytes: eventBytes })
+function judgeEvent(event: unknown, index: number, span: EventSpan): Verdict {
   if (!isObject(event))
-    return void reject(
-      'EVENT_NOT_OBJECT',
-      `${name}: expected an object, received ${kindOfJson(event)}`,
-    )
+    return {
+      code: 'EVENT_NOT_OBJECT',
+      detail: `events[${index}]: expected an object, received ${kindOfJson(event)}`,
+    }
   const verdict = eventSchema.safeParse(event)
   if (!verdict.success) {
     const { issues } = verdict.error
-    const detail = describeIssue(name, event, issues)
-    return void reject(codeOf(event, issues), detail)
+    return { code: codeOf(event, issues), detail: describeIssue(`events[${index}]`, event, issues) }
   }
   // Names given twice would be read as the last by one reader and as the first by another.
-  if (span.members !== Object.keys(event).length)
-    return void reject(
-      'EVENT_FIELD_REPEATED',
-      `${name}: expected each field once, received ${span.members} fields with ${Object.keys(event).length} names`,
-    )
+  const names = Object.keys(event).length
+  if (span.members !== names)
+    return {
+      code: 'EVENT_FIELD_REPEATED',
+      detail: `events[${index}]: expected each field once, received ${span.members} fields with ${names} names`,
+    }
   if (span.loneSurrogate)
-    return void reject(
-      'EVENT_TEXT_INVALID',
-      `${name}: expected well-formed Unicode, received half a surrogate pair`,
-    )
-  const { seq, type } = verdict.data
-  frame.accepted.push({ seq: seq + 0, type, bytes: eventBytes })
+    return {
+      code: 'EVENT_TEXT_INVALID',
+      detail: `events[${index}]: expected well-formed Unicode, received half a surrogate pair`,
+    }
+  // −0 is a valid seq, and is 0.
+  return { seq: verdict.data.seq + 0, type: verdict.data.type }
 }
 
 function validSeq(event: unknown): number | undefined {

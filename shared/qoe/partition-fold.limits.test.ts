@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { EnrichedContext, PlaybackEvent, PlaybackEventType } from '../events/schema.ts'
-import type { MinuteRow, SessionRow } from '../speed/rows.ts'
+import { POSITIONS_PER_ROW, type MinuteRow, type SessionRow } from '../speed/rows.ts'
 import type { FoldLimits, PartitionFold } from './fold.ts'
 import {
   BASE_MS as T,
@@ -187,7 +187,7 @@ describe('the fold, at the bound of', () => {
     const bench = new Bench()
     bench.frame(T, [at(T, 9), at(T, 19), at(T, 29)])
     expect(bench.fold.status.counters).toMatchObject({ applied: 3, buffered: 0 })
-    bench.frame(T, [at(T, 18), at(T, 18)])
+    bench.frame(T, [at(T, 15), at(T, 15)])
     expect(bench.fold.status.counters).toMatchObject({ amended: 1, duplicate: 1 })
     bench.frame(T, [at(T, 3), at(T, 3), at(T, 3)])
     expect(bench.fold.status.counters).toMatchObject({ amended: 4, duplicate: 1 })
@@ -283,6 +283,70 @@ describe('the fold', () => {
       expect(JSON.parse(row)).toMatchObject({ aggregates: { sessions: 1, events: 1, lost: 56 } })
     },
   )
+
+  it('never takes back what it counted as lost', () => {
+    const bench = new Bench()
+    bench.frame(T, [at(T, 0), at(T, 3)])
+    bench.watermark(T + LIMITS.sessionTimeoutMs + 1)
+    expect(bench.session()).toMatchObject({ closed: true, quality: { lost: 2 } })
+    const returnMs = T + 2 * LIMITS.sessionTimeoutMs
+    bench.frame(returnMs, [at(returnMs, 4)])
+    bench.frame(returnMs, [at(returnMs, 1)])
+    expect(bench.session()).toMatchObject({ closed: false, quality: { lost: 2, amended: 1 } })
+    bench.watermark(returnMs + LIMITS.sessionTimeoutMs + 1)
+    expect(bench.session()).toMatchObject({ closed: true, quality: { lost: 2, amended: 1 } })
+  })
+
+  it('divides time over the minutes it passed in', () => {
+    const bench = new Bench()
+    const endMs = T + 30_000 + LIMITS.sessionTimeoutMs
+    bench.frame(endMs, [
+      at(T + 30_000, 0, 'playbackRequest'),
+      at(T + 30_000, 1, 'playbackStart'),
+      at(endMs, 2),
+    ])
+    const minutes = bench.minutes('total').map(({ minuteStartMs, aggregates }): number[] => {
+      return [(minuteStartMs - T) / 60_000, aggregates.playingMs]
+    })
+    expect(Object.fromEntries(minutes)).toEqual({ 0: 30_000, 1: 60_000, 2: 30_000 })
+  })
+
+  it('keeps a closed minute until the rows taken of it are acknowledged', () => {
+    const bench = new Bench()
+    bench.frame(T, [])
+    const tickets = bench.fold.takeDirty('narrow', 100)
+    const wide = bench.fold.takeDirty('wide', 100)
+    bench.watermark(T + 10_000_000)
+    expect(bench.fold.status.panes).toBe(4)
+    bench.restart()
+    expect(bench.fold.status.panes).toBe(4)
+    expect(bench.fold.takeDirty('narrow', 100)).toEqual(tickets)
+    expect(bench.fold.takeDirty('wide', 100)).toEqual(wide)
+  })
+
+  it('carries every position that is not durable through a restart, and no other', () => {
+    const bench = new Bench()
+    const store = new RowStore()
+    const say = (from: number, to: number) => {
+      for (let seq = from; seq < to; seq++) bench.frame(T + seq, [at(T + seq, seq)])
+    }
+    say(0, POSITIONS_PER_ROW + 6)
+    bench.restart()
+    drain(bench.fold, store)
+    say(POSITIONS_PER_ROW + 6, 3 * POSITIONS_PER_ROW)
+    bench.restart()
+    const rows = (['sessionUrgent', 'session'] as const)
+      .flatMap((queue) => bench.fold.takeDirty(queue, 9))
+      .flatMap((ticket) => (ticket.kind === 'session' ? ticket.positions : []))
+    expect(rows.map(({ rowNumber }) => rowNumber)).toEqual([1, 2])
+    drain(bench.fold, store)
+    const full = store.rows.get('s0 0 0')?.text ?? '{}'
+    expect(JSON.parse(full)).toMatchObject({ rowNumber: 0, lastOffset: POSITIONS_PER_ROW - 1 })
+    const offsets = rows.flatMap(({ positions }) => positions.map(({ offset }) => offset))
+    expect(offsets).toEqual(
+      Array.from({ length: 2 * POSITIONS_PER_ROW }, (_, nth) => POSITIONS_PER_ROW + nth),
+    )
+  })
 
   it('keeps bits exact beyond 2^53, in a session and over sessions, through a restart', () => {
     const bench = new Bench({ partsPerSessionMax: 4 })

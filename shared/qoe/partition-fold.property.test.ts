@@ -466,8 +466,8 @@ describe('a snapshot', () => {
 
   it('is of the moment it began, whatever happens while it is read', () => {
     fc.assert(
-      fc.property(hostileRecords, fc.nat({ max: 20 }), count, (hostile, at, perSlice) => {
-        const records = withEnd(hostile)
+      fc.property(hostileRecords, fc.nat({ max: 140 }), count, (hostile, at, perSlice) => {
+        const records = withEnd([...hostile, ...chattyRecords(100, hostile.at(-1) ?? START)])
         const before = records.slice(0, at)
         const atOnce = Buffer.from(snapshotOf(folded(foldOptions(), before))).toString()
         const fold = folded(foldOptions(), before)

@@ -17,7 +17,10 @@ export interface RowOrigin {
 }
 
 export interface RowVersion {
-  /** Write stamp in microseconds of event time; equal stamps mean equal bytes. */
+  /**
+   * Write stamp: microseconds of event time for rows of the fold, so that equal stamps mean equal
+   * bytes; `ownerEpoch × 2^32 + n` for a `PartitionRow`, whose progress depends on who writes when.
+   */
   readonly stampUs: number
   /** Offset of the record that last changed the row. */
   readonly lastOffset: number
