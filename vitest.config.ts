@@ -18,7 +18,8 @@ export default defineConfig({
           include: ['**/*.test.ts'],
           exclude: UNIT_EXCLUDE,
           testTimeout: 20_000,
-          pool: 'threads',
+          // A native server that a failed test leaves open would abort a thread pool's process.
+          pool: 'forks',
         },
       },
       {

@@ -3,6 +3,7 @@ import type { QoeMetrics } from '../api-schemas.ts'
 import { h, setText } from './dom.ts'
 import {
   formatBitrate,
+  formatClock,
   formatCount,
   formatDuration,
   formatPercent,
@@ -10,7 +11,7 @@ import {
   joined,
   type Quantity,
 } from './format.ts'
-import type { KeySeries } from './live-series.ts'
+import type { KeySeries, LiveWindow } from './live-series.ts'
 import { badness, judge, worstFirst, type RatedMetric, type Verdict } from './ranking.ts'
 import { seriesProperty } from './theme.ts'
 
@@ -105,6 +106,9 @@ const COLUMNS: readonly Column[] = [
   },
 ]
 
+/** Wide cuts are written less often than once a second: their table says how old it is. */
+const SAID_WHEN_OLDER_MS = 8_000
+
 const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
   usual: '',
   bad: 'at least twice the overall value',
@@ -120,6 +124,7 @@ export class KeyTable {
   readonly element: HTMLElement
   readonly #events: KeyTableEvents
   readonly #heading = h('h2')
+  readonly #caption = h('p')
   readonly #body = h('tbody')
   readonly #headings: HTMLTableCellElement[]
   #sortColumn: Column | undefined
@@ -138,7 +143,7 @@ export class KeyTable {
     this.element = h(
       'section',
       { class: 'panel keys' },
-      h('header', {}, this.#heading, h('p', {}, 'last 30 minutes, worst first')),
+      h('header', {}, this.#heading, this.#caption),
       h(
         'div',
         { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Keys, worst first' },
@@ -154,11 +159,15 @@ export class KeyTable {
 
   draw(
     title: string,
-    series: readonly KeySeries[],
+    { series, update }: LiveWindow,
     overall: QoeMetrics,
     hidden: ReadonlySet<string>,
   ): void {
     setText(this.#heading, title)
+    const { asOfMs, nowMs } = update
+    const isOld = asOfMs !== null && nowMs - asOfMs > SAID_WHEN_OLDER_MS
+    const age = isOld ? `, as of ${formatClock(asOfMs)}` : ''
+    setText(this.#caption, `last 30 minutes, worst first${age}`)
     this.#last = { series, overall, hidden }
     this.#drawRows()
   }

@@ -153,7 +153,7 @@ export class Overview {
   #drawSplit(): void {
     const overall = this.#total?.series[0]?.summary
     if (this.#split === undefined || overall === undefined) return
-    this.#keys.draw(this.#splitTitle, this.#split.series, overall, this.#hidden)
+    this.#keys.draw(this.#splitTitle, this.#split, overall, this.#hidden)
     this.#drawCharts()
   }
 

@@ -48,7 +48,7 @@ const TILES: readonly TileSpec[] = [
       const viewers = latestComplete(
         instantData(window, window.series, 'concurrentViewersByInstant'),
       )
-      return `${joined(formatCount(viewers))} viewers watching`
+      return `${joined(formatCount(viewers))} watching`
     },
     spark: (bucket) => (bucket.concurrencyComplete ? bucket.concurrentPlays : null),
     sparkLeastMax: 1,

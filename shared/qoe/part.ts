@@ -74,44 +74,14 @@ export class Part {
   }
 
   static begin(part: number, context: EnrichedContext, keySet: KeySet, timeMs: number): Part {
-    const values: PartValues = {
-      part,
-      contentId: context.contentId,
-      presentContentId: context.contentId,
-      firstEventTimeMs: timeMs,
-      lastEventTimeMs: timeMs,
-      state: 'idle',
-      endReason: undefined,
-      attempt: 0,
-      play: 0,
-      ebvs: 0,
-      ebvsLong: 0,
-      vsf: 0,
-      vpf: 0,
-      endedPlay: 0,
-      failed: 0,
-      hasEnded: false,
-      startupMs: undefined,
-      playerStartupMs: undefined,
-      stallCount: 0,
-      stallMs: 0,
-      playingMs: 0,
-      watchedMs: 0,
-      mediaUs: 0,
-      ratedMediaUs: 0,
-      events: 0,
-      cdn: context.cdn,
-      rateMilli: DEFAULT_RATE_MILLI,
-      videoKbps: undefined,
-      audioKbps: undefined,
-      stalledSinceMs: 0,
-    }
-    return new Part(values, context, keySet)
+    return new Part(freshValues(part, context, timeMs), context, keySet)
   }
 
   static restore(saved: SerialisedPart, keySet: KeySet): Part {
     const { bits, context, ...values } = saved
-    const part = new Part(values, context, keySet)
+    // What was undefined is not in the saved values: the fresh ones give every field its place.
+    const fresh = freshValues(values.part, context, values.firstEventTimeMs)
+    const part = new Part({ ...fresh, ...UNSET, ...values }, context, keySet)
     part.#bitsHigh = BigInt(bits)
     return part
   }
@@ -167,6 +137,44 @@ export class Part {
 
   #bits(): bigint {
     return this.#bitsHigh + BigInt(this.#bitsLow)
+  }
+}
+
+/** Fields that a fresh part takes from its context and a restored one only from what was saved. */
+const UNSET = { contentId: undefined, presentContentId: undefined, cdn: undefined }
+
+function freshValues(part: number, context: EnrichedContext, timeMs: number): PartValues {
+  return {
+    part,
+    contentId: context.contentId,
+    presentContentId: context.contentId,
+    firstEventTimeMs: timeMs,
+    lastEventTimeMs: timeMs,
+    state: 'idle',
+    endReason: undefined,
+    attempt: 0,
+    play: 0,
+    ebvs: 0,
+    ebvsLong: 0,
+    vsf: 0,
+    vpf: 0,
+    endedPlay: 0,
+    failed: 0,
+    hasEnded: false,
+    startupMs: undefined,
+    playerStartupMs: undefined,
+    stallCount: 0,
+    stallMs: 0,
+    playingMs: 0,
+    watchedMs: 0,
+    mediaUs: 0,
+    ratedMediaUs: 0,
+    events: 0,
+    cdn: context.cdn,
+    rateMilli: DEFAULT_RATE_MILLI,
+    videoKbps: undefined,
+    audioKbps: undefined,
+    stalledSinceMs: 0,
   }
 }
 

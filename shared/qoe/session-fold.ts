@@ -226,8 +226,8 @@ export class SessionFold {
     values.endedPlay = values.play
     values.ebvs = !failed && values.attempt === 1 && values.play === 0 ? 1 : 0
     values.ebvsLong = values.ebvs === 1 && values.watchedMs >= 1_000 ? 1 : 0
-    const panes = this.#panes.forWrite(part.keySet, minuteOf(timeMs))
-    for (const pane of panes) {
+    if (values.failed + values.endedPlay + values.ebvs === 0) return
+    for (const pane of this.#panes.forWrite(part.keySet, minuteOf(timeMs))) {
       pane.add(C.failures, values.failed)
       pane.add(C.vsf, values.vsf)
       pane.add(C.vpf, values.vpf)

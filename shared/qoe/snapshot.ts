@@ -21,10 +21,12 @@ export interface SnapshotHeader {
 export class SnapshotReader implements FoldSnapshot {
   readonly nextOffset: number
   readonly #copyOnWrite: CopyOnWrite
+  readonly #header: string
+  /** The outputs pending when the snapshot began; they never change. */
+  readonly #outputs: readonly FoldOutput[]
   readonly #entries: readonly SnapshotEntry[]
-  /** Lines of the header and the outputs, of the moment the snapshot began. */
-  readonly #head: readonly string[]
-  #headDone = false
+  #headerDone = false
+  /** How far the outputs, and after them the entries, are read. */
   #index = 0
 
   constructor(
@@ -36,30 +38,34 @@ export class SnapshotReader implements FoldSnapshot {
     this.nextOffset = header.nextOffset
     this.#entries = entries
     this.#copyOnWrite = copyOnWrite
-    this.#head = [
-      JSON.stringify({ k: 'fold', version: SNAPSHOT_VERSION, ...header }),
-      ...outputs.map((output) => JSON.stringify({ k: 'output', output }, withBigints)),
-    ]
+    this.#header = JSON.stringify({ k: 'fold', version: SNAPSHOT_VERSION, ...header })
+    this.#outputs = [...outputs]
     copyOnWrite.begin()
   }
 
   next(maxEntries: number): Uint8Array | undefined {
-    if (!this.#headDone) {
-      this.#headDone = true
-      return encodeLines(this.#head)
+    if (!this.#headerDone) {
+      this.#headerDone = true
+      return encodeLines([this.#header])
     }
-    if (this.#index >= this.#entries.length) {
+    const from = this.#index
+    const outputs = this.#outputs.slice(from, from + maxEntries)
+    const firstEntry = Math.max(0, from - this.#outputs.length)
+    const entries = this.#entries.slice(firstEntry, firstEntry + maxEntries - outputs.length)
+    this.#index += outputs.length + entries.length
+    if (this.#index === from) {
       this.#copyOnWrite.end()
       return undefined
     }
-    const slice = this.#entries.slice(this.#index, this.#index + maxEntries)
-    this.#index += slice.length
-    return encodeLines(slice.map((entry) => this.#copyOnWrite.read(entry)))
+    return encodeLines([
+      ...outputs.map((output) => JSON.stringify({ k: 'output', output }, bigintAsText)),
+      ...entries.map((entry) => this.#copyOnWrite.read(entry)),
+    ])
   }
 
   abandon(): void {
-    this.#index = this.#entries.length
-    this.#headDone = true
+    this.#index = this.#outputs.length + this.#entries.length
+    this.#headerDone = true
     this.#copyOnWrite.end()
   }
 }
@@ -79,13 +85,12 @@ export function decodeSnapshot(bytes: Uint8Array): DecodedSnapshot {
   let header: SnapshotHeader | undefined
   for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {
     if (line === '') continue
-    const entry = JSON.parse(line, fromBigints) as { k: string; version?: number }
+    const entry = JSON.parse(line) as { k: string; version?: number }
     if (entry.k === 'fold') {
       if (entry.version !== SNAPSHOT_VERSION)
         throw new Error(`snapshot version ${entry.version}, expected ${SNAPSHOT_VERSION}`)
       header = entry as unknown as SnapshotHeader
-    } else if (entry.k === 'output')
-      outputs.push((entry as unknown as { output: FoldOutput }).output)
+    } else if (entry.k === 'output') outputs.push(decodeOutput(line))
     else if (entry.k === 'session') sessions.push(entry as unknown as SerialisedSession)
     else if (entry.k === 'pane') panes.push(entry as unknown as SerialisedPane)
     else throw new Error(`unknown snapshot entry ${entry.k}`)
@@ -98,12 +103,14 @@ function encodeLines(lines: readonly string[]): Uint8Array {
   return Buffer.from(lines.length === 0 ? '' : `${lines.join('\n')}\n`)
 }
 
-/** Bigints as `{"$bigint":"…"}`; only the rows of pending outputs hold any. */
-function withBigints(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? { $bigint: value.toString() } : value
+function bigintAsText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value
 }
 
-function fromBigints(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('$bigint' in value)) return value
-  return BigInt(String(value.$bigint))
+/** Only a part's `bitsPlayed` is a bigint; what a client wrote stays what it is. */
+function decodeOutput(line: string): FoldOutput {
+  const { output } = JSON.parse(line) as { output: FoldOutput }
+  if (output.kind !== 'closedSession') return output
+  const parts = output.row.parts.map((part) => ({ ...part, bitsPlayed: BigInt(part.bitsPlayed) }))
+  return { ...output, row: { ...output.row, parts } }
 }
