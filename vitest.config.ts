@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 const UNIT_EXCLUDE = [
   '**/node_modules/**',
+  '**/*.isolated.test.ts',
   '**/*.process.test.ts',
   '**/*.services.test.ts',
   '**/*.simulation.test.ts',
@@ -20,6 +21,16 @@ export default defineConfig({
           testTimeout: 20_000,
           // A native server that a failed test leaves open would abort a thread pool's process.
           pool: 'forks',
+          // Modules are loaded once per worker: most of the time went into loading them again.
+          isolate: false,
+        },
+      },
+      {
+        // Tests that replace a module need a process of their own.
+        test: {
+          name: 'isolated',
+          include: ['**/*.isolated.test.ts'],
+          testTimeout: 20_000,
         },
       },
       {

@@ -15,7 +15,7 @@ const steps: readonly Step[] = [
   {
     name: 'unit tests',
     command: 'vitest',
-    args: ['run', '--project', 'unit', '--reporter', 'dot'],
+    args: ['run', '--project', 'unit', '--project', 'isolated', '--reporter', 'dot'],
   },
   { name: 'format', command: 'prettier', args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'lint', command: 'oxlint', args: ['--type-aware', '--deny-warnings'] },

@@ -17,7 +17,7 @@ interface Suite {
 }
 
 const SUITES: readonly Suite[] = [
-  { name: 'unit', projects: ['unit'], tools: [] },
+  { name: 'unit', projects: ['unit', 'isolated'], tools: [] },
   { name: 'processes', projects: ['process'], tools: [] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
   { name: 'kill and restart', projects: ['soak'], tools: [] },

@@ -52,7 +52,8 @@ export class GuardedResponse {
       this.#response.writeStatus(statusLine(answer.status))
       for (const [name, value] of Object.entries(answer.headers ?? {}))
         this.#response.writeHeader(name, value)
-      if (answer.status === 204) this.#response.endWithoutBody(undefined, answer.closesConnection)
+      // Called with an argument, even undefined, it would announce a length of 2^63.
+      if (answer.status === 204 && answer.closesConnection !== true) this.#response.endWithoutBody()
       else this.#response.end(answer.body ?? '', answer.closesConnection)
     })
     this.#runEndListeners()

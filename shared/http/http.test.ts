@@ -215,3 +215,10 @@ test('an IPv6 host stands in brackets', () => {
   expect(httpUrl('::1', 80)).toBe('http://[::1]:80')
   expect(httpUrl('127.0.0.1', 80)).toBe('http://127.0.0.1:80')
 })
+
+test('an answer without a body announces no length', async () => {
+  const port = serve((response) => new GuardedResponse(response).answer({ status: 204 }))
+  const response = await fetch(httpUrl('127.0.0.1', port))
+  expect(response.status).toBe(204)
+  expect(response.headers.get('content-length')).toBeNull()
+})
