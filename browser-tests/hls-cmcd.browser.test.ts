@@ -119,7 +119,7 @@ test('the dashboard shows that session', async () => {
   })
   await page.goto(`${standalone.servingUrl}/#/session/${SESSION_ID}`)
   await page.getByText(SESSION_ID).first().waitFor({ timeout: 20_000 })
-  await page.getByRole('cell', { name: 'playbackStall' }).first().waitFor({ timeout: 20_000 })
+  await page.getByRole('rowheader', { name: 'playbackStall' }).first().waitFor({ timeout: 20_000 })
   await page.screenshot({ path: join(SCREENSHOTS, 'session.png'), fullPage: true })
   await page.goto(`${standalone.servingUrl}/`)
   await page.getByText('test-picture').first().waitFor({ timeout: 40_000 })

@@ -1,3 +1,4 @@
+import { CMCD_RECORDS_MAX, DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
 import {
   configErrors,
   defineConfig,
@@ -50,11 +51,12 @@ const frameSettings = {
     doc: 'Largest frame, on WebSocket and HTTP. A larger one is closed with 1009 or answered 413.',
   }),
   frameEventsMax: setting.integer({
-    default: 1_000,
-    min: 1,
+    default: DEFAULT_FRAME_LIMITS.eventsMax,
+    // The welcome does not tell it: clients rely on what the protocol guarantees.
+    min: DEFAULT_FRAME_LIMITS.eventsMax,
     max: 10_000,
     unit: 'events',
-    doc: 'Most events in one frame.',
+    doc: 'Most events in one frame; the protocol guarantees clients at least 1,000.',
   }),
   cmcdBodyMaxBytes: setting.integer({
     default: 256 * KIB,
@@ -292,7 +294,11 @@ export const gatewayConfig = defineConfig({
       'the largest frame or CMCD body and 16 KiB',
     )
     atLeast('laneMaxBytes', values.batchMaxBytes, 'GATEWAY_BATCH_MAX_BYTES')
-    atLeast('laneMaxRecords', values.frameEventsMax + 1, 'GATEWAY_FRAME_EVENTS_MAX + 1')
+    atLeast(
+      'laneMaxRecords',
+      Math.max(values.frameEventsMax, CMCD_RECORDS_MAX) + 1,
+      `the larger of GATEWAY_FRAME_EVENTS_MAX (${values.frameEventsMax}) and the ${CMCD_RECORDS_MAX} records of a CMCD body, + 1`,
+    )
     atLeast('inFlightMaxBytes', values.laneMaxBytes, 'GATEWAY_LANE_MAX_BYTES')
     atLeast('appendDeadlineMs', values.laneLingerMs + 1, 'GATEWAY_LANE_LINGER_MS + 1')
     atLeast('idleMs', 2 * values.heartbeatMs, 'twice GATEWAY_HEARTBEAT_MS')

@@ -6,6 +6,12 @@ const startErrors = {
     retryable: false,
     action: 'Stop the other process, or set GATEWAY_PORT or GATEWAY_HOST to another address.',
   },
+  GATEWAY_ADDRESS_UNAVAILABLE: {
+    rule: 'the address of the gateway must be one that this machine can listen on',
+    retryable: false,
+    action:
+      'Set GATEWAY_HOST to an address of this machine, or a name of one, and GATEWAY_PORT to a port that the process may open.',
+  },
   GATEWAY_AUTH_REQUIRED: {
     rule: 'an address other than loopback must not be served without authentication',
     retryable: false,

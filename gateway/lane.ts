@@ -136,11 +136,12 @@ export class Lane {
     this.#options = options
   }
 
+  /** Records that wait, as bounded; those under way are counted by the process budget alone. */
   get backlogRecords(): number {
-    return this.#queuedRecords + (this.#state === 'appending' ? this.#batch.length : 0)
+    return this.#queuedRecords
   }
 
-  /** Bytes that wait; those under way are counted by the process budget alone. */
+  /** Bytes that wait, likewise. */
   get backlogBytes(): number {
     return this.#queuedBytes
   }

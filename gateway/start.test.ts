@@ -28,6 +28,15 @@ test('a port in use is an error that names the setting', async () => {
   await first.stop()
 })
 
+test.each([
+  ['a name that is none', 'gateway..example', 0],
+  ['an address of another machine', '192.0.2.1', 8_080],
+])('%s as GATEWAY_HOST is not called a port in use', async (_name, host, port) => {
+  await expect(startTestGateway({ config: { host, port }, auth: 'hs256' })).rejects.toThrow(
+    new RegExp(`GATEWAY_ADDRESS_UNAVAILABLE.*GATEWAY_HOST.*${host} and ${port}, .*E[A-Z_]+`),
+  )
+})
+
 test('an address other than loopback without authentication is refused', async () => {
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'gateway.example'])
     await expect(startTestGateway({ config: { host } })).rejects.toThrow(
@@ -113,7 +122,14 @@ test('the defaults agree with one another, and each broken relation is named', (
   const broken: [Partial<GatewayConfig>, string][] = [
     [{ creditBytes: 1_024 }, 'GATEWAY_CREDIT_BYTES of at least GATEWAY_FRAME_MAX_BYTES'],
     [{ laneMaxBytes: 262_144 }, 'GATEWAY_LANE_MAX_BYTES'],
-    [{ laneMaxRecords: 1_000 }, 'GATEWAY_LANE_MAX_RECORDS'],
+    [
+      { laneMaxRecords: 1_500, frameEventsMax: 1_500 },
+      'GATEWAY_LANE_MAX_RECORDS of at least the larger of GATEWAY_FRAME_EVENTS_MAX (1500) and the 1000 records of a CMCD body, + 1 = 1501, received 1500',
+    ],
+    [
+      { laneMaxRecords: 1_000, frameEventsMax: 500 },
+      'GATEWAY_FRAME_EVENTS_MAX (500) and the 1000 records of a CMCD body, + 1 = 1001, received 1000',
+    ],
     [{ inFlightMaxBytes: 2 ** 20 }, 'GATEWAY_IN_FLIGHT_MAX_BYTES'],
     [{ appendDeadlineMs: 50, laneLingerMs: 50 }, 'GATEWAY_APPEND_DEADLINE_MS'],
     [{ idleMs: 15_000 }, 'GATEWAY_IDLE_MS of at least twice GATEWAY_HEARTBEAT_MS = 20000'],
@@ -122,6 +138,13 @@ test('the defaults agree with one another, and each broken relation is named', (
   ]
   for (const [values, message] of broken)
     expect(() => gatewayConfig.check?.({ ...defaults, ...values })).toThrow(message)
+})
+
+test('no gateway takes fewer events a frame than the protocol guarantees', () => {
+  const read = (text: string) =>
+    readConfig(gatewayConfig, { GATEWAY_FRAME_EVENTS_MAX: text }, () => '')
+  expect(read('1000').frameEventsMax).toBe(1_000)
+  expect(() => read('999')).toThrow(/GATEWAY_FRAME_EVENTS_MAX.*999/)
 })
 
 test('every error says what to do, and ends a connection or answers a request in a known way', () => {

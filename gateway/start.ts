@@ -3,7 +3,7 @@ import type { TokenVerifier } from '../shared/auth/token-verifier.ts'
 import type { Pseudonymiser } from '../shared/events/identity.ts'
 import { DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
 import type { CorsRules } from '../shared/http/cors.ts'
-import { httpUrl, listenExclusively } from '../shared/http/listen.ts'
+import { ADDRESS_IN_USE, httpUrl, listenOrExplain } from '../shared/http/listen.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
 import type { Sealer } from '../shared/log/reject-record.ts'
@@ -61,8 +61,8 @@ export interface RunningGateway extends Running {
 }
 
 /**
- * Throws `GATEWAY_AUTH_REQUIRED`, `GATEWAY_PORT_IN_USE`, `LOG_TOPIC_MISMATCH`, or what the log
- * throws when a topic is missing.
+ * Throws `GATEWAY_AUTH_REQUIRED`, `GATEWAY_PORT_IN_USE`, `GATEWAY_ADDRESS_UNAVAILABLE`,
+ * `LOG_TOPIC_MISMATCH`, or what the log throws when a topic is missing.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   assertGatewayLimits()
@@ -70,18 +70,18 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const rejectPartitions = await partitionsOf(options)
   const stack = new StopStack()
   try {
-    return startParts(options, rejectPartitions, stack)
+    return await startParts(options, rejectPartitions, stack)
   } catch (error) {
     await stack.stop()
     throw error
   }
 }
 
-function startParts(
+async function startParts(
   options: GatewayOptions,
   rejectPartitions: number,
   stack: StopStack,
-): RunningGateway {
+): Promise<RunningGateway> {
   const { config, clock, random } = options
   const instanceId = `gateway-${random.uuid()}`
   const telemetry = createGatewayTelemetry(options.telemetry)
@@ -119,12 +119,7 @@ function startParts(
   stack.add('sweep', startSweep(options, { lanes, ...parts }))
   const server = createServer(serverOptions(options, parts))
   stack.add('server', () => void server.close())
-  const listening = listenExclusively(server, config, () =>
-    gatewayErrors.create('GATEWAY_PORT_IN_USE', {
-      expected: `GATEWAY_HOST and GATEWAY_PORT to name a free address`,
-      received: `${config.host} and ${config.port}`,
-    }),
-  )
+  const listening = await listenOrExplain(server, config, (code) => addressRefused(config, code))
   stack.add('listener', () => listening.close())
   const { drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
   stack.add('clients', () =>
@@ -133,6 +128,18 @@ function startParts(
   const url = httpUrl(config.host, listening.port)
   telemetry.listening(url, instanceId)
   return { url, port: listening.port, ledgers, stop: () => stack.stop() }
+}
+
+function addressRefused({ host, port }: GatewayConfig, systemCode: string): BackhaulError {
+  if (systemCode === ADDRESS_IN_USE)
+    return gatewayErrors.create('GATEWAY_PORT_IN_USE', {
+      expected: 'GATEWAY_HOST and GATEWAY_PORT to name a free address',
+      received: `${host} and ${port}`,
+    })
+  return gatewayErrors.create('GATEWAY_ADDRESS_UNAVAILABLE', {
+    expected: 'GATEWAY_HOST and GATEWAY_PORT to name an address of this machine',
+    received: `${host} and ${port}, of which the system says ${systemCode}`,
+  })
 }
 
 /** Partitions of the rejects topic; those of the events topic must be the configured ones. */

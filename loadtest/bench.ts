@@ -3,27 +3,35 @@
  * and of the processor, on this machine. Printed, and kept with machine and commit in
  * `loadtest/baselines/`. Nothing asserts these numbers: they are compared by people.
  */
-import { benchFold } from './bench/fold-bench.ts'
-import { benchGateway } from './bench/gateway-bench.ts'
-import { benchProcessor } from './bench/processor-bench.ts'
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { keepResults, printResults, type BenchResult } from './bench/results.ts'
 
-const results: BenchResult[] = []
-const measured = (...more: BenchResult[]) => {
-  results.push(...more)
-  for (const { name } of more) console.log(`measured: ${name}`)
-}
+/** Name, events a frame, events. */
+const RUNS: readonly (readonly [string, number, number])[] = [
+  ['fold', 100, 1_000_000],
+  ['fold', 10, 500_000],
+  ['decodeAndFold', 100, 500_000],
+  ['decodeAndFold', 10, 500_000],
+  ['gateway', 1, 50_000],
+  ['gateway', 10, 300_000],
+  ['gateway', 100, 1_000_000],
+  ['processor', 100, 1_000_000],
+  ['processor', 10, 500_000],
+]
+const RUN_DEADLINE_MS = 300_000
 
-measured(...benchFold(100, 1_000_000))
-measured(...benchFold(10, 1_000_000))
-for (const [eventsPerFrame, events] of [
-  [1, 50_000],
-  [10, 300_000],
-  [100, 1_000_000],
-] as const)
-  measured(await benchGateway(eventsPerFrame, events))
-measured(await benchProcessor(100, 1_000_000))
-measured(await benchProcessor(10, 500_000))
+const results = RUNS.map((run): BenchResult => {
+  const script = join(import.meta.dirname, 'bench', 'run-one.ts')
+  const output = execFileSync(process.execPath, [script, ...run.map(String)], {
+    encoding: 'utf8',
+    timeout: RUN_DEADLINE_MS,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const result = JSON.parse(output.trim().split('\n').at(-1) ?? '') as BenchResult
+  console.log(`measured: ${result.name}`)
+  return result
+})
 
 console.log()
 printResults(results)

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
+import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
 import { systemRandom } from '../shared/runtime/random.ts'
 import { AudiencePlayer } from './simulator/audience-player.ts'
 import { BAD_CDN } from './simulator/catalogue.ts'
@@ -28,8 +29,6 @@ const CONNECTIONS_PER_CLOCK = 2
 const QUEUE_FRAMES_MAX = 64
 const STATUS_INTERVAL_MS = 30_000
 const LAST_FLUSH_MS = 5_000
-const STOP_DEADLINE_MS = 30_000
-const SAME_SIGNAL_MS = 1_000
 const PROBLEM_INTERVAL_MS = 5_000
 
 interface DemoArguments {
@@ -150,30 +149,6 @@ function seldom<Value>(print: (value: Value) => void): (value: Value) => void {
   }
 }
 
-function stopOnSignal(stack: StopStack): void {
-  let stoppingSinceMs: number | undefined
-  const stop = (signal: string) => {
-    const nowMs = systemClock.monotonicMs()
-    if (stoppingSinceMs !== undefined) {
-      // Ctrl-C under npm comes twice: from the terminal, and passed on by npm.
-      if (nowMs - stoppingSinceMs > SAME_SIGNAL_MS) process.exit(1)
-      return
-    }
-    stoppingSinceMs = nowMs
-    console.log(`\n${signal}: the audience leaves …`)
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref()
-    stack.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        console.error(error)
-        process.exit(1)
-      },
-    )
-  }
-  process.on('SIGINT', () => stop('SIGINT'))
-  process.on('SIGTERM', () => stop('SIGTERM'))
-}
-
 async function main(): Promise<void> {
   const args = readArguments()
   const stack = new StopStack()
@@ -183,7 +158,12 @@ async function main(): Promise<void> {
     await stack.stop()
     throw error
   }
-  stopOnSignal(stack)
+  stopOnSignals(stack, {
+    clock: systemClock,
+    announce: (signal) => console.log(`\n${signal}: the audience leaves …`),
+    stopped: () => undefined,
+    failed: (error) => console.error(error),
+  })
 }
 
 async function start(args: DemoArguments, stack: StopStack): Promise<void> {

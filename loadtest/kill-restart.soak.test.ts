@@ -11,7 +11,7 @@ import type { EventLog, LogRecord } from '../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../shared/qoe/cuts.ts'
-import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
+import { DEFAULT_FOLD_LIMITS, type FoldCounters } from '../shared/qoe/fold.ts'
 import { viewId } from '../shared/qoe/view.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
@@ -37,6 +37,17 @@ const UP_MAX_MS = 2_500
 const FLUSH_DEADLINE_MS = 90_000
 const MAP_BYTES = 4 * 2 ** 30
 const CLOCK_OFFSETS_MS = [0, 3 * 86_400_000]
+const FOLD_OUTCOMES: readonly (keyof FoldCounters)[] = [
+  'read',
+  'applied',
+  'duplicate',
+  'late',
+  'amended',
+  'afterClose',
+  'capped',
+  'poison',
+  'buffered',
+]
 
 let folder: string
 let server: StandaloneProcess
@@ -91,12 +102,13 @@ test('twenty kills under load lose nothing, count nothing twice and move no valu
   })
   await server.start()
   pool.connect()
-  const watches = ['', 'by=cdn&', 'by=content&'].map(
-    (by) =>
-      new RegressionWatch(
-        `${servingUrl}/v1/qoe?${by}step=1m&from=${startAtMs}&to=${startAtMs + AUDIENCE_SPAN_MS}`,
-      ),
-  )
+  const range = `step=1m&series=100&from=${startAtMs}&to=${startAtMs + AUDIENCE_SPAN_MS}`
+  const watches = [
+    ...['', 'by=cdn&', 'by=content&'].map((by) =>
+      RegressionWatch.ofQuery(`${servingUrl}/v1/qoe?${by}${range}`),
+    ),
+    RegressionWatch.ofSession(`${servingUrl}/v1/sessions/${busiestSession(frames)}`),
+  ]
 
   const feeding = feed(pool, frames)
   for (let kill = 0; kill < KILLS; kill++) {
@@ -119,10 +131,11 @@ test('twenty kills under load lose nothing, count nothing twice and move no valu
   await expect.poll(() => lagOf(servingUrl), { timeout: 60_000, interval: 250 }).toBe(0)
   await watch(watches, 500)
   expect(watches.flatMap((each) => each.regressions)).toEqual([])
-  for (const each of watches) expect(each.reads).toBeGreaterThan(KILLS / 2)
+  for (const each of watches) expect(each.reads).toBeGreaterThan(KILLS / 4)
+  const counters = await foldCounters(servingUrl, sent.length)
   expect(await server.stop(), server.output).toBe(0)
 
-  const violations = await inspect(folder, sent)
+  const violations = await inspect(folder, sent, counters)
   expect(violations.slice(0, 20)).toEqual([])
 })
 
@@ -156,8 +169,35 @@ async function lagOf(url: string): Promise<number> {
     : Number.POSITIVE_INFINITY
 }
 
+/** The session with the most frames: its summary changes most often. */
+function busiestSession(frames: readonly DeliveredFrame[]): string {
+  const counts = new Map<string, number>()
+  for (const { sessionId } of frames) counts.set(sessionId, (counts.get(sessionId) ?? 0) + 1)
+  return [...counts].reduce((most, next) => (next[1] > most[1] ? next : most), ['', 0])[0]
+}
+
+/**
+ * What the product itself counts, summed over partitions, once it has read every event: the
+ * checkpoints carried it across the kills.
+ */
+async function foldCounters(url: string, eventsAtLeast: number): Promise<FoldCounters> {
+  const read = async () => {
+    const counters = Object.fromEntries(FOLD_OUTCOMES.map((name) => [name, 0]))
+    const text = await (await fetch(`${url}/metrics`)).text()
+    for (const [, outcome = '', value] of text.matchAll(
+      /^processor_fold_events\{[^}]*outcome="(\w+)"[^}]*\} (\d+)$/gm,
+    ))
+      counters[outcome] = (counters[outcome] ?? 0) + Number(value)
+    return counters as unknown as FoldCounters
+  }
+  await expect
+    .poll(async () => (await read()).read, { timeout: 20_000 })
+    .toBeGreaterThanOrEqual(eventsAtLeast)
+  return read()
+}
+
 /** Opens what the stopped server left behind and checks it against the log and what was sent. */
-async function inspect(dataDir: string, sent: readonly EventIdentity[]) {
+async function inspect(dataDir: string, sent: readonly EventIdentity[], counters: FoldCounters) {
   const clock = systemClock
   const log = await openLmdbEventLog({
     folder: join(dataDir, 'log'),
@@ -193,7 +233,10 @@ async function inspect(dataDir: string, sent: readonly EventIdentity[]) {
     const exceptions = await readExceptions(log)
     return [
       ...checkLog({ sent, acknowledged: sent }, partitions),
-      ...checkRows({ ...rows, exceptions }, { partitions, limits: DEFAULT_FOLD_LIMITS, cuts }),
+      ...checkRows(
+        { ...rows, exceptions, counters },
+        { partitions, limits: DEFAULT_FOLD_LIMITS, cuts },
+      ),
     ]
   } finally {
     await speed.close()

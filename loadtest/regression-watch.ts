@@ -4,23 +4,75 @@
  */
 interface Answer {
   readonly series: readonly {
+    /** The sum of the keys beyond the largest: which those are may change. */
+    readonly other?: boolean
     readonly key: Readonly<Record<string, string>>
     readonly buckets: readonly Readonly<Record<string, unknown>>[]
   }[]
 }
 
-const COUNTS = ['events', 'attempts', 'plays', 'ebvs', 'vsf', 'vpf', 'duplicates'] as const
+interface SessionAnswer {
+  readonly summary: Readonly<Record<string, unknown>>
+  readonly timeline: readonly unknown[]
+}
+
+/** Everything a bucket counts; ratios and quantiles may fall. */
+const COUNTS = [
+  'sessions',
+  'attempts',
+  'plays',
+  'ebvs',
+  'vsf',
+  'vpf',
+  'endedPlays',
+  'failures',
+  'startups',
+  'stalls',
+  'stallMs',
+  'playingMs',
+  'watchedMs',
+  'events',
+  'lost',
+  'duplicates',
+  'late',
+  'frames',
+  'bytes',
+  'concurrentPlays',
+  'concurrentViewers',
+] as const
+const SUMMARY_COUNTS = [
+  'events',
+  'stallCount',
+  'stallMs',
+  'playingMs',
+  'watchedMs',
+  'play',
+] as const
 const READ_TIMEOUT_MS = 5_000
 
 export class RegressionWatch {
   readonly regressions: string[] = []
   readonly #url: string
+  readonly #compareAnswer: (answer: unknown) => void
   readonly #highest = new Map<string, number>()
   #reads = 0
 
-  /** `url`: a `/v1/qoe` query. */
-  constructor(url: string) {
+  private constructor(url: string, kind: 'buckets' | 'session') {
     this.#url = url
+    this.#compareAnswer = (answer) =>
+      kind === 'buckets'
+        ? this.#compareBuckets(answer as Answer)
+        : this.#compareSession(answer as SessionAnswer)
+  }
+
+  /** Watches a `/v1/qoe` query. */
+  static ofQuery(url: string): RegressionWatch {
+    return new RegressionWatch(url, 'buckets')
+  }
+
+  /** Watches a `/v1/sessions/{id}`. */
+  static ofSession(url: string): RegressionWatch {
+    return new RegressionWatch(url, 'session')
   }
 
   /** Answers that were read and compared. */
@@ -30,25 +82,36 @@ export class RegressionWatch {
 
   /** Reads once; a server that is away is not a regression. */
   async read(): Promise<void> {
-    let answer: Answer
+    let answer: unknown
     try {
       const response = await fetch(this.#url, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) })
       if (!response.ok) return
-      answer = (await response.json()) as Answer
+      answer = await response.json()
     } catch {
       return
     }
     this.#reads += 1
-    for (const { key, buckets } of answer.series)
+    this.#compareAnswer(answer)
+  }
+
+  #compareBuckets({ series }: Answer): void {
+    for (const { key, buckets, other } of series) {
+      if (other === true) continue
       for (const bucket of buckets)
         for (const name of COUNTS)
           this.#compare(`${JSON.stringify(key)} ${bucket['startMs']} ${name}`, bucket[name])
+    }
+  }
+
+  #compareSession({ summary, timeline }: SessionAnswer): void {
+    for (const name of SUMMARY_COUNTS) this.#compare(name, summary[name])
+    this.#compare('timeline', timeline.length)
   }
 
   #compare(id: string, value: unknown): void {
     if (typeof value !== 'number') return
     const highest = this.#highest.get(id) ?? 0
-    if (value < highest) this.regressions.push(`${id}: ${value} after ${highest}`)
+    if (value < highest) this.regressions.push(`${this.#url} ${id}: ${value} after ${highest}`)
     else this.#highest.set(id, value)
   }
 }

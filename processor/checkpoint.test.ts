@@ -15,7 +15,7 @@ import {
   silentTelemetry,
   turnOfTheLoop,
   until,
-} from './test-doubles.ts'
+} from './testing/test-doubles.ts'
 
 const INTERVAL_MS = 30_000
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
 import { environmentName } from '../shared/runtime/config.ts'
 import { foldLimitsOf, processorConfig } from './config.ts'
-import { configOf } from './test-doubles.ts'
+import { configOf } from './testing/test-doubles.ts'
 
 describe('the processor’s settings', () => {
   it('default to the limits of the metrics’ definition', () => {

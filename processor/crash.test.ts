@@ -1,9 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FailpointName } from '../shared/runtime/failpoints.ts'
 import { REASSIGN_DEADLINE_MS } from './limits.ts'
-import { SpeedMonitor } from './monitored-speed-store.ts'
-import { metricValue } from './test-doubles.ts'
-import { readView, TestMachine, totalOf, type MortalProcessor, type Ports } from './test-machine.ts'
+import { SpeedMonitor } from './testing/monitored-speed-store.ts'
+import { metricValue } from './testing/test-doubles.ts'
+import {
+  readView,
+  TestMachine,
+  totalOf,
+  type MortalProcessor,
+  type Ports,
+} from './testing/test-machine.ts'
 
 const STEPS: readonly FailpointName[] = [
   'processor.afterFetch',

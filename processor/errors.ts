@@ -27,7 +27,7 @@ export const processorErrors = defineErrors({
     rule: 'the log must still hold every record after the checkpoint',
     retryable: false,
     action:
-      'Records expired before they were processed; the range is in the message. The partition stands still until an operator moves its checkpoints away, which rebuilds it from the earliest record under a new, labelled generation. See the runbook data_loss.',
+      'Records expired before they were processed; the range is in the message. The partition stands still until an operator moves its checkpoints away, which rebuilds it from the earliest record under a new, labelled generation.',
   },
   PROCESSOR_LOG_TRUNCATED: {
     rule: 'the log must not end before the offset its checkpoint was taken at',

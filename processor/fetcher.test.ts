@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../shared/runtime/clock.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
 import { Fetcher } from './fetcher.ts'
 import { createProcessorTelemetry } from './telemetry.ts'
-import { configOf, metricValue, scriptedLog, silentTelemetry } from './test-doubles.ts'
+import { configOf, metricValue, scriptedLog, silentTelemetry } from './testing/test-doubles.ts'
 
 function record(offset: number): LogRecord {
   const value = new Uint8Array(0)

@@ -13,7 +13,7 @@ import {
   scriptedLog,
   silentTelemetry,
   turnOfTheLoop,
-} from './test-doubles.ts'
+} from './testing/test-doubles.ts'
 
 class ScriptedTask implements LeasedTask {
   readonly lease: Lease

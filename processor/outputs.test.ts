@@ -16,7 +16,7 @@ import {
   sessionRow,
   silentTelemetry,
   turnOfTheLoop,
-} from './test-doubles.ts'
+} from './testing/test-doubles.ts'
 
 const sealer = createSealer(new Uint8Array(32).fill(7))
 

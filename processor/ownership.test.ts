@@ -8,7 +8,7 @@ import {
   removeGenerations,
   verifyTopicIdentity,
 } from './ownership.ts'
-import { MemoryObjects } from './test-doubles.ts'
+import { MemoryObjects } from './testing/test-doubles.ts'
 
 const identity = { view: 'v', topicEpoch: 0, partition: 3 }
 const bytes = (text: string) => new TextEncoder().encode(text)

@@ -4,8 +4,8 @@ import { partitionOf } from '../shared/log/partitioner.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
-import { SpeedMonitor } from './monitored-speed-store.ts'
-import { metricValue, scriptedErrors } from './test-doubles.ts'
+import { SpeedMonitor } from './testing/monitored-speed-store.ts'
+import { metricValue, scriptedErrors } from './testing/test-doubles.ts'
 import {
   over,
   PARTITIONS,
@@ -14,7 +14,7 @@ import {
   totalOf,
   type MortalProcessor,
   type Ports,
-} from './test-machine.ts'
+} from './testing/test-machine.ts'
 
 const SESSION = 's1'
 const PARTITION = partitionOf(SESSION, PARTITIONS)

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { decodeReject } from '../shared/log/reject-record.ts'
 import { partitionOf } from '../shared/log/partitioner.ts'
 import { TOPICS } from '../shared/log/topics.ts'
-import { metricValue } from './test-doubles.ts'
+import { metricValue } from './testing/test-doubles.ts'
 import {
   PARTITIONS,
   readView,
@@ -10,7 +10,7 @@ import {
   TestMachine,
   totalOf,
   type MortalProcessor,
-} from './test-machine.ts'
+} from './testing/test-machine.ts'
 
 let machine: TestMachine
 const running: MortalProcessor[] = []

@@ -5,7 +5,7 @@ import type { PartitionRow } from '../shared/speed/rows.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import { OWNER_EPOCH_MAX } from './limits.ts'
 import { ProgressPublisher, type ProgressNow } from './progress.ts'
-import { configOf, ScriptedFold, scriptedSpeed, turnOfTheLoop } from './test-doubles.ts'
+import { configOf, ScriptedFold, scriptedSpeed, turnOfTheLoop } from './testing/test-doubles.ts'
 
 const origin = { view: 'v', topicEpoch: 0, partition: 1, generation: 2 }
 

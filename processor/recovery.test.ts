@@ -8,7 +8,7 @@ import { createCheckpointStore } from '../shared/objects/checkpoint-store.ts'
 import { CHECKPOINT_FORMAT } from './checkpoint-header.ts'
 import { CHECKPOINTS_KEPT } from './limits.ts'
 import { checkpointName, ownerObjectName } from './ownership.ts'
-import { metricValue } from './test-doubles.ts'
+import { metricValue } from './testing/test-doubles.ts'
 import {
   over,
   PARTITIONS,
@@ -17,7 +17,7 @@ import {
   totalOf,
   type MortalProcessor,
   type Ports,
-} from './test-machine.ts'
+} from './testing/test-machine.ts'
 
 const SESSION = 's1'
 const PARTITION = partitionOf(SESSION, PARTITIONS)

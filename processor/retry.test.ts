@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
 import { fullJitterMs, retry, type RetryContext } from './retry.ts'
-import { scriptedErrors, turnOfTheLoop } from './test-doubles.ts'
+import { scriptedErrors, turnOfTheLoop } from './testing/test-doubles.ts'
 
 const limits = { retryDelayMs: 100, retryDelayMaxMs: 5_000 }
 

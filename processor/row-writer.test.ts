@@ -17,7 +17,7 @@ import {
   sessionTicket,
   silentTelemetry,
   turnOfTheLoop,
-} from './test-doubles.ts'
+} from './testing/test-doubles.ts'
 
 const nothing = { offset: 0, watermarkMs: 0 }
 

@@ -75,7 +75,10 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
     topicId,
     turns: new TurnQueue(),
     outputPartitions: await outputPartitions(log),
-    checkpoints: createCheckpointStore(objects, { keep: CHECKPOINTS_KEPT }),
+    checkpoints: createCheckpointStore(objects, {
+      keep: CHECKPOINTS_KEPT,
+      allDamaged: (name, damaged) => telemetry.allCheckpointsDamaged(name, damaged),
+    }),
     folds: partitionFolds,
     foldOptions: { limits, cuts, rowRetentionMs: config.rowRetentionMs },
   }

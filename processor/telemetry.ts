@@ -323,6 +323,9 @@ function lifeEvents(metrics: Metrics, log: Logger) {
     paused(of: number, reason: string) {
       metrics.paused.inc({ partition: of, reason })
     },
+    allCheckpointsDamaged(name: string, damaged: readonly string[]) {
+      log.error({ checkpoint: name, damaged }, 'every checkpoint is damaged')
+    },
     recovered(
       of: number,
       found: { offset: number; generation: number; damaged: readonly string[] },

@@ -5,7 +5,7 @@ import { TICK_SCHEMA } from '../shared/log/record.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
 import { createProcessorTelemetry } from './telemetry.ts'
-import { configOf, scriptedLog, silentTelemetry, turnOfTheLoop } from './test-doubles.ts'
+import { configOf, scriptedLog, silentTelemetry, turnOfTheLoop } from './testing/test-doubles.ts'
 import { IdleTicker } from './ticks.ts'
 
 function tickerOf({ enabled = true, failures = 0, code = 'LOG_UNAVAILABLE' as const } = {}) {

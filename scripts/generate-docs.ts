@@ -6,28 +6,43 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gatewayConfig } from '../gateway/config.ts'
 import { gatewayErrors } from '../gateway/errors.ts'
+import * as gatewayLimits from '../gateway/limits.ts'
 import { gatewayMetrics } from '../gateway/telemetry.ts'
 import { processorConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
+import * as processorLimits from '../processor/limits.ts'
 import { processorMetrics } from '../processor/telemetry.ts'
 import { openApiDocument } from '../serving/openapi.ts'
 import { servingConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
+import * as servingLimits from '../serving/limits.ts'
 import { servingMetrics } from '../serving/telemetry.ts'
+import * as clientLimits from '../client/limits.ts'
 import { authErrors } from '../shared/auth/auth-errors.ts'
+import * as authLimits from '../shared/auth/limits.ts'
 import { eventErrors } from '../shared/events/event-errors.ts'
+import { identityErrors } from '../shared/events/identity.ts'
+import * as eventLimits from '../shared/events/limits.ts'
 import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
+import { lmdbLogMetrics } from '../shared/log/lmdb-telemetry.ts'
+import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
+import { rejectErrors } from '../shared/log/reject-record.ts'
 import { objectErrors } from '../shared/objects/object-errors.ts'
+import * as foldLimits from '../shared/qoe/fold.ts'
 import { configErrors } from '../shared/runtime/config.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
+import { lmdbSpeedMetrics } from '../shared/speed/lmdb-telemetry.ts'
+import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
 import { standaloneErrors } from '../standalone/errors.ts'
 import { clientTypes } from './docs/client-types.ts'
 import { configPage, environmentExample } from './docs/config-page.ts'
 import { errorsPage } from './docs/errors-page.ts'
+import { limitsPage, type ServiceLimits } from './docs/limits-page.ts'
 import { metricsPage } from './docs/metrics-page.ts'
 
+const root = join(import.meta.dirname, '..')
 const settings = [
   { title: 'All services', spec: backhaulConfig },
   { title: 'Gateway', spec: gatewayConfig },
@@ -40,7 +55,14 @@ const files: Readonly<Record<string, () => string>> = {
   '.env.example': () => environmentExample(settings),
   'docs/errors.md': () =>
     errorsPage([
-      { title: 'Events and frames', catalogue: eventErrors.catalogue },
+      {
+        title: 'Events and frames',
+        catalogue: {
+          ...eventErrors.catalogue,
+          ...identityErrors.catalogue,
+          ...rejectErrors.catalogue,
+        },
+      },
       { title: 'Gateway', catalogue: gatewayErrors.catalogue },
       { title: 'Tokens', catalogue: authErrors.catalogue },
       { title: 'Processor', catalogue: processorErrors.catalogue },
@@ -50,11 +72,25 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Object store', catalogue: objectErrors.catalogue },
       { title: 'Start', catalogue: { ...configErrors.catalogue, ...standaloneErrors.catalogue } },
     ]),
+  'docs/limits.md': () =>
+    limitsPage([
+      limitsOf('Gateway', gatewayLimits, 'gateway/limits.ts'),
+      limitsOf('Processor', processorLimits, 'processor/limits.ts'),
+      limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),
+      limitsOf('Serving', servingLimits, 'serving/limits.ts'),
+      limitsOf('Client', clientLimits, 'client/limits.ts'),
+      limitsOf('Frames, CMCD and identity', eventLimits, 'shared/events/limits.ts'),
+      limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
+      limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
+      limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
+    ]),
   'docs/metrics.md': () =>
     metricsPage([
       { title: 'Gateway', metrics: gatewayMetrics },
       { title: 'Processor', metrics: processorMetrics },
       { title: 'Serving', metrics: servingMetrics },
+      { title: 'Embedded event log', metrics: lmdbLogMetrics },
+      { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),
   'docs/schema.json': () => `${JSON.stringify(eventJsonSchema(), undefined, 2)}\n`,
   'docs/events.md': () => eventTables(),
@@ -63,7 +99,6 @@ const files: Readonly<Record<string, () => string>> = {
 }
 
 const checkOnly = process.argv.includes('--check')
-const root = join(import.meta.dirname, '..')
 let stale = 0
 for (const [name, generate] of Object.entries(files)) {
   const path = join(root, name)
@@ -78,6 +113,10 @@ for (const [name, generate] of Object.entries(files)) {
   }
 }
 process.exitCode = checkOnly && stale > 0 ? 1 : 0
+
+function limitsOf(title: string, values: object, path: string): ServiceLimits {
+  return { title, values: { ...values }, source: readFileSync(join(root, path), 'utf8') }
+}
 
 function readIfPresent(path: string): string | undefined {
   try {

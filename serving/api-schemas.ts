@@ -4,6 +4,7 @@
  * definitions. `null` means undefined (no denominator, not counted, not known yet), never zero.
  */
 import { z } from 'zod'
+import type { ServingLimits } from './limits.ts'
 
 const count = (doc: string) => z.int().min(0).describe(doc)
 const epochMs = (doc: string) => z.int().describe(`${doc}, epoch ms`)
@@ -298,18 +299,24 @@ export const problemSchema = z
   })
   .describe('RFC 9457 problem')
 
-export const liveClientMessageSchema = z.union([
-  z.strictObject({
-    subscribe: z.strictObject({
-      id: z.string().min(1).max(64).describe('Chosen by the client; comes back in every update'),
-      by: z.array(z.string()).max(8).default([]),
-      where: z.array(z.string()).default([]).describe('`dimension:value` conditions'),
-      minutes: z.int().min(1).default(30).describe('Length of the window up to now'),
-      series: z.int().min(1).optional().describe('Keys with a series of their own'),
+/** What a live client sends; the bounds are those of the server it speaks to. */
+export function liveClientMessageSchema(
+  limits: Pick<ServingLimits, 'liveSubscriptionIdMaxChars' | 'liveDimensionsMax'>,
+) {
+  const id = () => z.string().min(1).max(limits.liveSubscriptionIdMaxChars)
+  return z.union([
+    z.strictObject({
+      subscribe: z.strictObject({
+        id: id().describe('Chosen by the client; comes back in every update'),
+        by: z.array(z.string()).max(limits.liveDimensionsMax).default([]),
+        where: z.array(z.string()).default([]).describe('`dimension:value` conditions'),
+        minutes: z.int().min(1).default(30).describe('Length of the window up to now'),
+        series: z.int().min(1).optional().describe('Keys with a series of their own'),
+      }),
     }),
-  }),
-  z.strictObject({ unsubscribe: z.strictObject({ id: z.string().min(1).max(64) }) }),
-])
+    z.strictObject({ unsubscribe: z.strictObject({ id: id() }) }),
+  ])
+}
 
 export const liveUpdateSchema = z.object({
   id: z.string(),

@@ -31,7 +31,7 @@ export interface ApiRequest extends QueryRequest {
 
 export interface ApiOptions {
   readonly clock: Clock
-  readonly limits: Pick<ServingLimits, 'requestTimeoutMs'>
+  readonly limits: ServingLimits
   readonly reader: Pick<MinuteReader, 'readProgress'>
   readonly queries: Queries
   readonly files: StaticFiles
@@ -64,7 +64,7 @@ export function createApi(options: ApiOptions): Api {
   const openApi: Answer = {
     status: 200,
     headers: JSON_TYPE,
-    body: JSON.stringify(openApiDocument()),
+    body: JSON.stringify(openApiDocument(options.limits)),
   }
   const underWay = new Set<Promise<Answer>>()
 
@@ -72,7 +72,6 @@ export function createApi(options: ApiOptions): Api {
     if (request.method === 'options')
       return { status: 204, headers: preflightHeaders(cors, request.origin) }
     const startedMs = clock.monotonicMs()
-    telemetry.requestStarted()
     const answer = await route(request, options, openApi).catch((error: unknown) => {
       if (!(error instanceof BackhaulError))
         telemetry.requestFailed({ route: routeName(request.path), error })

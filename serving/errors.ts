@@ -1,6 +1,11 @@
 import { defineErrors } from '../shared/runtime/errors.ts'
 
 export const servingErrors = defineErrors({
+  SERVING_PORT_IN_USE: {
+    rule: 'the address of serving must be free',
+    retryable: false,
+    action: 'Stop the other process, or set SERVING_PORT or SERVING_HOST to another address.',
+  },
   SERVING_AUTH_REQUIRED: {
     rule: 'an address other than loopback must not be served without authentication',
     retryable: false,

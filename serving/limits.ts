@@ -11,17 +11,27 @@ export interface ServingLimits {
   readonly bucketsPerSeriesMax: number
   /** Series of one answer; further keys are summed into the series marked `other`. */
   readonly seriesMax: number
+  /** Series of one answer when the query names no number. */
   readonly seriesDefault: number
   /** Rows one query may read from the speed store. */
   readonly rowsPerQueryMax: number
+  /** Length of a query, without the question mark. */
   readonly queryMaxChars: number
   /** `where` conditions of one query. */
   readonly filtersMax: number
+  /** Length of one `where` condition. */
   readonly filterMaxChars: number
+  /** Keys of one answer of `/v1/top`. */
   readonly topItemsMax: number
+  /** Keys of one answer of `/v1/top` when the query names no number. */
   readonly topItemsDefault: number
+  /** Sessions of one answer of `/v1/sessions`. */
   readonly recentSessionsMax: number
+  /** Sessions of one answer of `/v1/sessions` when the query names no number. */
+  readonly recentSessionsDefault: number
+  /** Events of one page of a timeline. */
   readonly timelinePageEventsMax: number
+  /** Events of one page of a timeline when the query names no number. */
   readonly timelinePageEventsDefault: number
   /** Frames of a session that are read to label its timeline; later ones are not shown. */
   readonly timelineFramesMax: number
@@ -29,19 +39,27 @@ export interface ServingLimits {
   readonly timelineCacheSessionsMax: number
   /** Events of all labelled timelines kept for paging. */
   readonly timelineCacheEventsMax: number
-  /** Minute rows of closed minutes kept in memory. */
+  /** Rows of closed minutes kept in memory, and one for each minute. */
   readonly closedMinuteRowsMax: number
   /** A repair may restate a closed minute: it is seen after this time at the latest. */
   readonly closedMinuteTtlMs: number
   /** Queries worked on at a time; beyond, 503. */
   readonly requestsInFlightMax: number
+  /** How long a query may take; then it is answered 503. */
   readonly requestTimeoutMs: number
+  /** Live connections; beyond, 503. */
   readonly liveConnectionsMax: number
+  /** Subscriptions of one live connection. */
   readonly liveSubscriptionsPerConnectionMax: number
+  /** Length of the id that a client gives a subscription. */
   readonly liveSubscriptionIdMaxChars: number
+  /** Dimensions that one live subscription is split by. */
+  readonly liveDimensionsMax: number
   /** Distinct subscriptions over all connections. */
   readonly liveChannelsMax: number
+  /** Longest window of a live subscription. */
   readonly liveMinutesMax: number
+  /** Largest message of a live client; one that sends more is closed. */
   readonly liveMessageMaxBytes: number
   /** Messages of one client between two polls. */
   readonly liveMessagesPerPollMax: number
@@ -49,19 +67,26 @@ export interface ServingLimits {
   readonly liveBufferedMaxBytes: number
   /** How long a connection may stay above that before it is closed. */
   readonly liveBehindMaxMs: number
+  /** How often the store is read for the live subscriptions. */
   readonly livePollMs: number
   /** Newest minutes read at every poll; older ones change rarely and are read every `liveFullReadMs`. */
   readonly liveNewestMinutes: number
+  /** How often the whole window of a live subscription is read. */
   readonly liveFullReadMs: number
+  /** How long a live connection may answer nothing, not even a ping, before it is closed. */
   readonly liveIdleTimeoutMs: number
   /** Longest heartbeat interval of a player: an instant is complete once it is this far behind. */
   readonly heartbeatIntervalMs: number
-  /** Age of a cut's rows from which an answer says `stale`. */
+  /** Age of a narrow cut's rows from which an answer says `stale`. */
   readonly narrowStaleAfterMs: number
+  /** The same for wide cuts, whose rows are written less often. */
   readonly wideStaleAfterMs: number
   /** Attempts or plays below which ratios are marked `lowSample`. */
   readonly lowSampleBelow: number
 }
+
+/** Shortest and longest idle timeout that the WebSocket server takes; others end the process. */
+const SOCKET_IDLE_TIMEOUT_MS = { min: 8_000, max: 960_000 } as const
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
@@ -78,6 +103,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   topItemsMax: 100,
   topItemsDefault: 10,
   recentSessionsMax: 200,
+  recentSessionsDefault: 50,
   timelinePageEventsMax: 2_000,
   timelinePageEventsDefault: 500,
   timelineFramesMax: 16_384,
@@ -90,6 +116,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   liveConnectionsMax: 256,
   liveSubscriptionsPerConnectionMax: 16,
   liveSubscriptionIdMaxChars: 64,
+  liveDimensionsMax: 8,
   liveChannelsMax: 256,
   liveMinutesMax: 120,
   liveMessageMaxBytes: 4_096,
@@ -110,6 +137,10 @@ export function assertServingLimits(limits: ServingLimits): void {
   for (const [name, value] of Object.entries(limits))
     assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`)
   assert(limits.seriesDefault <= limits.seriesMax, 'seriesDefault ≤ seriesMax')
+  assert(
+    limits.recentSessionsDefault <= limits.recentSessionsMax,
+    'recentSessionsDefault ≤ recentSessionsMax',
+  )
   assert(limits.topItemsDefault <= limits.topItemsMax, 'topItemsDefault ≤ topItemsMax')
   assert(
     limits.timelinePageEventsDefault <= limits.timelinePageEventsMax,
@@ -119,6 +150,11 @@ export function assertServingLimits(limits: ServingLimits): void {
   assert(
     limits.liveSubscriptionsPerConnectionMax <= limits.liveMessagesPerPollMax,
     'liveSubscriptionsPerConnectionMax ≤ liveMessagesPerPollMax',
+  )
+  assert(
+    limits.liveIdleTimeoutMs >= SOCKET_IDLE_TIMEOUT_MS.min &&
+      limits.liveIdleTimeoutMs <= SOCKET_IDLE_TIMEOUT_MS.max,
+    'liveIdleTimeoutMs is one that the WebSocket server takes',
   )
   assert(limits.livePollMs <= limits.liveFullReadMs, 'livePollMs ≤ liveFullReadMs')
   assert(

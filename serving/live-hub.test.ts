@@ -6,7 +6,7 @@ import { liveServerMessageSchema, type LiveServerMessage, type LiveUpdate } from
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 import { LiveHub, type LiveSink } from './live-hub.ts'
 import { createMinuteReader } from './minute-reader.ts'
-import { MemorySpeedStore, minuteRow, partitionRow, TEST_VIEW } from './test-stores.ts'
+import { MemorySpeedStore, minuteRow, partitionRow, TEST_VIEW } from './testing/test-stores.ts'
 
 const MINUTE_MS = 60_000
 const NOW_MS = 30_000_000 * MINUTE_MS + 30_000
@@ -320,6 +320,23 @@ describe('bounds of the live feed', () => {
     expect(sink.takeErrors()).toEqual([])
     const other = await connect(subscribe({ minutes: 6 }))
     expect(other.sink.takeErrors()).toMatchObject([{ code: 'SERVING_LIVE_SUBSCRIPTIONS_FULL' }])
+  })
+
+  it('the id and the dimensions of a subscription', async () => {
+    await hub.stop()
+    hub = makeHub({ liveSubscriptionIdMaxChars: 3, liveDimensionsMax: 1 })
+    const { sink, client } = await connect(subscribe({ id: 'abc', by: ['cdn'] }))
+    expect(sink.takeUpdates()).toMatchObject([{ id: 'abc', by: ['cdn'] }])
+    for (const message of [
+      subscribe({ id: 'abcd' }),
+      subscribe({ by: ['cdn', 'content'] }),
+      JSON.stringify({ unsubscribe: { id: 'abcd' } }),
+    ]) {
+      hub.receive(client, message)
+      expect(sink.takeErrors()).toMatchObject([{ code: 'SERVING_LIVE_MESSAGE_INVALID' }])
+    }
+    hub.receive(client, JSON.stringify({ unsubscribe: { id: 'abc' } }))
+    expect([hub.channels, sink.takeErrors()]).toEqual([0, []])
   })
 
   it('connections', async () => {

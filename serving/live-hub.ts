@@ -59,6 +59,7 @@ export class LiveClient {
 export class LiveHub {
   readonly #options: LiveHubOptions
   readonly #clock: Clock
+  readonly #messageSchema: ReturnType<typeof liveClientMessageSchema>
   readonly #clients = new Set<LiveClient>()
   readonly #channels = new Map<string, LiveChannel<Member>>()
   readonly #feeds = new Map<string, CutFeed>()
@@ -71,6 +72,7 @@ export class LiveHub {
   constructor(options: LiveHubOptions) {
     this.#options = options
     this.#clock = options.clock
+    this.#messageSchema = liveClientMessageSchema(options.limits)
     this.#stopPolling = options.clock.every(options.limits.livePollMs, () => {
       for (const client of this.#clients) client.messagesSincePoll = 0
       this.#pollSoon()
@@ -107,7 +109,7 @@ export class LiveHub {
       return closeWith(client, 'SERVING_LIVE_MESSAGES_TOO_FAST')
     let id: string | undefined
     try {
-      const message = parseMessage(text)
+      const message = parseMessage(text, this.#messageSchema)
       if ('unsubscribe' in message) return this.#leave(client, message.unsubscribe.id)
       id = message.subscribe.id
       this.#join(client, message.subscribe)
@@ -284,7 +286,7 @@ function subscriptionsFull(max: number, whose: string): BackhaulError {
   })
 }
 
-function parseMessage(text: string) {
+function parseMessage(text: string, schema: ReturnType<typeof liveClientMessageSchema>) {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -295,7 +297,7 @@ function parseMessage(text: string) {
       cause,
     })
   }
-  const parsed = liveClientMessageSchema.safeParse(json)
+  const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
     expected: '{"subscribe":{"id","by","where","minutes","series"}} or {"unsubscribe":{"id"}}',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { bucketOf } from '../shared/qoe/histogram.ts'
 import { registerOf } from '../shared/qoe/registers.ts'
 import { qoeMetrics } from './metrics.ts'
-import { aggregates } from './test-stores.ts'
+import { aggregates } from './testing/test-stores.ts'
 
 const options = { viewersCounted: true, lowSampleBelow: 25 }
 const histogramOf = (...values: number[]) => {

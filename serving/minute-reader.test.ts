@@ -3,7 +3,7 @@ import { parseCut } from '../shared/qoe/cuts.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 import { createMinuteReader } from './minute-reader.ts'
-import { MemorySpeedStore, minuteRow, partitionRow, TEST_VIEW } from './test-stores.ts'
+import { MemorySpeedStore, minuteRow, partitionRow, TEST_VIEW } from './testing/test-stores.ts'
 
 const MINUTE_MS = 60_000
 const PANE_LIFE_MS = 90 * MINUTE_MS

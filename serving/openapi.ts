@@ -13,8 +13,9 @@ import {
   statusResponseSchema,
   topResponseSchema,
 } from './api-schemas.ts'
+import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 
-const COMPONENTS = {
+const componentsOf = (limits: ServingLimits) => ({
   QoeMetrics: qoeMetricsSchema,
   QoeBucket: qoeBucketSchema,
   QoeResponse: qoeResponseSchema,
@@ -23,10 +24,12 @@ const COMPONENTS = {
   SessionListResponse: sessionListResponseSchema,
   StatusResponse: statusResponseSchema,
   LiveUpdate: liveUpdateSchema,
-  LiveClientMessage: liveClientMessageSchema,
+  LiveClientMessage: liveClientMessageSchema(limits),
   LiveServerMessage: liveServerMessageSchema,
   Problem: problemSchema,
-} as const
+})
+
+type Component = keyof ReturnType<typeof componentsOf>
 
 interface Parameter {
   readonly name: string
@@ -61,7 +64,7 @@ const counted = (name: string, doc: string): Parameter => ({
 const OPERATIONS: readonly {
   readonly path: string
   readonly summary: string
-  readonly response: keyof typeof COMPONENTS
+  readonly response: Component
   readonly parameters: readonly Parameter[]
 }[] = [
   {
@@ -126,7 +129,9 @@ const OPERATIONS: readonly {
 ]
 
 /** The document served at `/openapi.json`. */
-export function openApiDocument(): Record<string, unknown> {
+export function openApiDocument(
+  limits: ServingLimits = DEFAULT_SERVING_LIMITS,
+): Record<string, unknown> {
   return {
     openapi: '3.1.0',
     info: {
@@ -139,7 +144,7 @@ export function openApiDocument(): Record<string, unknown> {
       OPERATIONS.map((operation) => [operation.path, { get: describeOperation(operation) }]),
     ),
     components: {
-      schemas: componentSchemas(),
+      schemas: componentSchemas(limits),
       securitySchemes: {
         bearer: {
           type: 'http',
@@ -185,9 +190,9 @@ function describeParameter(parameter: Parameter) {
   }
 }
 
-function componentSchemas(): Record<string, unknown> {
+function componentSchemas(limits: ServingLimits): Record<string, unknown> {
   const registry = z.registry<{ id: string }>()
-  for (const [id, schema] of Object.entries(COMPONENTS)) registry.add(schema, { id })
+  for (const [id, schema] of Object.entries(componentsOf(limits))) registry.add(schema, { id })
   const { schemas } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}` })
   return Object.fromEntries(
     Object.entries(schemas).map(([id, schema]) => {
@@ -197,6 +202,6 @@ function componentSchemas(): Record<string, unknown> {
   )
 }
 
-function reference(id: keyof typeof COMPONENTS) {
+function reference(id: Component) {
   return { $ref: `#/components/schemas/${id}` }
 }

@@ -95,9 +95,14 @@ describe('the time range of a query', () => {
   })
 
   it('refuses a query longer than the limit', () => {
-    expect(refusal(() => parse(`where=cdn:${'a'.repeat(5_000)}`)).code).toBe(
-      'SERVING_QUERY_INVALID',
-    )
+    const max = DEFAULT_SERVING_LIMITS.queryMaxChars
+    // As many conditions as may be, none of them too long: only their sum is.
+    const conditions = Array.from({ length: 16 }, () => `where=cdn:${'a'.repeat(245)}`).join('&')
+    const longest = conditions + 'a'.repeat(max - conditions.length)
+    expect(parse(longest).where.get('cdn')?.size).toBe(2)
+    const error = refusal(() => parse(`${longest}a`))
+    expect(error.code).toBe('SERVING_QUERY_INVALID')
+    expect(error.message).toContain(`at most ${max} characters`)
   })
 })
 

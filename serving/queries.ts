@@ -33,6 +33,8 @@ export interface QueriesOptions extends QoeContext, StatusContext {
 export interface Queries {
   /** Throws typed errors: of authentication, of the query, of the stores. */
   answer(request: QueryRequest): Promise<Answer>
+  /** Queries being worked on, with those that timed out and still occupy a store. */
+  readonly inFlight: number
 }
 
 export const SESSION_PATH = '/v1/sessions/'
@@ -55,6 +57,9 @@ export function createQueries(options: QueriesOptions): Queries {
       return jsonAnswer(200, await withinTime(work, clock, limits.requestTimeoutMs), {
         'cache-control': 'no-store',
       })
+    },
+    get inFlight() {
+      return inFlight
     },
   }
 }

@@ -1,4 +1,5 @@
 /** Reading single query parameters; every refusal names the parameter, the rule and what came. */
+import { EPOCH_MS_MAX } from '../shared/events/schema.ts'
 import type { BackhaulError } from '../shared/runtime/errors.ts'
 import { describeValue } from '../shared/runtime/errors.ts'
 import { servingErrors } from './errors.ts'
@@ -9,8 +10,6 @@ const STEP_UNITS_MS: Readonly<Record<string, number>> = {
   h: 60 * MINUTE_MS,
   d: 24 * 60 * MINUTE_MS,
 }
-/** Last millisecond of the year 9999. */
-const EPOCH_MS_MAX = 253_402_300_799_999
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
 
 /** What the API refuses about one parameter, e.g. `from`. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { readProgress } from './generations.ts'
 import { mergeMinuteRows } from './row-merge.ts'
-import { minuteRow, partitionRow } from './test-stores.ts'
+import { minuteRow, partitionRow } from './testing/test-stores.ts'
 
 const MINUTE_MS = 60_000
 const PANE_LIFE_MS = 90 * MINUTE_MS

@@ -3,7 +3,7 @@ import { parseCut } from '../shared/qoe/cuts.ts'
 import { DEFAULT_SERVING_LIMITS } from './limits.ts'
 import { selectCut } from './qoe-query.ts'
 import { groupKeys, toSeries, type BucketFacts } from './series.ts'
-import { aggregates } from './test-stores.ts'
+import { aggregates } from './testing/test-stores.ts'
 
 const MINUTE_MS = 60_000
 const cuts = ['total', 'cdn', 'cdn+content', 'player+playerVersion'].map(parseCut)

@@ -1,94 +1,11 @@
-import { describe, expect, it } from 'vitest'
-import type { EnrichedContext } from '../shared/events/schema.ts'
-import { decodeRecord, encodeFrameRecord, encodeTick, FRAME_SCHEMA } from '../shared/log/record.ts'
-import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
-import { createPartitionFold } from '../shared/qoe/partition-fold.ts'
-import { ManualClock } from '../shared/runtime/clock.ts'
+import { describe, expect, it, vi } from 'vitest'
 import { BackhaulError } from '../shared/runtime/errors.ts'
-import { sessionListResponseSchema, sessionResponseSchema } from './api-schemas.ts'
+import { sessionListResponseSchema } from './api-schemas.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
-import { createSessionsApi, parseSessionQuery } from './sessions.ts'
-import { MemoryEventLog, MemorySpeedStore, TEST_VIEW } from './test-stores.ts'
+import { parseSessionQuery, type SessionsApi } from './sessions.ts'
+import { TEST_EPOCH_MS, TestPartition } from './testing/test-partition.ts'
 
-const T0 = Date.parse('2026-03-01T12:00:00Z')
-const encoder = new TextEncoder()
-
-interface TestFrame {
-  /** When the log appends it; the gateway receives it 10 ms earlier. */
-  readonly loggedAtMs: number
-  readonly sentAtMs?: number
-  readonly context?: Partial<EnrichedContext>
-  readonly events?: readonly { readonly seq: number; readonly type: string; readonly at: number }[]
-  readonly rejectedSeqs?: readonly number[]
-}
-
-/** One partition of a real log and fold: frames in, rows and records where serving reads them. */
-class Partition {
-  readonly speed = new MemorySpeedStore()
-  readonly log = new MemoryEventLog()
-  readonly clock = new ManualClock(T0)
-  readonly #fold = createPartitionFold({
-    origin: { view: TEST_VIEW, topicEpoch: 0, partition: 0, generation: 0 },
-    limits: DEFAULT_FOLD_LIMITS,
-    cuts: [],
-    rowRetentionMs: 90 * 86_400_000,
-  })
-  #offset = 0
-
-  frame(frame: TestFrame): this {
-    const context = { sessionId: 's-1', contentId: 'movie-1', cdn: 'cdn-a', ...frame.context }
-    const receivedAtMs = frame.loggedAtMs - 10
-    return this.#append(frame.loggedAtMs, {
-      headers: { schema: FRAME_SCHEMA },
-      value: encodeFrameRecord({
-        contextJson: encoder.encode(JSON.stringify(context)),
-        sentAtMs: frame.sentAtMs ?? receivedAtMs,
-        receivedAtMs,
-        rejectedSeqs: frame.rejectedSeqs ?? [],
-        events: (frame.events ?? []).map((event) => encoder.encode(JSON.stringify(event))),
-      }),
-    })
-  }
-
-  tick(loggedAtMs: number): this {
-    return this.#append(loggedAtMs, encodeTick())
-  }
-
-  #append(
-    loggedAtMs: number,
-    made: { value: Uint8Array; headers: Readonly<Record<string, string>> },
-  ): this {
-    const record = { partition: 0, offset: this.#offset++, loggedAtMs, key: 's-1', ...made }
-    this.log.put(record)
-    this.#fold.apply(decodeRecord(record))
-    return this
-  }
-
-  /** Writes what changed, as a processor does. */
-  async flush(): Promise<void> {
-    for (const queue of ['sessionUrgent', 'session'] as const)
-      for (const ticket of this.#fold.takeDirty(queue, 1_000)) {
-        if (ticket.kind === 'session') await this.speed.putSessions([ticket.row], ticket.positions)
-        this.#fold.acknowledge([ticket])
-      }
-  }
-
-  async show(query = '', limits: Partial<ServingLimits> = {}) {
-    const merged = { ...DEFAULT_SERVING_LIMITS, ...limits }
-    await this.flush()
-    const api = createSessionsApi({
-      speed: this.speed,
-      log: this.log.asEventLog(),
-      view: TEST_VIEW,
-      clock: this.clock,
-      limits: merged,
-      foldLimits: DEFAULT_FOLD_LIMITS,
-    })
-    const response = await api.show(parseSessionQuery('s-1', query, merged))
-    // Unknown fields would be dropped here, and missed by the tests below.
-    return sessionResponseSchema.strict().parse(response)
-  }
-}
+const T0 = TEST_EPOCH_MS
 
 /** Request at 0, start at +800 ms, a stall from 3 s to 4.5 s, end at 6 s. */
 const story = [
@@ -104,7 +21,7 @@ const statuses = (response: { timeline: readonly { seq: number; status: string }
 
 describe('a session', () => {
   it('shows summary, timeline with states, context and quality', async () => {
-    const partition = new Partition().frame({ loggedAtMs: T0 + 7_000, events: story })
+    const partition = new TestPartition().frame({ loggedAtMs: T0 + 7_000, events: story })
     const response = await partition.show()
     expect(response).toMatchObject({
       sessionId: 's-1',
@@ -145,7 +62,7 @@ describe('a session', () => {
   it('moves a wrong device clock to the gateway’s and keeps the device’s time beside it', async () => {
     const offMs = 3 * 86_400_000
     const events = story.map((event) => ({ ...event, at: event.at + offMs }))
-    const partition = new Partition().frame({
+    const partition = new TestPartition().frame({
       loggedAtMs: T0 + 7_010,
       sentAtMs: T0 + 7_000 + offMs,
       events,
@@ -160,7 +77,7 @@ describe('a session', () => {
       { seq: 0, type: 'playbackRequest', at: T0 + 1_000 },
       { seq: 1, type: 'playbackStart', at: T0 + 400 },
     ]
-    const response = await new Partition().frame({ loggedAtMs: T0 + 2_000, events }).show()
+    const response = await new TestPartition().frame({ loggedAtMs: T0 + 2_000, events }).show()
     expect(response.timeline.map(({ eventTimeMs }) => eventTimeMs)).toEqual([
       T0 + 1_000,
       T0 + 1_000,
@@ -169,7 +86,7 @@ describe('a session', () => {
   })
 
   it('labels repeated events as duplicates, in order of seq and place', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
       .frame({ loggedAtMs: T0 + 4_000, events: pick(0, 1, 2) })
     const response = await partition.show()
@@ -184,7 +101,7 @@ describe('a session', () => {
   })
 
   it('shows a refused event as rejected and its gap as filled', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0) })
       .frame({ loggedAtMs: T0 + 2_000, events: [], rejectedSeqs: [1] })
       .frame({ loggedAtMs: T0 + 3_500, events: pick(2) })
@@ -194,7 +111,7 @@ describe('a session', () => {
   })
 
   it('labels events that wait for a lower seq as waiting, without a state', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
       .frame({ loggedAtMs: T0 + 5_000, events: pick(3, 4) })
     const response = await partition.show()
@@ -204,7 +121,7 @@ describe('a session', () => {
   })
 
   it('sees by the log’s later time that the wait is over, even when no frame of its own came', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
       .frame({ loggedAtMs: T0 + 5_000, events: pick(3, 4) })
       .tick(T0 + 13_000)
@@ -214,7 +131,7 @@ describe('a session', () => {
   })
 
   it('labels what came after its gap was given up as amended', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
       .frame({ loggedAtMs: T0 + 5_000, events: pick(3) })
       .frame({ loggedAtMs: T0 + 13_000, events: pick(2) })
@@ -226,7 +143,7 @@ describe('a session', () => {
   it('labels what came later than the allowed lateness as late', async () => {
     // Events of the first seconds come every 20 minutes; the last one is over an hour late.
     const minuteMs = 60_000
-    const partition = new Partition().frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
+    const partition = new TestPartition().frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
     for (let minute = 20; minute <= 80; minute += 20)
       partition.frame({
         loggedAtMs: T0 + minute * minuteMs,
@@ -247,7 +164,7 @@ describe('a session', () => {
   })
 
   it('labels what came after the close by time-out', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
       .tick(T0 + 31 * 60_000)
       .frame({ loggedAtMs: T0 + 32 * 60_000, events: pick(2) })
@@ -257,14 +174,16 @@ describe('a session', () => {
   })
 
   it('numbers the parts when the content changes', async () => {
-    const partition = new Partition().frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) }).frame({
-      loggedAtMs: T0 + 9_000,
-      context: { contentId: 'movie-2' },
-      events: [
-        { seq: 2, type: 'playbackRequest', at: T0 + 8_000 },
-        { seq: 3, type: 'playbackStart', at: T0 + 8_300 },
-      ],
-    })
+    const partition = new TestPartition()
+      .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
+      .frame({
+        loggedAtMs: T0 + 9_000,
+        context: { contentId: 'movie-2' },
+        events: [
+          { seq: 2, type: 'playbackRequest', at: T0 + 8_000 },
+          { seq: 3, type: 'playbackStart', at: T0 + 8_300 },
+        ],
+      })
     const response = await partition.show()
     expect(response.timeline.map(({ part, state }) => [part, state])).toEqual([
       [0, 'starting'],
@@ -280,7 +199,7 @@ describe('a session', () => {
   })
 
   it('shows summary and timeline at one log position: later frames do not show yet', async () => {
-    const partition = new Partition().frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
+    const partition = new TestPartition().frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
     await partition.flush()
     const [before] = [...partition.speed.sessions.values()]
     partition.frame({ loggedAtMs: T0 + 4_000, events: pick(2) })
@@ -293,7 +212,7 @@ describe('a session', () => {
   })
 
   it('counts frames that the log no longer holds', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({ loggedAtMs: T0 + 1_000, events: pick(0, 1) })
       .frame({ loggedAtMs: T0 + 4_000, events: pick(2) })
     partition.log.expire(0, 1)
@@ -304,7 +223,7 @@ describe('a session', () => {
   })
 
   it('reads at most the bounded number of frames and says how many are beyond', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
     for (let seq = 0; seq < 200; seq++)
       partition.frame({
         loggedAtMs: T0 + seq * 1_000,
@@ -318,7 +237,7 @@ describe('a session', () => {
 
 describe('paging a timeline', () => {
   const long = () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
     for (let seq = 0; seq < 25; seq++)
       partition.frame({
         loggedAtMs: T0 + seq * 1_000,
@@ -364,9 +283,57 @@ describe('paging a timeline', () => {
   })
 })
 
+describe('timelines kept for paging', () => {
+  /** Sessions `s-<n>` of so many events, and which of them are read from the log when shown. */
+  async function shown(eventCounts: readonly number[], limits: Partial<ServingLimits>) {
+    const partition = new TestPartition()
+    for (const [session, count] of eventCounts.entries())
+      partition.frame({
+        loggedAtMs: T0 + 7_000 + session,
+        context: { sessionId: `s-${session}` },
+        events: story.slice(0, count),
+      })
+    await partition.flush()
+    const readAt = vi.spyOn(partition.log, 'readAt')
+    const api = partition.api(limits)
+    const readsOf = async (session: number) => {
+      readAt.mockClear()
+      const query = parseSessionQuery(`s-${session}`, '', DEFAULT_SERVING_LIMITS)
+      expect((await api.show(query)).timeline).toHaveLength(eventCounts[session] ?? 0)
+      return readAt.mock.calls.length
+    }
+    return { api, readsOf }
+  }
+  const sizes = (api: SessionsApi) => [api.cachedTimelines, api.cachedEvents]
+
+  it('are read from the log once', async () => {
+    const { api, readsOf } = await shown([5], {})
+    expect([await readsOf(0), await readsOf(0)]).toEqual([1, 0])
+    expect(sizes(api)).toEqual([1, 5])
+  })
+
+  it('are as many as the limit: the one not asked for longest goes', async () => {
+    const { api, readsOf } = await shown([1, 1, 1], { timelineCacheSessionsMax: 2 })
+    for (const session of [0, 1, 2]) expect(await readsOf(session)).toBe(1)
+    expect(sizes(api)).toEqual([2, 2])
+    expect([await readsOf(2), await readsOf(1), await readsOf(0)]).toEqual([0, 0, 1])
+  })
+
+  it('have as many events as the limit; a longer one is shown and not kept', async () => {
+    const { api, readsOf } = await shown([2, 2, 2, 5], { timelineCacheEventsMax: 4 })
+    for (const session of [0, 1]) await readsOf(session)
+    expect(sizes(api)).toEqual([2, 4])
+    await readsOf(2)
+    expect(sizes(api)).toEqual([2, 4])
+    expect([await readsOf(1), await readsOf(0)]).toEqual([0, 1])
+    expect([await readsOf(3), await readsOf(3)]).toEqual([1, 1])
+    expect(api.cachedEvents).toBeLessThanOrEqual(4)
+  })
+})
+
 describe('which rows of a session are shown', () => {
   const row = async () => {
-    const partition = new Partition().frame({ loggedAtMs: T0 + 7_000, events: story })
+    const partition = new TestPartition().frame({ loggedAtMs: T0 + 7_000, events: story })
     await partition.flush()
     const [written] = [...partition.speed.sessions.values()]
     if (written === undefined) throw new Error('no session row')
@@ -391,7 +358,7 @@ describe('which rows of a session are shown', () => {
   })
 
   it('none: 404 with a code', async () => {
-    const error = await new Partition().show().catch((thrown: unknown) => thrown)
+    const error = await new TestPartition().show().catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(BackhaulError)
     expect((error as BackhaulError).code).toBe('SERVING_SESSION_UNKNOWN')
     expect((error as BackhaulError).spec.status).toBe(404)
@@ -400,7 +367,7 @@ describe('which rows of a session are shown', () => {
 
 describe('the list of sessions', () => {
   it('is newest first, one line for each, with what went wrong', async () => {
-    const partition = new Partition()
+    const partition = new TestPartition()
       .frame({
         loggedAtMs: T0 + 7_000,
         context: { contentTitle: 'Harbour', device: { type: 'tv' }, country: 'DE' },
@@ -418,15 +385,7 @@ describe('the list of sessions', () => {
     for (const row of partition.speed.sessions.values())
       if (row.sessionId === 's-2')
         await partition.speed.putSessions([{ ...row, generation: -1 }], [])
-    const api = createSessionsApi({
-      speed: partition.speed,
-      log: partition.log.asEventLog(),
-      view: TEST_VIEW,
-      clock: partition.clock,
-      limits: DEFAULT_SERVING_LIMITS,
-      foldLimits: DEFAULT_FOLD_LIMITS,
-    })
-    const list = await api.listRecent('recent=10')
+    const list = await partition.api().listRecent('recent=10')
     expect(sessionListResponseSchema.parse(list)).toEqual(list)
     expect(list.sessions).toMatchObject([
       { sessionId: 's-2', failed: 1, state: 'failed' },
@@ -441,6 +400,21 @@ describe('the list of sessions', () => {
         stallMs: 1_500,
       },
     ])
-    await expect(api.listRecent('recent=201')).rejects.toThrow(/SERVING_QUERY_INVALID/)
+  })
+
+  it('is as long as asked, up to the limit, and of the default length when nothing is asked', async () => {
+    const partition = new TestPartition()
+    const { recentSessionsMax: max, recentSessionsDefault } = DEFAULT_SERVING_LIMITS
+    for (let session = 0; session <= max; session++)
+      partition.frame({
+        loggedAtMs: T0 + session,
+        context: { sessionId: `s-${session}` },
+        events: pick(0),
+      })
+    await partition.flush()
+    const api = partition.api()
+    expect((await api.listRecent(`recent=${max}`)).sessions).toHaveLength(max)
+    expect((await api.listRecent('')).sessions).toHaveLength(recentSessionsDefault)
+    await expect(api.listRecent(`recent=${max + 1}`)).rejects.toThrow(/SERVING_QUERY_INVALID/)
   })
 })

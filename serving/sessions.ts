@@ -62,6 +62,10 @@ export interface SessionsApi {
   /** Throws `SERVING_SESSION_UNKNOWN`, or what a store throws. */
   show(query: SessionQuery): Promise<SessionResponse>
   listRecent(queryText: string): Promise<SessionListResponse>
+  /** Timelines kept for paging. */
+  readonly cachedTimelines: number
+  /** Events of those timelines; an empty timeline counts as one. */
+  readonly cachedEvents: number
 }
 
 export function createSessionsApi(context: SessionsContext): SessionsApi {
@@ -70,7 +74,7 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
   const timelines = new LRUCache<string, Timeline>({
     max: limits.timelineCacheSessionsMax,
     maxSize: limits.timelineCacheEventsMax,
-    sizeCalculation: (timeline) => timeline.entries.length + 1,
+    sizeCalculation: (timeline) => Math.max(1, timeline.entries.length),
   })
 
   async function timelineOf(row: SessionRow): Promise<Timeline> {
@@ -107,16 +111,20 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
     async listRecent(queryText) {
       const parameters = parseParameters(queryText, SESSIONS_PARAMETERS, limits.queryMaxChars)
       const recent = parseCount('recent', parameters.get('recent'), {
-        otherwise: DEFAULT_RECENT,
+        otherwise: limits.recentSessionsDefault,
         max: limits.recentSessionsMax,
       })
       const rows = await speed.readRecentSessions(view, recent)
       return { nowMs: clock.nowMs(), sessions: currentSessionRows(rows).map(listSession) }
     },
+    get cachedTimelines() {
+      return timelines.size
+    },
+    get cachedEvents() {
+      return timelines.calculatedSize
+    },
   }
 }
-
-const DEFAULT_RECENT = 50
 
 function sessionHead(
   row: SessionRow,

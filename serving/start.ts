@@ -8,7 +8,6 @@ import type { EventLog } from '../shared/log/event-log.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
-import { configErrors } from '../shared/runtime/config.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
@@ -45,7 +44,7 @@ export interface RunningServing extends Running {
   readonly port: number
 }
 
-/** Throws `SERVING_AUTH_REQUIRED`, or `CONFIG_CONFLICT` when the address cannot be had. */
+/** Throws `SERVING_AUTH_REQUIRED`, or `SERVING_PORT_IN_USE` when the address cannot be had. */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const { config } = options
   refuseOpenAddress(options)
@@ -64,9 +63,13 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const hub = new LiveHub(context)
   const app = App()
   let stopping = false
+  const queries = createQueries({ ...context, sessions })
   const renderMetrics = () => {
     telemetry.sizesChanged({
+      requestsInFlight: queries.inFlight,
       closedMinuteRows: reader.cachedRows,
+      timelineCacheSessions: sessions.cachedTimelines,
+      timelineCacheEvents: sessions.cachedEvents,
       liveConnections: hub.connections,
       liveChannels: hub.channels,
     })
@@ -74,7 +77,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   }
   const api = createApi({
     ...context,
-    queries: createQueries({ ...context, sessions }),
+    queries,
     files,
     corsOrigins: config.corsOrigins,
     isStopping: () => stopping,
@@ -133,9 +136,9 @@ function limitsOf({ config, limits: given }: ServingOptions): ServingLimits {
 const STOP_GRACE_MS = 2_000
 
 function addressTaken(config: ServingConfig): Error {
-  return configErrors.create('CONFIG_CONFLICT', {
-    expected: 'SERVING_HOST and SERVING_PORT to name a free address of this machine',
-    received: `${config.host}:${config.port}`,
+  return servingErrors.create('SERVING_PORT_IN_USE', {
+    expected: 'SERVING_HOST and SERVING_PORT to name a free address',
+    received: `${config.host} and ${config.port}`,
   })
 }
 

@@ -5,7 +5,7 @@ import { statusResponseSchema } from './api-schemas.ts'
 import { DEFAULT_SERVING_LIMITS } from './limits.ts'
 import { createMinuteReader } from './minute-reader.ts'
 import { answerStatus } from './status.ts'
-import { MemoryEventLog, MemorySpeedStore, partitionRow, TEST_VIEW } from './test-stores.ts'
+import { MemoryEventLog, MemorySpeedStore, partitionRow, TEST_VIEW } from './testing/test-stores.ts'
 
 const NOW_MS = 1_800_000_000_000
 

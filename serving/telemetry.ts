@@ -18,7 +18,7 @@ export const servingMetrics = defineMetrics({
   requestsInFlight: {
     kind: 'gauge',
     name: 'serving_requests_in_flight',
-    help: 'Queries being worked on (limit: requestsInFlightMax).',
+    help: 'Queries being worked on, also those that timed out and still wait for a store (limit: requestsInFlightMax).',
   },
   closedMinutes: {
     kind: 'counter',
@@ -29,7 +29,17 @@ export const servingMetrics = defineMetrics({
   closedMinuteRows: {
     kind: 'gauge',
     name: 'serving_closed_minute_rows',
-    help: 'Rows in the cache of closed minutes (limit: closedMinuteRowsMax).',
+    help: 'Rows in the cache of closed minutes, and one for each minute (limit: closedMinuteRowsMax).',
+  },
+  timelineCacheSessions: {
+    kind: 'gauge',
+    name: 'serving_timeline_cache_sessions',
+    help: 'Labelled timelines kept for paging (limit: timelineCacheSessionsMax).',
+  },
+  timelineCacheEvents: {
+    kind: 'gauge',
+    name: 'serving_timeline_cache_events',
+    help: 'Events of the timelines kept for paging; an empty timeline counts as one (limit: timelineCacheEventsMax).',
   },
   liveConnections: {
     kind: 'gauge',
@@ -73,15 +83,11 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
     listening(facts: { readonly url: string }) {
       log.info(facts, 'serving listens')
     },
-    requestStarted() {
-      metrics.requestsInFlight.inc()
-    },
     requestEnded(facts: {
       readonly route: string
       readonly status: number
       readonly durationMs: number
     }) {
-      metrics.requestsInFlight.dec()
       metrics.requests.inc({ route: facts.route, status: facts.status })
       metrics.requestDurationMs.observe({ route: facts.route }, facts.durationMs)
     },
@@ -93,11 +99,17 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
       metrics.closedMinutes.inc({ outcome: 'miss' }, counts.misses)
     },
     sizesChanged(sizes: {
+      readonly requestsInFlight: number
       readonly closedMinuteRows: number
+      readonly timelineCacheSessions: number
+      readonly timelineCacheEvents: number
       readonly liveConnections: number
       readonly liveChannels: number
     }) {
+      metrics.requestsInFlight.set(sizes.requestsInFlight)
       metrics.closedMinuteRows.set(sizes.closedMinuteRows)
+      metrics.timelineCacheSessions.set(sizes.timelineCacheSessions)
+      metrics.timelineCacheEvents.set(sizes.timelineCacheEvents)
       metrics.liveConnections.set(sizes.liveConnections)
       metrics.liveChannels.set(sizes.liveChannels)
     },

@@ -74,6 +74,19 @@ test('a path that cannot be a folder is refused', async () => {
   )
 })
 
+test('a folder is made together with those above it', async () => {
+  const deep = join(folder, 'a', 'b', 'c')
+  await (await holdDataFolder(deep)).release()
+  expect(statSync(deep).isDirectory()).toBe(true)
+})
+
+test('where no folder can be made, that is said at once', async () => {
+  // Linux answers "no such entry" below /proc, elsewhere /proc itself cannot be made.
+  await expect(holdDataFolder('/proc/backhaul/data')).rejects.toThrow(
+    /STANDALONE_DATA_UNUSABLE.*BACKHAUL_DATA_DIR.*\/proc\/backhaul\/data/,
+  )
+})
+
 test('a secret is made once, kept, and readable by its owner alone', async () => {
   const held = await holdDataFolder(folder)
   const secret = held.secret('seal-key')

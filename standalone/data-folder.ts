@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { describeValue } from '../shared/runtime/errors.ts'
 import { standaloneErrors } from './errors.ts'
 
@@ -38,7 +38,7 @@ export interface DataFolder {
 /** Opens and holds the folder; throws `STANDALONE_DATA_*`, naming the setting. */
 export async function holdDataFolder(path: string): Promise<DataFolder> {
   try {
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
     checkFormat(path)
   } catch (cause) {
     if (cause instanceof Error && cause.name === 'BackhaulError') throw cause
@@ -56,6 +56,23 @@ export async function holdDataFolder(path: string): Promise<DataFolder> {
     objectsFolder: join(path, 'objects'),
     secret: (name) => readOrMakeSecret(join(path, 'secrets'), name),
     release: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
+
+/**
+ * Makes the folder and those above it that are missing. Node's own recursive `mkdir` tries for ever
+ * where a file system has no folders to make, such as /proc.
+ */
+function makeFolder(path: string): void {
+  const missing: string[] = []
+  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at)
+  for (const folder of missing.toReversed()) {
+    try {
+      mkdirSync(folder)
+    } catch (cause) {
+      // Another process was first.
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    }
   }
 }
 

@@ -77,6 +77,11 @@ test.each([
   ['CONFIG_INVALID', 'GATEWAY_PORT', { GATEWAY_PORT: 'eighty' }],
   ['CONFIG_INVALID', 'BACKHAUL_CUTS', { BACKHAUL_CUTS: 'total,colour' }],
   ['CONFIG_CONFLICT', 'BACKHAUL_AUTH_SECRET', { BACKHAUL_AUTH_MODE: 'hs256' }],
+  [
+    'CONFIG_INVALID',
+    'BACKHAUL_AUTH_JWKS_URL',
+    { BACKHAUL_AUTH_MODE: 'jwks', BACKHAUL_AUTH_JWKS_URL: 'garbage' },
+  ],
   ['GATEWAY_AUTH_REQUIRED', 'GATEWAY_HOST', { GATEWAY_HOST: '0.0.0.0' }],
   ['SERVING_AUTH_REQUIRED', 'SERVING_HOST', { SERVING_HOST: '0.0.0.0' }],
 ])(
@@ -90,7 +95,7 @@ test.each([
 test('a port in use is one line naming its setting', { timeout: DEADLINE_MS }, async () => {
   const port = await blockedPort()
   expectRefusal(await run({ GATEWAY_PORT: port }), 'GATEWAY_PORT_IN_USE', 'GATEWAY_PORT')
-  expectRefusal(await run({ SERVING_PORT: port }), port, 'SERVING_PORT')
+  expectRefusal(await run({ SERVING_PORT: port }), 'SERVING_PORT_IN_USE', 'SERVING_PORT')
 })
 
 test('a data folder of another format is refused', { timeout: DEADLINE_MS }, async () => {

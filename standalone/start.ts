@@ -23,12 +23,9 @@ import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import { backhaulConfig, type BackhaulConfig } from '../shared/runtime/settings.ts'
-import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
+import { createTelemetryBase, type TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
 import { holdDataFolder, type DataFolder } from './data-folder.ts'
-
-/** Address space reserved for the speed store; the file grows only as far as it is used. */
-const SPEED_MAP_BYTES = 16 * 2 ** 30
 
 export interface StandaloneOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -76,7 +73,7 @@ async function startAll(
 
   const folder = await holdDataFolder(config.dataDir)
   stack.add('data folder', () => folder.release())
-  const stores = await openStores(config, folder, clock, stack)
+  const stores = await openStores({ config, folder, clock, telemetry }, stack)
 
   await stores.log.ensureTopics(topicSpecs(config))
   const { pseudonymiser, sealer } = openKeys(config, folder)
@@ -129,23 +126,27 @@ async function startAll(
   }
 }
 
-async function openStores(
-  config: BackhaulConfig,
-  folder: DataFolder,
-  clock: Clock,
-  stack: StopStack,
-) {
+interface StoreParts {
+  readonly config: BackhaulConfig
+  readonly folder: DataFolder
+  readonly clock: Clock
+  readonly telemetry: TelemetryBase
+}
+
+async function openStores({ config, folder, clock, telemetry }: StoreParts, stack: StopStack) {
   const log = await openLmdbEventLog({
     folder: folder.logFolder,
     mapBytes: config.logMapBytes,
     clock,
     failpoints: noFailpoints,
+    telemetry,
   })
   stack.add('event log', () => log.close())
   const speed = await openLmdbSpeedStore({
     folder: folder.speedFolder,
-    mapBytes: SPEED_MAP_BYTES,
+    mapBytes: config.speedMapBytes,
     clock,
+    telemetry,
   })
   stack.add('speed store', () => speed.close())
   const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })

@@ -18,7 +18,7 @@ export function welcomeText(running: RunningStandalone): string {
     'Try next',
     '  1. Send an event:',
     `     ${event}`,
-    '  2. Read it back, then a metric:',
+    '  2. Read it back a second or two later, then a metric:',
     `     curl ${servingUrl}/v1/sessions/try-1`,
     `     curl '${servingUrl}/v1/qoe?by=cdn&step=1m'`,
     '  3. See it live: stop this with Ctrl-C, run npm run demo, and open the dashboard.',

@@ -95,8 +95,9 @@ class Sender {
       creditFrames?: number
       creditBytes?: number
       rejected?: unknown
+      slow?: unknown
     }
-    if (message.rejected !== undefined) throw new Error(data)
+    if (message.rejected !== undefined || message.slow !== undefined) throw new Error(data)
     if (message.welcome !== undefined) {
       this.#edgeFrames = message.welcome.creditFrames
       this.#edgeBytes = message.welcome.creditBytes

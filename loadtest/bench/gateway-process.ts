@@ -19,6 +19,12 @@ import { systemRandom } from '../../shared/runtime/random.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 
 const PARTITIONS = 4
+/** What is measured is the gateway, not its limit on a single client. */
+const SETTINGS = {
+  GATEWAY_PORT: '0',
+  GATEWAY_FRAMES_PER_SECOND_MAX: '100000',
+  GATEWAY_FRAMES_BURST_MAX: '200000',
+}
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-bench-'))
 const key = Buffer.alloc(32, 7)
 const clock = systemClock
@@ -37,7 +43,7 @@ await log.ensureTopics(
   })),
 )
 const gateway = await startGateway({
-  config: readConfig(gatewayConfig, { GATEWAY_PORT: '0' }, (path) => readFileSync(path, 'utf8')),
+  config: readConfig(gatewayConfig, SETTINGS, (path) => readFileSync(path, 'utf8')),
   log,
   telemetry: createTelemetryBase('error'),
   clock,

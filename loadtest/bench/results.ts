@@ -32,6 +32,10 @@ export function perEvent(
 }
 
 export function printResults(results: readonly BenchResult[]): void {
+  const { commit, machine } = circumstances()
+  console.log(
+    `commit ${commit} on ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB, Node ${machine.node}\n`,
+  )
   const width = Math.max(...results.map((result) => result.name.length))
   console.log(`${'benchmark'.padEnd(width)}  events/s/core   events/s   ns/event`)
   for (const result of results) {
@@ -53,9 +57,15 @@ export function keepResults(name: string, results: readonly BenchResult[]): stri
   const folder = join(import.meta.dirname, '..', 'baselines')
   mkdirSync(folder, { recursive: true })
   const path = join(folder, `${name}.json`)
+  const kept = { measuredAt: new Date().toISOString(), ...circumstances(), results }
+  writeFileSync(path, `${JSON.stringify(kept, undefined, 2)}\n`)
+  return path
+}
+
+/** What a number means nothing without; a `+` behind the commit says that files were changed. */
+function circumstances() {
   const [cpu] = cpus()
-  const kept = {
-    measuredAt: new Date().toISOString(),
+  return {
     commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+'),
     machine: {
       cpu: cpu?.model.trim() ?? 'unknown',
@@ -63,10 +73,7 @@ export function keepResults(name: string, results: readonly BenchResult[]): stri
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       node: process.version,
     },
-    results,
   }
-  writeFileSync(path, `${JSON.stringify(kept, undefined, 2)}\n`)
-  return path
 }
 
 function git(...args: string[]): string {

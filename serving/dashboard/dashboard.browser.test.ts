@@ -11,7 +11,12 @@ import { readConfig } from '../../shared/runtime/config.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import { servingConfig } from '../config.ts'
 import { startServing, type RunningServing } from '../start.ts'
-import { MemoryEventLog, MemorySpeedStore, partitionRow, TEST_VIEW } from '../test-stores.ts'
+import {
+  MemoryEventLog,
+  MemorySpeedStore,
+  partitionRow,
+  TEST_VIEW,
+} from '../testing/test-stores.ts'
 
 const CHROMIUM_ARGUMENTS = [
   '--no-sandbox',

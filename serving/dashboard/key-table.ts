@@ -18,9 +18,9 @@ import { seriesProperty } from './theme.ts'
 interface Column {
   readonly label: string
   readonly hint: string
-  readonly text: (metrics: QoeMetrics) => Quantity
-  /** What a click on the heading sorts by, largest first. */
-  readonly sort: (metrics: QoeMetrics) => number
+  /** What is shown, and what a click on the heading sorts by, largest first. */
+  readonly value: (metrics: QoeMetrics) => number | null
+  readonly format: (value: number | null) => Quantity
   readonly rated?: RatedMetric
 }
 
@@ -28,80 +28,80 @@ const COLUMNS: readonly Column[] = [
   {
     label: 'Bad',
     hint: 'Stalled time + VSF + VPF, in percentage points: the order of the table',
-    text: (m) => ({ value: badness(m).toFixed(1), unit: '' }),
-    sort: badness,
+    value: badness,
+    format: (points) => ({ value: (points ?? 0).toFixed(1), unit: '' }),
   },
   {
     label: 'Plays',
     hint: 'Plays that began',
-    text: (m) => formatCount(m.plays),
-    sort: (m) => m.plays,
+    value: (m) => m.plays,
+    format: formatCount,
   },
   {
     label: 'Peak',
     hint: 'Most concurrent plays',
-    text: (m) => formatCount(m.concurrentPlays),
-    sort: (m) => m.concurrentPlays,
+    value: (m) => m.concurrentPlays,
+    format: formatCount,
   },
   {
     label: 'Start p50',
     hint: 'Median start-up time',
-    text: (m) => formatDuration(m.startupMsP50),
-    sort: (m) => m.startupMsP50 ?? -1,
+    value: (m) => m.startupMsP50,
+    format: formatDuration,
     rated: 'startupMsP50',
   },
   {
     label: 'p95',
     hint: '95th percentile of the start-up time',
-    text: (m) => formatDuration(m.startupMsP95),
-    sort: (m) => m.startupMsP95 ?? -1,
+    value: (m) => m.startupMsP95,
+    format: formatDuration,
     rated: 'startupMsP95',
   },
   {
     label: 'Stalled',
     hint: 'Stalled time ÷ watched time',
-    text: (m) => formatPercent(m.stalledTimeRatio),
-    sort: (m) => m.stalledTimeRatio ?? -1,
+    value: (m) => m.stalledTimeRatio,
+    format: formatPercent,
     rated: 'stalledTimeRatio',
   },
   {
     label: 'Stalls/h',
     hint: 'Stalls per playing hour',
-    text: (m) => formatRate(m.stallsPerPlayingHour),
-    sort: (m) => m.stallsPerPlayingHour ?? -1,
+    value: (m) => m.stallsPerPlayingHour,
+    format: formatRate,
   },
   {
     label: 'VSF',
     hint: 'Video start failures ÷ attempts',
-    text: (m) => formatPercent(m.vsfRatio),
-    sort: (m) => m.vsfRatio ?? -1,
+    value: (m) => m.vsfRatio,
+    format: formatPercent,
     rated: 'vsfRatio',
   },
   {
     label: 'VPF',
     hint: 'Video playback failures ÷ ended plays',
-    text: (m) => formatPercent(m.vpfRatio),
-    sort: (m) => m.vpfRatio ?? -1,
+    value: (m) => m.vpfRatio,
+    format: formatPercent,
     rated: 'vpfRatio',
   },
   {
     label: 'EBVS',
     hint: 'Exits before the video start ÷ attempts',
-    text: (m) => formatPercent(m.ebvsRatio),
-    sort: (m) => m.ebvsRatio ?? -1,
+    value: (m) => m.ebvsRatio,
+    format: formatPercent,
     rated: 'ebvsRatio',
   },
   {
     label: 'Bitrate',
     hint: 'Average played bitrate',
-    text: (m) => formatBitrate(m.averageBitrateKbps),
-    sort: (m) => m.averageBitrateKbps ?? -1,
+    value: (m) => m.averageBitrateKbps,
+    format: formatBitrate,
   },
   {
     label: 'Lost',
     hint: 'Events lost ÷ events expected',
-    text: (m) => formatPercent(m.eventsLostRatio),
-    sort: (m) => m.eventsLostRatio ?? -1,
+    value: (m) => m.eventsLostRatio,
+    format: formatPercent,
     rated: 'eventsLostRatio',
   },
 ]
@@ -173,7 +173,7 @@ export class KeyTable {
   }
 
   #sortBy(column: Column): void {
-    this.#sortColumn = this.#sortColumn === column || column.sort === badness ? undefined : column
+    this.#sortColumn = this.#sortColumn === column || column.value === badness ? undefined : column
     for (const [index, heading] of this.#headings.entries()) {
       if (COLUMNS[index] === this.#sortColumn) heading.setAttribute('aria-sort', 'descending')
       else heading.removeAttribute('aria-sort')
@@ -184,13 +184,14 @@ export class KeyTable {
   #drawRows(): void {
     if (this.#last === undefined) return
     const { series, overall, hidden } = this.#last
-    const sort = this.#sortColumn?.sort
+    const value = this.#sortColumn?.value
     const ranked = series
       .map((one, index) => ({ ...one, metrics: one.summary, index }))
       .toSorted((a, b) =>
-        sort === undefined
+        value === undefined
           ? worstFirst(a, b)
-          : Number(a.other) - Number(b.other) || sort(b.metrics) - sort(a.metrics),
+          : Number(a.other) - Number(b.other) ||
+            sortable(b.metrics, value) - sortable(a.metrics, value),
       )
     // Rows are rebuilt only when something shown has changed; a focused button keeps its focus.
     const focused = document.activeElement?.getAttribute('data-key')
@@ -245,9 +246,14 @@ export class KeyTable {
 
 function cell(column: Column, metrics: QoeMetrics, overall: QoeMetrics): HTMLTableCellElement {
   const verdict = column.rated ? judge(column.rated, metrics, overall) : 'usual'
-  const text = joined(column.text(metrics))
+  const text = joined(column.format(column.value(metrics)))
   if (verdict === 'usual') return h('td', {}, text)
   return h('td', { class: verdict, title: VERDICT_WORDS[verdict] }, text)
+}
+
+/** What is undefined comes after everything that is not. */
+function sortable(metrics: QoeMetrics, value: Column['value']): number {
+  return value(metrics) ?? -1
 }
 
 function sameText(body: HTMLElement, rows: readonly HTMLElement[]): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { qoeMetrics } from '../metrics.ts'
-import { aggregates } from '../test-stores.ts'
+import { aggregates } from '../testing/test-stores.ts'
 import { badness, judge, worstFirst } from './ranking.ts'
 
 const metricsOf = (values: Parameters<typeof aggregates>[0]) =>

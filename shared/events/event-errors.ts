@@ -2,7 +2,7 @@
 import { defineErrors } from '../runtime/errors.ts'
 
 const SEE_PROTOCOL = 'Correct the sender; docs/protocol.md describes the frame.'
-const SEE_EVENTS = 'Correct the sender; docs/protocol.md lists every event and its fields.'
+const SEE_EVENTS = 'Correct the sender; docs/events.md lists every event and its fields.'
 const SEE_CMCD = 'Correct the sender; the record is kept in the reject topic.'
 
 const refused = (rule: string, action = SEE_PROTOCOL) =>

@@ -6,7 +6,7 @@ import { defineErrors } from '../runtime/errors.ts'
 import { readBody, type BodyResult } from './body.ts'
 import { corsHeaders, isOriginAllowed, preflightHeaders } from './cors.ts'
 import { GuardedResponse } from './guarded-response.ts'
-import { httpUrl, listenExclusively } from './listen.ts'
+import { httpUrl, listenExclusively, listenOrExplain } from './listen.ts'
 import { jsonAnswer, problemAnswer } from './problem.ts'
 
 const errors = defineErrors({
@@ -161,6 +161,25 @@ test('a port that is in use is refused, and free again after the close', () => {
   listening.close()
   const again = listenExclusively(second, address(listening.port), refused)
   expect(again.port).toBe(listening.port)
+})
+
+test.each([
+  ['a port in use', (port: number) => ({ host: '127.0.0.1', port }), 'EADDRINUSE'],
+  ['an address of another machine', () => ({ host: '192.0.2.1', port: 0 }), 'EADDRNOTAVAIL'],
+  ['a name without an address', () => ({ host: 'a..b', port: 0 }), expect.stringMatching(/^E/)],
+])('%s is refused with the reason that the system gives', async (_name, addressBy, reason) => {
+  const port = serve(() => undefined)
+  const app = App()
+  apps.push(app)
+  let told = ''
+  const refused = (systemCode: string) => {
+    told = systemCode
+    return new Error('refused')
+  }
+  await expect(listenOrExplain(app, addressBy(port), refused)).rejects.toThrow('refused')
+  expect(told).toEqual(reason)
+  const listening = await listenOrExplain(app, { host: '127.0.0.1', port: 0 }, refused)
+  expect(listening.port).toBeGreaterThan(0)
 })
 
 test('a problem document names type, title, status, detail and code', () => {

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net'
 import {
   us_listen_socket_close,
   us_socket_local_port,
@@ -24,23 +25,60 @@ interface ExclusiveListener {
   ): void
 }
 
+export interface ListenAddress {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
 /**
- * Listens on `host:port` (port 0: any free one) so that no second process can share the port: by
- * default two servers would silently split the connections. Throws `refused()` when the address
- * cannot be had.
+ * Listens on `host:port` so that no second process can share the port: by default two servers
+ * would silently split the connections. Throws `refused()` when the address cannot be had.
  */
 export function listenExclusively(
   app: TemplatedApp,
-  address: { readonly host: string; readonly port: number },
+  address: ListenAddress,
   refused: () => Error,
 ): Listening {
+  const listening = tryListen(app, address)
+  if (listening === undefined) throw refused()
+  return listening
+}
+
+/** As `listenExclusively`; `refused` is told why, by the system’s code. */
+export async function listenOrExplain(
+  app: TemplatedApp,
+  address: ListenAddress,
+  refused: (systemCode: string) => Error,
+): Promise<Listening> {
+  const listening = tryListen(app, address)
+  if (listening === undefined) throw refused(await refusalCodeOf(address))
+  return listening
+}
+
+export const ADDRESS_IN_USE = 'EADDRINUSE'
+
+/**
+ * The system's code for why nothing can listen at `address`, which uWebSockets.js does not tell:
+ * `EADDRINUSE`, `EADDRNOTAVAIL` for an address of another machine, `ENOTFOUND` for a name without
+ * an address, `EACCES`. An address that has become free meanwhile was in use.
+ */
+function refusalCodeOf({ host, port }: ListenAddress): Promise<string> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.name))
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(ADDRESS_IN_USE)))
+  })
+}
+
+function tryListen(app: TemplatedApp, address: ListenAddress): Listening | undefined {
   let listening: us_listen_socket | false = false
   const listener: ExclusiveListener = app as unknown as ExclusiveListener
   listener.listen(address.host, address.port, EXCLUSIVE_PORT, (socket) => {
     listening = socket
   })
   const socket = listening as us_listen_socket | false
-  if (socket === false) throw refused()
+  if (socket === false) return undefined
   let open = true
   return {
     port: us_socket_local_port(socket),

@@ -8,6 +8,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../runtime/clock.ts'
 import { BackhaulError } from '../runtime/errors.ts'
 import {
   commitCause,
@@ -17,6 +18,7 @@ import {
   type LmdbRoot,
   type Table,
 } from './root.ts'
+import type { CommitStanding, CommitTelemetry } from './telemetry.ts'
 
 /** Puts the value, or removes the key when there is none. */
 export interface Change {
@@ -39,10 +41,10 @@ export interface WriteTask<Result> {
 
 /** How the store that stands on this names what can happen. */
 export interface CommitErrors {
-  full(received: string, cause?: unknown): Error
-  unavailable(received: string, cause?: unknown): Error
-  overtaken(): Error
-  closed(): Error
+  full(received: string, cause?: unknown): BackhaulError
+  unavailable(received: string, cause?: unknown): BackhaulError
+  overtaken(): BackhaulError
+  closed(): BackhaulError
 }
 
 export interface GroupCommitOptions {
@@ -56,6 +58,8 @@ export interface GroupCommitOptions {
   /** Tasks that wait for a commit; likewise. */
   readonly queueMaxTasks: number
   readonly errors: CommitErrors
+  readonly clock: Clock
+  readonly telemetry: CommitTelemetry
   beforeCommit?(): Promise<void> | void
   afterCommit?(): Promise<void> | void
 }
@@ -95,6 +99,7 @@ export class GroupCommit {
       this.#owner.putSync(OWNER_KEY, Buffer.from('1'), version)
       return version
     })
+    options.telemetry.standingIsRead(() => this.#standing())
   }
 
   table(name: string): Table {
@@ -107,13 +112,13 @@ export class GroupCommit {
   /** Resolves with `task.committed()` once the task is on disk. */
   write<Result>(task: WriteTask<Result>): Promise<Result> {
     const { errors, queueMaxBytes, queueMaxTasks } = this.#options
-    if (this.#closed) return Promise.reject(errors.closed())
+    if (this.#closed) return this.#refuse(errors.closed())
     if (this.#broken !== undefined)
-      return Promise.reject(errors.unavailable('a store that failed and must be opened anew'))
+      return this.#refuse(errors.unavailable('a store that failed and must be opened anew'))
     // A task larger than the whole queue may still wait alone.
     const tooMuch = this.#queue.length > 0 && this.#queuedBytes + task.bytes > queueMaxBytes
     if (tooMuch || this.#queue.length >= queueMaxTasks)
-      return Promise.reject(
+      return this.#refuse(
         errors.unavailable(
           `a full queue (${this.#queue.length} writes, ${this.#queuedBytes} bytes)`,
         ),
@@ -145,6 +150,22 @@ export class GroupCommit {
     await this.#root.database.close()
   }
 
+  #refuse(error: BackhaulError): Promise<never> {
+    this.#options.telemetry.writeRefused(error.code)
+    return Promise.reject(error)
+  }
+
+  #standing(): CommitStanding {
+    // LMDB answers no more for a folder that is closed or has failed.
+    const isMeasurable = !this.#closed && this.#broken === undefined
+    return {
+      usedBytes: isMeasurable ? this.measureUsedBytes() : this.#usedBytesAtMost,
+      budgetBytes: this.#options.mapBytes,
+      queuedWrites: this.#queue.length,
+      queuedBytes: this.#queuedBytes,
+    }
+  }
+
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       // What else is asked for in this turn of the event loop shares the commit.
@@ -167,7 +188,8 @@ export class GroupCommit {
   }
 
   async #commit(queued: readonly Queued[]): Promise<void> {
-    const { errors } = this.#options
+    const { errors, clock, telemetry } = this.#options
+    const startedAtMs = clock.monotonicMs()
     const staged: Queued[] = []
     const changes: Change[] = []
     this.#stagedBytes = 0
@@ -178,6 +200,7 @@ export class GroupCommit {
         for (const change of entry.task.prepare()) changes.push(change)
         staged.push(entry)
       } catch (error) {
+        if (error instanceof BackhaulError) telemetry.writeRefused(error.code)
         entry.reject(error)
       }
     }
@@ -186,9 +209,14 @@ export class GroupCommit {
       if (changes.length > 0) await this.#apply(changes)
     } catch (error) {
       const failure = await this.#failureOf(error)
+      telemetry.commitFailed(failure.code)
       for (const { task } of staged) task.abandoned()
       for (const { reject } of staged) reject(failure)
       return
+    }
+    if (changes.length > 0) {
+      const bytes = staged.reduce((sum, { task }) => sum + task.bytes, 0)
+      telemetry.committed({ bytes, durationMs: clock.monotonicMs() - startedAtMs })
     }
     await this.#publish(staged)
   }
@@ -232,7 +260,7 @@ export class GroupCommit {
     this.#stagedBytes += added
   }
 
-  async #failureOf(error: unknown): Promise<Error> {
+  async #failureOf(error: unknown): Promise<BackhaulError> {
     const { errors, folder } = this.#options
     const cause = await commitCause(error)
     if (error instanceof BackhaulError) return error

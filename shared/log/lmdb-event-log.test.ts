@@ -8,10 +8,13 @@ import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ManualClock, systemClock } from '../runtime/clock.ts'
 import { ArmedFailpoints } from '../runtime/failpoints.ts'
+import { createTelemetryBase } from '../runtime/telemetry.ts'
 import { describeEventLog, record, textOf, topicSpec } from './event-log.contract.ts'
 import type { EventLog, ReadRequest } from './event-log.ts'
+import { metricIn } from '../lmdb/testing/metric-in.ts'
 import { openLmdbEventLog } from './lmdb-event-log.ts'
 import {
+  APPEND_QUEUE_MAX_BYTES,
   APPEND_QUEUE_MAX_CALLS,
   RECORD_MAX_BYTES,
   RETENTION_PERIOD_MS,
@@ -20,6 +23,8 @@ import {
 } from './lmdb-limits.ts'
 
 const MAP_BYTES = 256 * 1024 * 1024
+/** Labels of the first partition of the tests’ topic. */
+const OF_FIRST = 'topic="t",partition="0"'
 const ALL: ReadRequest = { fromOffset: 0, maxRecords: 10_000, maxBytes: 1 << 28, waitMs: 0 }
 
 describeEventLog('the LMDB event log', async () => {
@@ -131,6 +136,12 @@ describe('the LMDB event log', () => {
     await open()
     const third = await log.append('t', 0, [record('d')])
     expect(third.appendTimeMs).toBe(first.appendTimeMs)
+  })
+
+  it('names the setting when a topic has another number of partitions', async () => {
+    await expect(log.ensureTopics([{ ...spec, partitions: 5 }])).rejects.toThrow(
+      /LOG_TOPIC_MISMATCH.*BACKHAUL_PARTITIONS to be the 4 partitions that t has, received 5/,
+    )
   })
 
   it('wakes a waiting read at the time it was given', async () => {
@@ -352,6 +363,117 @@ describe('the LMDB event log', () => {
       expect(result).toMatchObject({ retryable: true, baseOffset: result['end'] })
       expect(result['full']).toEqual({ start: 0, end: result['end'] })
       expect(result['end']).toBeGreaterThan(5)
+    })
+  })
+
+  describe('metrics', () => {
+    let telemetry: ReturnType<typeof createTelemetryBase>
+
+    /** The metric’s value now, that of the partition where it has one. */
+    const metric = (name: string, labels = ''): Promise<number> =>
+      metricIn(telemetry.registry, name, labels)
+    const openMeasured = async (mapBytes: number): Promise<void> => {
+      await log.close()
+      telemetry = createTelemetryBase('silent')
+      log = await openLmdbEventLog({ folder, mapBytes, clock, failpoints, telemetry })
+      await log.ensureTopics([spec])
+    }
+
+    it('show the bytes in use rise to the budget, and fall again with the retention', async () => {
+      const budgetBytes = 2 * 1024 * 1024
+      await openMeasured(budgetBytes)
+      expect(await metric('log_budget_bytes')).toBe(budgetBytes)
+      const block = record('', { value: Buffer.alloc(100_000, 1) })
+      const used = [await metric('log_used_bytes')]
+      let appended = 0
+      while (
+        await log.append('t', 0, [block]).then(
+          () => true,
+          () => false,
+        )
+      ) {
+        appended += 1
+        used.push(await metric('log_used_bytes'))
+      }
+      expect(used).toEqual(used.toSorted((a, b) => a - b))
+      expect(used.at(0)).toBeLessThan(budgetBytes / 10)
+      // The next block did not fit: an append counts twice its bytes until it is measured.
+      expect(used.at(-1)).toBeGreaterThan(budgetBytes - 300_000)
+      expect(used.at(-1)).toBeLessThanOrEqual(budgetBytes)
+      expect(await metric('log_refused_writes_total', 'code="LOG_FULL"')).toBe(1)
+      expect(await metric('log_partition_bytes', OF_FIRST)).toBeGreaterThan(appended * 100_000)
+      expect(await metric('log_end_offset', OF_FIRST)).toBe(appended)
+
+      clock.stepMs += spec.retentionMs + 1
+      await log.applyRetention()
+      expect(await metric('log_used_bytes')).toBeLessThan(budgetBytes / 10)
+      expect(await metric('log_partition_bytes', OF_FIRST)).toBe(0)
+      expect(await metric('log_start_offset', OF_FIRST)).toBe(appended)
+      expect(await metric('log_retention_removed_records_total', 'topic="t"')).toBe(appended)
+    })
+
+    it('show the queue at its bound in writes and what was refused beyond', async () => {
+      await openMeasured(MAP_BYTES)
+      const gate = new Gate()
+      failpoints.arm('log.beforeCommit', () => gate.opened)
+      const taken = log.append('t', 0, [record('taken')])
+      await nextTurns(2)
+      const queued = Array.from({ length: APPEND_QUEUE_MAX_CALLS }, () =>
+        log.append('t', 0, [record('q')]),
+      )
+      expect(await metric('log_queued_writes')).toBe(APPEND_QUEUE_MAX_CALLS)
+      await expect(log.append('t', 0, [record('one more')])).rejects.toThrow('LOG_UNAVAILABLE')
+      expect(await metric('log_queued_writes')).toBe(APPEND_QUEUE_MAX_CALLS)
+      expect(await metric('log_refused_writes_total', 'code="LOG_UNAVAILABLE"')).toBe(1)
+      gate.open()
+      await Promise.all([taken, ...queued])
+      expect(await metric('log_queued_writes')).toBe(0)
+      expect(await metric('log_queued_bytes')).toBe(0)
+    })
+
+    it('show the queue at its bound in bytes', async () => {
+      await openMeasured(4 * APPEND_QUEUE_MAX_BYTES)
+      const gate = new Gate()
+      failpoints.arm('log.beforeCommit', () => gate.opened)
+      const appends = [log.append('t', 0, [record('taken')])]
+      await nextTurns(2)
+      const large = record('', { value: Buffer.alloc(RECORD_MAX_BYTES - 8) })
+      const fitting = Math.floor(APPEND_QUEUE_MAX_BYTES / (RECORD_MAX_BYTES + 64))
+      for (let index = 0; index < fitting; index += 1) appends.push(log.append('t', 0, [large]))
+      await expect(log.append('t', 0, [large])).rejects.toThrow('LOG_UNAVAILABLE')
+      expect(await metric('log_queued_bytes')).toBeLessThanOrEqual(APPEND_QUEUE_MAX_BYTES)
+      expect(await metric('log_queued_bytes')).toBeGreaterThan(
+        APPEND_QUEUE_MAX_BYTES - RECORD_MAX_BYTES - 64,
+      )
+      failpoints.arm('log.beforeCommit', () => {
+        throw new Error('these need not be written')
+      })
+      gate.open()
+      await Promise.allSettled(appends)
+      expect(await metric('log_queued_bytes')).toBe(0)
+    })
+
+    it('show the reads that wait, and count commits by how they ended', async () => {
+      await openMeasured(MAP_BYTES)
+      const before = await metric('log_commits_total')
+      const reading = log.read('t', 0, { ...ALL, waitMs: 1_000 })
+      expect(await metric('log_waiting_reads', OF_FIRST)).toBe(1)
+      await log.append('t', 0, [record('a')])
+      await reading
+      expect(await metric('log_waiting_reads', OF_FIRST)).toBe(0)
+      failpoints.arm('log.beforeCommit', () => {
+        throw new Error('no commit')
+      })
+      await expect(log.append('t', 0, [record('b')])).rejects.toThrow('LOG_UNAVAILABLE')
+      expect(await metric('log_commits_total')).toBe(before + 1)
+      expect(await metric('log_commit_duration_ms_count')).toBe(before + 1)
+      expect(await metric('log_commit_failures_total', 'code="LOG_UNAVAILABLE"')).toBe(1)
+    })
+
+    it('can still be read when the log is closed', async () => {
+      await openMeasured(MAP_BYTES)
+      await log.close()
+      expect(await metric('log_used_bytes')).toBeGreaterThan(0)
     })
   })
 

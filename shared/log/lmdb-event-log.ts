@@ -9,6 +9,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { assert } from '../runtime/errors.ts'
 import { noFailpoints, type Failpoints } from '../runtime/failpoints.ts'
 import { systemRandom, type Random } from '../runtime/random.ts'
+import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts'
 import { GroupCommit } from '../lmdb/group-commit.ts'
 import type { Table } from '../lmdb/root.ts'
 import { ConsumerGroup } from './consumer-groups.ts'
@@ -37,6 +38,11 @@ import {
 } from './lmdb-limits.ts'
 import type { LmdbPartition } from './lmdb-partition.ts'
 import { applyPartitionRetention } from './lmdb-retention.ts'
+import {
+  createLmdbLogTelemetry,
+  type LmdbLogTelemetry,
+  type LogPartitionStanding,
+} from './lmdb-telemetry.ts'
 import { LmdbTopics, type LmdbTopic } from './lmdb-topics.ts'
 import { logErrors } from './log-errors.ts'
 
@@ -48,6 +54,8 @@ export interface LmdbEventLogOptions {
   readonly clock: Clock
   readonly failpoints?: Failpoints
   readonly random?: Random
+  /** Where `lmdbLogMetrics` are registered; without it they are kept to the log itself. */
+  readonly telemetry?: TelemetryBase
 }
 
 export async function openLmdbEventLog(options: LmdbEventLogOptions): Promise<EventLog> {
@@ -60,6 +68,7 @@ class LmdbEventLog implements EventLog {
   readonly #chunks: Table
   readonly #groupOffsets: Table
   readonly #topics: LmdbTopics
+  readonly #telemetry: LmdbLogTelemetry
   readonly #groups = new Map<string, ConsumerGroup>()
   readonly #stopRetention: () => void
   #retention: Promise<number> = Promise.resolve(0)
@@ -68,6 +77,7 @@ class LmdbEventLog implements EventLog {
   constructor(options: LmdbEventLogOptions) {
     const failpoints = options.failpoints ?? noFailpoints
     this.#clock = options.clock
+    this.#telemetry = createLmdbLogTelemetry(options.telemetry ?? createTelemetryBase('silent'))
     this.#commits = new GroupCommit({
       folder: options.folder,
       mapBytes: options.mapBytes,
@@ -80,6 +90,8 @@ class LmdbEventLog implements EventLog {
         overtaken: () => logErrors.create('LOG_OVERTAKEN'),
         closed: () => logErrors.create('LOG_CLOSED'),
       },
+      clock: options.clock,
+      telemetry: this.#telemetry,
       beforeCommit: () => failpoints.hit('log.beforeCommit'),
       afterCommit: () => failpoints.hit('log.afterCommit'),
     })
@@ -90,9 +102,12 @@ class LmdbEventLog implements EventLog {
       { chunks: this.#chunks, partitions: this.#commits.table('partitions') },
       options.random ?? systemRandom,
     )
+    this.#telemetry.partitionsAreRead(() => this.#partitionStandings())
     this.#stopRetention = this.#clock.every(RETENTION_PERIOD_MS, () => {
       // A run that fails (a full disk, closing) is repeated by the next.
-      this.applyRetention().catch(() => undefined)
+      this.applyRetention().catch((error: unknown) => {
+        if (!this.#closed) this.#telemetry.retentionFailed(error)
+      })
     })
   }
 
@@ -185,12 +200,20 @@ class LmdbEventLog implements EventLog {
       for (const partition of partitions) {
         if (this.#closed) return removed
         const nowMs = this.#clock.nowMs()
-        removed += await applyPartitionRetention(this.#commits, this.#chunks, partition, {
+        const gone = await applyPartitionRetention(this.#commits, this.#chunks, partition, {
           keepFromMs: nowMs - spec.retentionMs,
           keepBytes: spec.retentionBytes,
         })
+        if (gone > 0) this.#telemetry.recordsRemoved(spec.name, gone)
+        removed += gone
       }
     return removed
+  }
+
+  *#partitionStandings(): Generator<LogPartitionStanding, void, undefined> {
+    for (const { spec, partitions } of this.#topics.all())
+      for (const { partition, waitingReads, state } of partitions)
+        yield { topic: spec.name, partition, waitingReads, ...state }
   }
 
   /** What the log holds at this moment; short, so that no reader keeps old pages from reuse. */

@@ -54,6 +54,10 @@ export class LmdbPartition {
     return this.#durable
   }
 
+  get waitingReads(): number {
+    return this.#waiting.size
+  }
+
   /** The append of these records; throws `LOG_RECORD_TOO_LARGE` before anything is queued. */
   appendTask(records: readonly NewRecord[], nowMs: () => number): WriteTask<Appended> {
     const groups = groupIntoChunks(records)

@@ -68,7 +68,7 @@ export class LmdbTopics {
     const existing = this.#topics.get(name)
     if (existing !== undefined && existing.spec.partitions !== partitions)
       throw logErrors.create('LOG_TOPIC_MISMATCH', {
-        expected: `${existing.spec.partitions} partitions of ${name}, as it has`,
+        expected: `BACKHAUL_PARTITIONS to be the ${existing.spec.partitions} partitions that ${name} has`,
         received: `${partitions}`,
       })
     const stored: StoredTopic = {

@@ -11,13 +11,14 @@ export const logErrors = defineErrors({
     rule: 'the event log must have space for a record before it can be acknowledged',
     retryable: true,
     status: 503,
-    action: 'Free disk space, raise BACKHAUL_LOG_MAP_BYTES or shorten the retention.',
+    action:
+      'Free disk space, raise BACKHAUL_LOG_MAP_BYTES, or lower BACKHAUL_LOG_RETENTION_MS or BACKHAUL_LOG_RETENTION_BYTES.',
   },
   LOG_OFFSET_OUT_OF_RANGE: {
     rule: 'a reader must find the offset it needs in the log',
     retryable: false,
     action:
-      'Records expired before they were processed: this is data loss; see the runbook data_loss.',
+      'Records expired before they were read, which is data loss: raise BACKHAUL_LOG_RETENTION_MS or BACKHAUL_LOG_RETENTION_BYTES before more do. A reader can go on only from the first offset still held, which is in the message; what lies before it is gone.',
   },
   LOG_TOPIC_UNKNOWN: {
     rule: 'a topic must exist before it is used',
@@ -27,7 +28,8 @@ export const logErrors = defineErrors({
   LOG_TOPIC_MISMATCH: {
     rule: 'an existing topic must have the configured number of partitions',
     retryable: false,
-    action: 'Set the configured number of partitions to that of the topic.',
+    action:
+      'Set BACKHAUL_PARTITIONS to the number that the topic has, or BACKHAUL_DATA_DIR to another folder: the partitions of a topic are fixed when it is created.',
   },
   LOG_RECORD_TOO_LARGE: {
     rule: 'a record must fit the log’s largest record size',

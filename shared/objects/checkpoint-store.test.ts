@@ -137,6 +137,23 @@ describe('the checkpoint store', () => {
       expect(await load()).toEqual({ offset: 1, bytes: 'state 1', damaged: [nameOf(2)] })
     })
 
+    it('names them when there are no others', async () => {
+      const told: [name: string, damaged: readonly string[]][] = []
+      const store = createCheckpointStore(objects, {
+        keep: 2,
+        topicId: 'topic-1',
+        allDamaged: (name, damaged) => told.push([name, damaged]),
+      })
+      await damage(nameOf(2))
+      expect(await load(store)).toMatchObject({ offset: 1 })
+      expect(told).toEqual([])
+      await damage(nameOf(1))
+      expect(await load(store)).toBeUndefined()
+      expect(told).toEqual([[NAME, [nameOf(2), nameOf(1)]]])
+      expect(await store.loadLatest('another')).toBeUndefined()
+      expect(told).toHaveLength(1)
+    })
+
     it.each([
       ['cut short', (bytes: Buffer) => bytes.subarray(0, bytes.length - 1)],
       ['empty', () => Buffer.alloc(0)],

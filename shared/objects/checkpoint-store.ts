@@ -18,7 +18,8 @@ export interface CheckpointStore {
    */
   save(checkpoint: NewCheckpoint): Promise<void>
   /**
-   * The valid checkpoint of the highest offset. Damaged ones above it are skipped and named.
+   * The valid checkpoint of the highest offset. Damaged ones above it are skipped and named; when
+   * there are no others, `allDamaged` is told of them.
    * Throws `CHECKPOINT_VERSION_NEWER` for one of a later program and `CHECKPOINT_TOPIC_MISMATCH`
    * for one of another topic: these are no damage, and an older one must not be used instead.
    */
@@ -45,6 +46,8 @@ export interface CheckpointStoreOptions {
   readonly keep: number
   /** Identity of the topic the offsets are of; written to each checkpoint and checked if given. */
   readonly topicId?: string
+  /** `loadLatest` found objects of the name, named here newest first, and every one is damaged. */
+  allDamaged?(name: string, damaged: readonly string[]): void
 }
 
 /** Objects of one name that are looked at; more than this stand only where deleting failed for long. */
@@ -90,6 +93,7 @@ class ObjectCheckpointStore implements CheckpointStore {
       if (bytes !== undefined) return { offset: entry.offset, bytes, damaged }
       damaged.push(entry.objectName)
     }
+    if (damaged.length > 0) this.#options.allDamaged?.(name, damaged)
     return undefined
   }
 

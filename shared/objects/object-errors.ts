@@ -42,6 +42,7 @@ export const objectErrors = defineErrors({
   CHECKPOINT_TOPIC_MISMATCH: {
     rule: 'a checkpoint must be of the topic that is read, not of one that was deleted',
     retryable: false,
-    action: 'Raise the topic epoch if the topic was created anew on purpose; see the runbook.',
+    action:
+      'If the topic was created anew on purpose, raise PROCESSOR_TOPIC_EPOCH by one: its state is then built from the first record. If not, the log and the objects of BACKHAUL_DATA_DIR are not of one server: put back the two that belong together.',
   },
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeAggregates, encodeAggregates } from './aggregates-codec.ts'
-import { minuteAggregates } from './aggregates-arbitrary.ts'
+import { minuteAggregates } from './testing/aggregates-arbitrary.ts'
 import type { MinuteAggregates } from './aggregates.ts'
 import { EMPTY_AGGREGATES, mergeAggregates } from './merge.ts'
 

@@ -14,17 +14,29 @@ import type { Cut } from './cuts.ts'
 
 /** Limits that change values; all of them are part of the view's hash. Durations in ms. */
 export interface FoldLimits {
+  /** A session without events for longer than this has ended, at its last event. */
   readonly sessionTimeoutMs: number
+  /** An event further behind the watermark than this is late: counted, not applied. */
   readonly allowedLatenessMs: number
+  /** How far the watermark stays behind the largest append time. */
   readonly outOfOrdernessMs: number
+  /** How long an event waits for lower seqs of its session; then the gap below it is skipped. */
   readonly reorderMs: number
   /** How long a session is kept beyond its timeout, for dedup and late events. */
   readonly sessionKeepMs: number
+  /**
+   * A frame whose clock offset differs by more than this from its session’s uses its own; an event
+   * is at most this far after its arrival.
+   */
   readonly clockStepMs: number
   /** Events older than this at arrival are clamped. */
   readonly maxAgeMs: number
   /** How far a seq may be above the contiguous mark before the gap below is skipped. */
   readonly seqAheadMax: number
+  /**
+   * Skipped ranges that a session remembers; beyond, the lowest is forgotten and its events are
+   * excluded as amended.
+   */
   readonly skippedRangesMax: number
   /** A stalled viewer counts as a concurrent viewer for this long. */
   readonly stalledViewerMs: number

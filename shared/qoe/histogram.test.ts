@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { sparseHistograms } from './aggregates-arbitrary.ts'
+import { sparseHistograms } from './testing/aggregates-arbitrary.ts'
 import type { SparseHistogram } from './aggregates.ts'
 import {
   bucketLowerBound,

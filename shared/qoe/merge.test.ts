@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { minuteAggregates } from './aggregates-arbitrary.ts'
+import { minuteAggregates } from './testing/aggregates-arbitrary.ts'
 import { COUNTER_NAMES } from './aggregates.ts'
 import { EMPTY_AGGREGATES, mergeAggregates } from './merge.ts'
 

@@ -19,6 +19,10 @@ import type { FoldOptions } from './fold.ts'
 /** Above this a sum in a number moves into the bigint; one addition is below 2^51. */
 const CARRY_ABOVE = 2 ** 52
 
+const NO_COUNTS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Readonly<
+  Record<CounterName, number>
+>
+
 export class Pane implements SnapshotEntry {
   readonly cutIndex: number
   readonly key: string
@@ -74,8 +78,12 @@ export class Pane implements SnapshotEntry {
   }
 
   aggregates(): MinuteAggregates {
-    const counters = {} as Record<CounterName, number>
-    COUNTER_NAMES.forEach((name, index) => (counters[name] = this.counters[index] ?? 0))
+    // A copy of one shape for all rows: built name by name, each would be a dictionary.
+    const counters: Record<CounterName, number> = { ...NO_COUNTS }
+    for (let index = 0; index < COUNTER_NAMES.length; index++) {
+      const name = COUNTER_NAMES[index]
+      if (name !== undefined) counters[name] = this.counters[index] ?? 0
+    }
     return {
       ...counters,
       bitsPlayed: this.bitsPlayedHigh + BigInt(this.bitsPlayedLow),

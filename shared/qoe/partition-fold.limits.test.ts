@@ -12,7 +12,7 @@ import {
   SMALL_LIMITS as LIMITS,
   snapshotOf,
   tickRecord,
-} from './fold-harness.ts'
+} from './testing/fold-harness.ts'
 import { createPartitionFold, restorePartitionFold } from './partition-fold.ts'
 
 /** A fold and the log in front of it. */

@@ -17,7 +17,7 @@ import {
   SMALL_LIMITS,
   snapshotOf,
   tickRecord,
-} from './fold-harness.ts'
+} from './testing/fold-harness.ts'
 import { mergeAggregates } from './merge.ts'
 import { createPartitionFold, restorePartitionFold } from './partition-fold.ts'
 import {
@@ -27,7 +27,7 @@ import {
   PLAIN_DELIVERY,
   playbacks,
   withHeartbeats,
-} from './playback-arbitrary.ts'
+} from './testing/playback-arbitrary.ts'
 
 const DAY_MS = 86_400_000
 const ALL = Number.MAX_SAFE_INTEGER

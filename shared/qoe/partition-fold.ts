@@ -57,7 +57,8 @@ class Fold implements PartitionFold, SessionHost {
   readonly #releases = new DeadlineHeap<Session>()
   readonly #timers = new DeadlineHeap<Session>()
   readonly #dirty = { session: new Set<Session>(), sessionUrgent: new Set<Session>() }
-  readonly #ticketSource = new WeakMap<RowTicket, Pane | Session>()
+  /** Tickets not yet acknowledged; a weak map of this size would slow every garbage collection. */
+  readonly #ticketSource = new Map<RowTicket, Pane | Session>()
   #outputs: FoldOutput[] = []
   #offset = 0
   #nextOffset = 0

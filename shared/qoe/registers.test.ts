@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { seededRandom, type Random } from '../runtime/random.ts'
-import { sparseRegisters } from './aggregates-arbitrary.ts'
+import { sparseRegisters } from './testing/aggregates-arbitrary.ts'
 import type { SparseRegisters } from './aggregates.ts'
 import { estimateDistinct, mergeRegisters, registerOf } from './registers.ts'
 

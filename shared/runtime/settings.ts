@@ -1,8 +1,13 @@
 /** Settings that several services share; the prefix is `BACKHAUL`. */
+import { parseKeyring } from '../events/identity.ts'
+import { TOPICS } from '../log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../qoe/cuts.ts'
 import { configErrors, defineConfig, setting, type ValuesOf } from './config.ts'
+import { BackhaulError, describeValue } from './errors.ts'
 
 const DAY_MS = 24 * 60 * 60_000
+/** Base64, plain or for URLs, of 32 bytes; or nothing. */
+const SEAL_KEY = /^([A-Za-z0-9+/_-]{43}=?)?$/
 
 export const backhaulConfig = defineConfig({
   prefix: 'BACKHAUL',
@@ -31,11 +36,11 @@ export const backhaulConfig = defineConfig({
       doc: 'How long the embedded log keeps records.',
     }),
     logRetentionBytes: setting.integer({
-      default: 8 * 2 ** 30,
+      default: 2 * 2 ** 30,
       min: 2 ** 20,
       max: 2 ** 46,
       unit: 'bytes per partition',
-      doc: 'How much a partition of the embedded log keeps.',
+      doc: 'How much a partition of each topic of the embedded log keeps; all of them together must fit `BACKHAUL_LOG_MAP_BYTES`.',
     }),
     logMapBytes: setting.integer({
       default: 64 * 2 ** 30,
@@ -43,6 +48,13 @@ export const backhaulConfig = defineConfig({
       max: 2 ** 46,
       unit: 'bytes',
       doc: 'Largest size of the embedded log. When it is full, nothing is acknowledged.',
+    }),
+    speedMapBytes: setting.integer({
+      default: 16 * 2 ** 30,
+      min: 2 ** 22,
+      max: 2 ** 46,
+      unit: 'bytes',
+      doc: 'Largest size of the embedded speed store. When it is full, rows wait and the processor falls behind.',
     }),
     cuts: setting.list({
       default: DEFAULT_CUT_IDS,
@@ -59,7 +71,7 @@ export const backhaulConfig = defineConfig({
       secret: true,
       doc: 'Shared secret of `hs256`, at least 32 characters.',
     }),
-    authJwksUrl: setting.text({ default: '', doc: 'Key set of `jwks`.' }),
+    authJwksUrl: setting.text({ default: '', doc: 'Key set of `jwks`, an http or https URL.' }),
     authIssuer: setting.text({
       default: '',
       doc: 'Required `iss` of a token; empty: not checked.',
@@ -80,20 +92,20 @@ export const backhaulConfig = defineConfig({
     sealKey: setting.text({
       default: '',
       secret: true,
-      doc: 'AES-256 key (base64 of 32 bytes) that seals rejected bytes. Empty: one is made and kept in the data folder.',
+      pattern: SEAL_KEY,
+      expected: 'base64 of 32 bytes',
+      doc: 'AES-256 key that seals rejected bytes. Empty: one is made and kept in the data folder.',
     }),
   },
   check(values) {
-    for (const id of values.cuts) {
-      try {
-        parseCut(id)
-      } catch (cause) {
-        throw configErrors.create('CONFIG_INVALID', {
-          expected: `BACKHAUL_CUTS to hold ${(cause as Error).message}`,
-          received: JSON.stringify(id),
-        })
-      }
-    }
+    checkCuts(values.cuts)
+    checkLogBudget(values)
+    checkKeyring(values.pseudonymKeys)
+    if (values.authJwksUrl !== '' && !isHttpUrl(values.authJwksUrl))
+      throw configErrors.create('CONFIG_INVALID', {
+        expected: 'BACKHAUL_AUTH_JWKS_URL to be an http or https URL',
+        received: describeValue(values.authJwksUrl),
+      })
     if (values.authMode === 'hs256' && values.authSecret.length < 32)
       throw configErrors.create('CONFIG_CONFLICT', {
         expected: 'BACKHAUL_AUTH_SECRET of at least 32 characters with BACKHAUL_AUTH_MODE=hs256',
@@ -108,3 +120,51 @@ export const backhaulConfig = defineConfig({
 })
 
 export type BackhaulConfig = ValuesOf<typeof backhaulConfig.table>
+
+function checkCuts(cuts: readonly string[]): void {
+  for (const id of cuts) {
+    try {
+      parseCut(id)
+    } catch (cause) {
+      throw configErrors.create('CONFIG_INVALID', {
+        expected: `BACKHAUL_CUTS to hold ${(cause as Error).message}`,
+        received: JSON.stringify(id),
+      })
+    }
+  }
+}
+
+/** What the retention lets stay must fit the log, or it is full before the retention is reached. */
+function checkLogBudget(values: {
+  readonly partitions: number
+  readonly logRetentionBytes: number
+  readonly logMapBytes: number
+}): void {
+  const { partitions, logRetentionBytes, logMapBytes } = values
+  const topics = Object.keys(TOPICS).length
+  const keptBytes = logRetentionBytes * partitions * topics
+  if (keptBytes <= logMapBytes) return
+  throw configErrors.create('CONFIG_CONFLICT', {
+    expected: `BACKHAUL_LOG_RETENTION_BYTES (${logRetentionBytes}) × BACKHAUL_PARTITIONS (${partitions}) × ${topics} topics within BACKHAUL_LOG_MAP_BYTES (${logMapBytes})`,
+    received: `${keptBytes} bytes`,
+  })
+}
+
+function checkKeyring(text: string): void {
+  if (text === '') return
+  try {
+    parseKeyring(text)
+  } catch (cause) {
+    // The keyring's own error says which entry is wrong and never shows a key.
+    const detail = cause instanceof BackhaulError ? cause.detail : 'a keyring'
+    throw configErrors.create('CONFIG_INVALID', {
+      expected: `BACKHAUL_PSEUDONYM_KEYS to be \`id:base64,id:base64\` (${detail})`,
+      received: 'a value that is not shown',
+      cause,
+    })
+  }
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol)
+}

@@ -1,9 +1,11 @@
 /** Bounds of the LMDB speed store. */
 import { assert } from '../runtime/errors.ts'
 
-/** Rows of one commit; keeps what a commit does on the event loop short. */
+/** Bytes of the rows of one commit; keeps what a commit does on the event loop short. */
 export const COMMIT_MAX_BYTES = 2 * 1024 * 1024
+/** Bytes of the writes that wait for a commit; beyond, a write is refused as unavailable. */
 export const WRITE_QUEUE_MAX_BYTES = 128 * 1024 * 1024
+/** Writes that wait for a commit; likewise. */
 export const WRITE_QUEUE_MAX_TASKS = 4_096
 /** Rows of one task; a larger call is several tasks, in order. */
 export const ROWS_PER_TASK = 256

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { metricIn } from '../lmdb/testing/metric-in.ts'
 import { ManualClock } from '../runtime/clock.ts'
+import { createTelemetryBase } from '../runtime/telemetry.ts'
 import { EXPIRY_PERIOD_MS, EXPIRY_SLICE_ROWS, WRITE_QUEUE_MAX_TASKS } from './lmdb-limits.ts'
 import { openLmdbSpeedStore } from './lmdb-speed-store.ts'
 import {
@@ -139,6 +141,55 @@ describe('the LMDB speed store', () => {
     expect(await store.removeExpired()).toBe(written * 100)
     await write(written)
     expect(await store.readMinutes(all)).toHaveLength(100)
+  })
+
+  it('shows in its metrics the bytes rise to the budget, and the rows that expired', async () => {
+    const budgetBytes = 1024 * 1024
+    const telemetry = createTelemetryBase('silent')
+    const metric = (name: string, labels = '') => metricIn(telemetry.registry, name, labels)
+    await store.close()
+    store = await openLmdbSpeedStore({ folder, mapBytes: budgetBytes, clock, telemetry })
+    expect(await metric('speed_budget_bytes')).toBe(budgetBytes)
+    const write = (generation: number) =>
+      store
+        .putMinutes(
+          Array.from({ length: 100 }, (_, partition) =>
+            minuteRow({ partition, generation, ...inMs(1_000) }),
+          ),
+        )
+        .then(
+          () => true,
+          () => false,
+        )
+    const used = [await metric('speed_used_bytes')]
+    while (await write(used.length)) used.push(await metric('speed_used_bytes'))
+    expect(used).toEqual(used.toSorted((a, b) => a - b))
+    expect(used.at(0)).toBeLessThan(budgetBytes / 10)
+    expect(used.at(-1)).toBeGreaterThan(budgetBytes / 2)
+    expect(await metric('speed_refused_writes_total', 'code="SPEED_FULL"')).toBe(1)
+    expect(await metric('speed_commits_total')).toBe(used.length - 1)
+    await clock.advance(1_001)
+    const expired = await store.removeExpired()
+    expect(expired).toBe((used.length - 1) * 100)
+    expect(await metric('speed_expired_rows_total')).toBe(expired)
+    expect(await metric('speed_used_bytes')).toBeLessThan(used.at(-1) ?? 0)
+  })
+
+  it('shows its queue at the bound in its metrics', async () => {
+    const telemetry = createTelemetryBase('silent')
+    const metric = (name: string, labels = '') => metricIn(telemetry.registry, name, labels)
+    await store.close()
+    store = await openLmdbSpeedStore({ folder, mapBytes: MAP_BYTES, clock, telemetry })
+    const writes = Array.from({ length: WRITE_QUEUE_MAX_TASKS + 1 }, () =>
+      store.putPartitions([partitionRow()]),
+    )
+    const queued = metric('speed_queued_writes')
+    const bytes = metric('speed_queued_bytes')
+    await Promise.allSettled(writes)
+    expect(await queued).toBe(WRITE_QUEUE_MAX_TASKS)
+    expect(await bytes).toBeGreaterThan(WRITE_QUEUE_MAX_TASKS)
+    expect(await metric('speed_refused_writes_total', 'code="SPEED_UNAVAILABLE"')).toBe(1)
+    expect(await metric('speed_queued_writes')).toBe(0)
   })
 
   it('refuses writes beyond its queue as unavailable, and none of those it took', async () => {

@@ -4,6 +4,7 @@
  * stamp when the commit is made up, so it does not depend on the order of the calls.
  */
 import type { Clock } from '../runtime/clock.ts'
+import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts'
 import { GroupCommit } from '../lmdb/group-commit.ts'
 import { withPrefix } from '../lmdb/key-ranges.ts'
 import type { Table } from '../lmdb/root.ts'
@@ -37,6 +38,7 @@ import {
   sessionPrefix,
 } from './lmdb-row-keys.ts'
 import { ROW_TABLES, StampedRows, type EncodedRow } from './lmdb-stamped-rows.ts'
+import { createLmdbSpeedTelemetry, type LmdbSpeedTelemetry } from './lmdb-telemetry.ts'
 import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
 import type { MinuteQuery, SpeedStore } from './speed-store.ts'
@@ -47,6 +49,8 @@ export interface LmdbSpeedStoreOptions {
   /** Bytes of pages in use beyond which rows are refused with `SPEED_FULL`. */
   readonly mapBytes: number
   readonly clock: Clock
+  /** Where `lmdbSpeedMetrics` are registered; without it they are kept to the store itself. */
+  readonly telemetry?: TelemetryBase
 }
 
 export async function openLmdbSpeedStore(options: LmdbSpeedStoreOptions): Promise<SpeedStore> {
@@ -62,18 +66,22 @@ class LmdbSpeedStore implements SpeedStore {
   readonly #partitions: Table
   readonly #recent: Table
   readonly #rows: StampedRows
+  readonly #telemetry: LmdbSpeedTelemetry
   readonly #stopExpiry: () => void
   #expiring: Promise<number> = Promise.resolve(0)
   #closed = false
 
-  constructor({ folder, mapBytes, clock }: LmdbSpeedStoreOptions) {
+  constructor({ folder, mapBytes, clock, telemetry }: LmdbSpeedStoreOptions) {
     this.#clock = clock
+    this.#telemetry = createLmdbSpeedTelemetry(telemetry ?? createTelemetryBase('silent'))
     this.#commits = new GroupCommit({
       folder,
       mapBytes,
       commitMaxBytes: COMMIT_MAX_BYTES,
       queueMaxBytes: WRITE_QUEUE_MAX_BYTES,
       queueMaxTasks: WRITE_QUEUE_MAX_TASKS,
+      clock,
+      telemetry: this.#telemetry,
       errors: {
         full: (received, cause) => speedErrors.create('SPEED_FULL', { received, cause }),
         unavailable: (received, cause) =>
@@ -94,7 +102,9 @@ class LmdbSpeedStore implements SpeedStore {
     })
     this.#stopExpiry = clock.every(EXPIRY_PERIOD_MS, () => {
       // A run that fails (a full disk, closing) is repeated by the next.
-      this.removeExpired().catch(() => undefined)
+      this.removeExpired().catch((error: unknown) => {
+        if (!this.#closed) this.#telemetry.expiryFailed(error)
+      })
     })
   }
 
@@ -156,7 +166,11 @@ class LmdbSpeedStore implements SpeedStore {
 
   removeExpired(): Promise<number> {
     // Runs follow one another: two at once would count the same rows.
-    const run = () => this.#rows.removeExpired(this.#clock.nowMs())
+    const run = async (): Promise<number> => {
+      const removed = await this.#rows.removeExpired(this.#clock.nowMs())
+      if (removed > 0) this.#telemetry.rowsExpired(removed)
+      return removed
+    }
     this.#expiring = this.#expiring.then(run, run)
     return this.#expiring
   }

@@ -11,7 +11,8 @@ export const speedErrors = defineErrors({
     rule: 'the speed store must have space for its rows',
     retryable: true,
     status: 503,
-    action: 'Free disk space or shorten PROCESSOR_ROW_RETENTION_MS; writes are repeated meanwhile.',
+    action:
+      'Free disk space, raise BACKHAUL_SPEED_MAP_BYTES or lower PROCESSOR_ROW_RETENTION_MS; writes are repeated meanwhile.',
   },
   SPEED_QUERY_TOO_LARGE: {
     rule: 'a query must find no more rows than its limit',

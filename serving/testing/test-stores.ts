@@ -1,10 +1,10 @@
 /** Small in-memory stores and builders for the tests of serving. */
-import type { EventLog, LogRecord, Position } from '../shared/log/event-log.ts'
-import type { MinuteAggregates } from '../shared/qoe/aggregates.ts'
-import { EMPTY_AGGREGATES } from '../shared/qoe/merge.ts'
-import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from '../shared/speed/rows.ts'
-import { speedErrors } from '../shared/speed/speed-errors.ts'
-import type { MinuteQuery, SpeedStore } from '../shared/speed/speed-store.ts'
+import type { EventLog, LogRecord, Position } from '../../shared/log/event-log.ts'
+import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
+import { EMPTY_AGGREGATES } from '../../shared/qoe/merge.ts'
+import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from '../../shared/speed/rows.ts'
+import { speedErrors } from '../../shared/speed/speed-errors.ts'
+import type { MinuteQuery, SpeedStore } from '../../shared/speed/speed-store.ts'
 
 export const TEST_VIEW = 'view-1'
 

@@ -2,8 +2,8 @@
  * A speed store for tests that watches what a reader would see: a row whose stamp is higher must
  * not say less, and equal stamps must mean equal bytes, over all writers and restarts.
  */
-import type { RowOrigin, RowVersion } from '../shared/speed/rows.ts'
-import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import type { RowOrigin, RowVersion } from '../../shared/speed/rows.ts'
+import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 
 interface Seen {
   readonly stampUs: number

@@ -11,10 +11,10 @@ import {
   type EnrichedContext,
   type PlaybackEvent,
   type PlaybackEventType,
-} from '../events/schema.ts'
-import type { DecodedRecord, FrameRecord } from '../log/record.ts'
-import { assert } from '../runtime/errors.ts'
-import { parseCut } from './cuts.ts'
+} from '../../events/schema.ts'
+import type { DecodedRecord, FrameRecord } from '../../log/record.ts'
+import { assert } from '../../runtime/errors.ts'
+import { parseCut } from '../cuts.ts'
 import type {
   DirtyQueue,
   FoldLimits,
@@ -22,7 +22,7 @@ import type {
   FoldOutput,
   PartitionFold,
   RowTicket,
-} from './fold.ts'
+} from '../fold.ts'
 
 /** A minute's start, long after any limit has begun to matter. */
 export const BASE_MS = 1_700_000_040_000

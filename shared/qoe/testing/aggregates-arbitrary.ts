@@ -1,8 +1,8 @@
 /** Arbitrary aggregates for property tests: canonical structures, zeros and large sums included. */
 import fc from 'fast-check'
-import { COUNTER_NAMES, INSTANTS_PER_MINUTE, type MinuteAggregates } from './aggregates.ts'
-import { bucketOf, HISTOGRAM_VALUE_MAX } from './histogram.ts'
-import { RANK_MAX, REGISTERS } from './registers.ts'
+import { COUNTER_NAMES, INSTANTS_PER_MINUTE, type MinuteAggregates } from '../aggregates.ts'
+import { bucketOf, HISTOGRAM_VALUE_MAX } from '../histogram.ts'
+import { RANK_MAX, REGISTERS } from '../registers.ts'
 
 /** Keeps sums of a few within the exact integers. */
 const COUNT_MAX = 2 ** 48

@@ -3,9 +3,9 @@
  * events split into other frames, sent again, and overtaking one another within the reorder time.
  */
 import fc from 'fast-check'
-import type { PlaybackEvent, PlaybackEventType } from '../events/schema.ts'
-import type { DecodedRecord } from '../log/record.ts'
-import type { FoldLimits } from './fold.ts'
+import type { PlaybackEvent, PlaybackEventType } from '../../events/schema.ts'
+import type { DecodedRecord } from '../../log/record.ts'
+import type { FoldLimits } from '../fold.ts'
 import { BASE_MS, eventTypes, frameRecord, playbackEvent, SMALL_LIMITS } from './fold-harness.ts'
 
 /** Wide enough that only the silences below end a session, and nothing is capped. */

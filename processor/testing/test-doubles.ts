@@ -1,8 +1,8 @@
 /** Small stand-ins for ports and for the fold, for tests that need to script what happens. */
 import pino from 'pino'
 import { Registry } from 'prom-client'
-import type { EventLog } from '../shared/log/event-log.ts'
-import type { DecodedRecord } from '../shared/log/record.ts'
+import type { EventLog } from '../../shared/log/event-log.ts'
+import type { DecodedRecord } from '../../shared/log/record.ts'
 import type {
   DirtyQueue,
   FoldOutput,
@@ -10,15 +10,15 @@ import type {
   FoldStatus,
   PartitionFold,
   RowTicket,
-} from '../shared/qoe/fold.ts'
-import type { ObjectInfo, ObjectStore } from '../shared/objects/object-store.ts'
-import { systemClock } from '../shared/runtime/clock.ts'
-import { defineErrors } from '../shared/runtime/errors.ts'
-import { readConfig } from '../shared/runtime/config.ts'
-import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
-import type { MinuteRow, SessionRow } from '../shared/speed/rows.ts'
-import type { SpeedStore } from '../shared/speed/speed-store.ts'
-import { processorConfig, type ProcessorConfig } from './config.ts'
+} from '../../shared/qoe/fold.ts'
+import type { ObjectInfo, ObjectStore } from '../../shared/objects/object-store.ts'
+import { systemClock } from '../../shared/runtime/clock.ts'
+import { defineErrors } from '../../shared/runtime/errors.ts'
+import { readConfig } from '../../shared/runtime/config.ts'
+import type { TelemetryBase } from '../../shared/runtime/telemetry.ts'
+import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
+import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { processorConfig, type ProcessorConfig } from '../config.ts'
 
 /** An error that a repeat can mend, and one that it cannot. */
 export const scriptedErrors = defineErrors({
