@@ -6,6 +6,12 @@ export const servingErrors = defineErrors({
     retryable: false,
     action: 'Stop the other process, or set SERVING_PORT or SERVING_HOST to another address.',
   },
+  SERVING_ADDRESS_UNAVAILABLE: {
+    rule: 'the address of serving must be one that this machine can listen on',
+    retryable: false,
+    action:
+      'Set SERVING_HOST to an address of this machine, or a name of one, and SERVING_PORT to a port that the process may open.',
+  },
   SERVING_AUTH_REQUIRED: {
     rule: 'an address other than loopback must not be served without authentication',
     retryable: false,

@@ -295,6 +295,12 @@ describe('starting', () => {
     )
     expect((await fetch(`${serving.url}/healthz`)).status).toBe(200)
   })
+
+  it('does not call an address of another machine a port in use', async () => {
+    await expect(startTestServing({ config: { host: '192.0.2.1' }, auth: true })).rejects.toThrow(
+      /SERVING_ADDRESS_UNAVAILABLE.*SERVING_HOST.*192\.0\.2\.1 and 0, E[A-Z]+/,
+    )
+  })
 })
 
 describe('authentication', () => {

@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url'
 import { App, type HttpRequest } from 'uWebSockets.js'
 import { isLoopback, type TokenVerifier } from '../shared/auth/token-verifier.ts'
 import { GuardedResponse } from '../shared/http/guarded-response.ts'
-import { httpUrl, listenExclusively, type Listening } from '../shared/http/listen.ts'
+import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
+import type { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
@@ -44,7 +45,10 @@ export interface RunningServing extends Running {
   readonly port: number
 }
 
-/** Throws `SERVING_AUTH_REQUIRED`, or `SERVING_PORT_IN_USE` when the address cannot be had. */
+/**
+ * Throws `SERVING_AUTH_REQUIRED`, and `SERVING_PORT_IN_USE` or `SERVING_ADDRESS_UNAVAILABLE` when the
+ * address cannot be had.
+ */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const { config } = options
   refuseOpenAddress(options)
@@ -94,7 +98,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   stops.add('live hub', () => hub.stop())
   let listening: Listening
   try {
-    listening = listenExclusively(app, config, () => addressTaken(config))
+    listening = await listenOrExplain(app, config, (code) => addressRefused(config, code))
   } catch (error) {
     await stops.stop()
     throw error
@@ -135,10 +139,15 @@ function limitsOf({ config, limits: given }: ServingOptions): ServingLimits {
 /** How long requests under way may take when the server stops. */
 const STOP_GRACE_MS = 2_000
 
-function addressTaken(config: ServingConfig): Error {
-  return servingErrors.create('SERVING_PORT_IN_USE', {
-    expected: 'SERVING_HOST and SERVING_PORT to name a free address',
-    received: `${config.host} and ${config.port}`,
+function addressRefused({ host, port }: ServingConfig, systemCode: string): BackhaulError {
+  if (systemCode === ADDRESS_IN_USE)
+    return servingErrors.create('SERVING_PORT_IN_USE', {
+      expected: 'SERVING_HOST and SERVING_PORT to name a free address',
+      received: `${host} and ${port}`,
+    })
+  return servingErrors.create('SERVING_ADDRESS_UNAVAILABLE', {
+    expected: 'SERVING_HOST and SERVING_PORT to name an address of this machine',
+    received: `${host} and ${port}, ${systemCode}`,
   })
 }
 
