@@ -10,6 +10,9 @@ const UNIT_EXCLUDE = [
   '**/*.soak.test.ts',
 ]
 
+/** Conditions are polled; a machine under load may take its time. */
+const POLL_TIMEOUT_MS = 15_000
+
 export default defineConfig({
   test: {
     projects: [
@@ -18,7 +21,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: UNIT_EXCLUDE,
-          testTimeout: 20_000,
+          testTimeout: 40_000,
+          expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           // A native server that a failed test leaves open would abort a thread pool's process.
           pool: 'forks',
           // Modules are loaded once per worker: most of the time went into loading them again.
@@ -37,6 +41,7 @@ export default defineConfig({
         test: {
           name: 'process',
           include: ['**/*.process.test.ts'],
+          expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           testTimeout: 60_000,
           fileParallelism: false,
         },

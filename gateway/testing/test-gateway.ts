@@ -18,7 +18,7 @@ import { startGateway, type RunningGateway } from '../start.ts'
 import { ControlledLog } from './controlled-log.ts'
 
 const PARTITIONS = 2
-const DEADLINE_MS = 5_000
+const DEADLINE_MS = 15_000
 
 export const SECRET = 'a secret of at least thirty-two characters'
 

@@ -75,7 +75,7 @@ export async function token(scope: string, expiresAtMs = NOW_MS + MINUTE_MS): Pr
 }
 
 /** Polls until `check` holds; fails after `withinMs`. */
-export async function eventually(check: () => boolean, withinMs = 5_000): Promise<void> {
+export async function eventually(check: () => boolean, withinMs = 15_000): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + withinMs
   while (!check()) {
     if (systemClock.monotonicMs() > deadlineMs)

@@ -100,7 +100,9 @@ async function verdictOnToken(token: string): Promise<string> {
   }
 }
 
-const readsReach = (count: number) => vi.waitFor(() => expect(reads).toBe(count))
+/** A machine under load may take its time; a wait that succeeds ends at once. */
+const WAIT = { timeout: 15_000 }
+const readsReach = (count: number) => vi.waitFor(() => expect(reads).toBe(count), WAIT)
 
 describe('the key set of an issuer', () => {
   it('is read once for all tokens of its keys', async () => {
@@ -165,7 +167,7 @@ describe('the key set of an issuer', () => {
     await clock.advance(1)
     expect(await verdictOn('k1')).toBe('ok')
     await readsReach(2)
-    await vi.waitFor(async () => expect(await verdictOn('k1')).toBe('AUTH_TOKEN_INVALID'))
+    await vi.waitFor(async () => expect(await verdictOn('k1')).toBe('AUTH_TOKEN_INVALID'), WAIT)
     // Also one that was verified before.
     expect(await verdictOnToken(token)).toBe('AUTH_TOKEN_INVALID')
   })
@@ -176,7 +178,10 @@ describe('the key set of an issuer', () => {
     serveKeys('k2')
     await clock.advance(KEY_SET_MAX_AGE_MS)
     expect(await verdictOnToken(token)).toBe('ok')
-    await vi.waitFor(async () => expect(await verdictOnToken(token)).toBe('AUTH_TOKEN_INVALID'))
+    await vi.waitFor(
+      async () => expect(await verdictOnToken(token)).toBe('AUTH_TOKEN_INVALID'),
+      WAIT,
+    )
     expect(reads).toBe(2)
   })
 
@@ -230,7 +235,7 @@ describe('the key set of an issuer', () => {
       held.flushHeaders()
     }
     const verdict = verdictOn('k1')
-    await vi.waitFor(() => expect(held).toBeDefined())
+    await vi.waitFor(() => expect(held).toBeDefined(), WAIT)
     await clock.advance(KEY_SET_TIMEOUT_MS - 1)
     const early = await Promise.race([verdict, Promise.resolve('waiting')])
     expect(early).toBe('waiting')

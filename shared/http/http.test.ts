@@ -29,9 +29,9 @@ function serve(handle: (response: HttpResponse, request: HttpRequest) => void): 
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000
+  const deadline = Date.now() + 15_000
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within 5 s: ${condition}`)
+    if (Date.now() > deadline) throw new Error(`not within 15 s: ${condition}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

@@ -19,7 +19,8 @@ import type {
 } from './fold.ts'
 import { PaneStore, type Pane } from './panes.ts'
 import { contextIdentity } from './part.ts'
-import { Session, type ArrivedFrame, type EventCounters, type SessionHost } from './session.ts'
+import { Session, type SessionHost } from './session.ts'
+import type { ArrivedFrame, EventCounters } from './session-state.ts'
 import { minuteOf } from './session-fold.ts'
 import { decodeSnapshot, SnapshotReader, type SnapshotHeader } from './snapshot.ts'
 

@@ -5,22 +5,28 @@
  */
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { FrameRecord } from '../log/record.ts'
-import {
-  POSITIONS_PER_ROW,
-  type FoldException,
-  type PositionRow,
-  type RepairName,
-  type SessionRow,
-  type TimelinePosition,
-} from '../speed/rows.ts'
+import type { FoldException, PositionRow, SessionRow } from '../speed/rows.ts'
+import { COUNTER_NAMES } from './aggregates.ts'
 import { clampCorrected, correctedMs } from './clock-offset.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
 import type { FoldOptions } from './fold.ts'
-import { COUNTER_NAMES } from './aggregates.ts'
-import type { KeySet, PaneStore } from './panes.ts'
-import { contextIdentity, Part, type SerialisedPart } from './part.ts'
-import { SeqTracker, type SeqTrackerState } from './seq-tracker.ts'
+import type { PaneStore } from './panes.ts'
+import { Part } from './part.ts'
+import { SeqTracker } from './seq-tracker.ts'
 import { minuteOf, SessionFold } from './session-fold.ts'
+import {
+  freshValues,
+  restoreTracker,
+  serialiseTracker,
+  valuesOf,
+  type ArrivedFrame,
+  type EventCounters,
+  type SerialisedSession,
+  type SessionBirth,
+  type SessionValues,
+  type WaitingEvent,
+} from './session-state.ts'
+import { TimelinePositions } from './timeline-positions.ts'
 
 const DUPLICATES = COUNTER_NAMES.indexOf('duplicates')
 const LATE = COUNTER_NAMES.indexOf('late')
@@ -38,81 +44,6 @@ export interface SessionHost {
   emitException(exception: FoldException): void
   /** The session's row has changed. */
   changed(session: Session, urgent: boolean): void
-}
-
-/** Events, by what became of them; `FoldCounters` without the sum. */
-export interface EventCounters {
-  applied: number
-  duplicate: number
-  late: number
-  amended: number
-  afterClose: number
-  capped: number
-  poison: number
-  buffered: number
-}
-
-/** What is needed of a frame for as long as one of its events waits. */
-export interface ArrivedFrame {
-  readonly offset: number
-  readonly loggedAtMs: number
-  readonly receivedAtMs: number
-  /** `receivedAt − sentAt`. */
-  readonly frameOffsetMs: number
-  readonly context: EnrichedContext
-  readonly contextIdentity: string
-  /** Key of the frame's own context, for arrival facts. */
-  readonly keySet: KeySet
-  /** Watermark as advanced by the frame's record. */
-  readonly watermarkMs: number
-}
-
-interface WaitingEvent {
-  readonly event: PlaybackEvent
-  readonly frame: ArrivedFrame
-}
-
-interface SessionValues {
-  closed: boolean
-  clockOffsetMs: number | undefined
-  /** Largest `loggedAt` of the winning copies of applied events; before one, of the first record. */
-  lastLoggedAtMs: number
-  lastOffset: number
-  hasApplied: boolean
-  lost: number
-  duplicates: number
-  late: number
-  amended: number
-  afterClose: number
-  rejected: number
-  repairs: Record<RepairName, number>
-  positionCount: number
-}
-
-export type SerialisedSession = SessionValues & {
-  readonly sessionId: string
-  readonly firstOffset: number
-  readonly firstReceivedAtMs: number
-  readonly firstContext: EnrichedContext
-  readonly tracker: SeqTrackerState<SerialisedWaiting>
-  readonly parts: readonly SerialisedPart[]
-  readonly partCount: number
-  readonly lastTimeMs: number | null
-  readonly positions: readonly TimelinePosition[]
-  readonly pendingPositions: readonly PositionRow[]
-  readonly retired: boolean
-}
-interface SerialisedWaiting {
-  readonly event: PlaybackEvent
-  readonly frame: Omit<ArrivedFrame, 'keySet' | 'contextIdentity'>
-}
-
-interface Birth {
-  readonly sessionId: string
-  readonly firstOffset: number
-  readonly firstReceivedAtMs: number
-  readonly firstLoggedAtMs: number
-  readonly firstContext: EnrichedContext
 }
 
 export class Session implements SnapshotEntry {
@@ -133,13 +64,10 @@ export class Session implements SnapshotEntry {
   readonly #tracker: SeqTracker<WaitingEvent>
   readonly #fold: SessionFold
   readonly #values: SessionValues
-  /** The open position row. */
-  #positions: TimelinePosition[] = []
-  /** Full position rows that are not durable yet. */
-  #pendingPositions: PositionRow[] = []
+  readonly #timeline: TimelinePositions
   #heldMinuteMs: number | undefined
 
-  private constructor(host: SessionHost, birth: Birth, saved?: SerialisedSession) {
+  private constructor(host: SessionHost, birth: SessionBirth, saved?: SerialisedSession) {
     const { limits } = host.options
     this.#host = host
     this.sessionId = birth.sessionId
@@ -147,13 +75,17 @@ export class Session implements SnapshotEntry {
     this.savedIn = host.copyOnWrite.snapshotNumber
     this.#firstReceivedAtMs = birth.firstReceivedAtMs
     this.#firstContext = birth.firstContext
+    this.#timeline = new TimelinePositions(saved)
     if (saved === undefined) {
       this.#tracker = new SeqTracker(limits.skippedRangesMax)
       this.#fold = new SessionFold(host.panes, limits)
       this.#values = freshValues(birth)
       return
     }
-    this.#tracker = SeqTracker.restore(restoreTracker(saved.tracker, host), limits.skippedRangesMax)
+    this.#tracker = SeqTracker.restore(
+      restoreTracker(saved.tracker, host.panes),
+      limits.skippedRangesMax,
+    )
     this.#fold = new SessionFold(host.panes, limits, {
       parts: saved.parts.map((part) =>
         Part.restore(part, host.panes.keySet(part.context, part.cdn)),
@@ -162,8 +94,6 @@ export class Session implements SnapshotEntry {
       lastTimeMs: saved.lastTimeMs ?? undefined,
     })
     this.#values = valuesOf(saved)
-    this.#positions = [...saved.positions]
-    this.#pendingPositions = [...saved.pendingPositions]
     this.retired = saved.retired
     if (this.awaitsClose) this.#holdMinute()
   }
@@ -288,12 +218,8 @@ export class Session implements SnapshotEntry {
   }
 
   /** A frame that brought something new becomes a position of the timeline. */
-  addPosition(frame: ArrivedFrame): void {
-    this.#positions.push({ offset: frame.offset, loggedAtMs: frame.loggedAtMs })
-    this.#values.positionCount += 1
-    if (this.#positions.length < POSITIONS_PER_ROW) return
-    this.#pendingPositions.push(this.#positionRow())
-    this.#positions = []
+  addPosition({ offset, loggedAtMs }: ArrivedFrame): void {
+    this.#timeline.add({ offset, loggedAtMs })
   }
 
   row(): SessionRow {
@@ -320,23 +246,25 @@ export class Session implements SnapshotEntry {
       clockOffsetMs: v.clockOffsetMs ?? 0,
       firstReceivedAtMs: this.#firstReceivedAtMs,
       lastLoggedAtMs: v.lastLoggedAtMs,
-      positionCount: v.positionCount,
+      positionCount: this.#timeline.count,
     }
   }
 
   /** The position rows that are not durable yet, the open one included. */
   positionRows(): PositionRow[] {
-    const rows = [...this.#pendingPositions]
-    if (this.#positions.length > 0) rows.push(this.#positionRow())
-    return rows
+    const { origin, rowRetentionMs } = this.#host.options
+    return this.#timeline.rows().map((draft) => ({
+      ...origin,
+      sessionId: this.sessionId,
+      incarnation: this.order,
+      ...draft,
+      stampUs: this.#stampUs(draft.lastOffset),
+      expiresAtMs: (draft.positions.at(-1)?.loggedAtMs ?? 0) + rowRetentionMs,
+    }))
   }
 
-  /** Full position rows that were written, as full as they are, need not be kept. */
   acknowledgePositions(rows: readonly PositionRow[]): void {
-    const written = new Map(rows.map((row) => [row.rowNumber, row.lastOffset]))
-    this.#pendingPositions = this.#pendingPositions.filter(
-      (row) => written.get(row.rowNumber) !== row.lastOffset,
-    )
+    this.#timeline.acknowledge(rows)
   }
 
   serialise(): string {
@@ -350,8 +278,7 @@ export class Session implements SnapshotEntry {
       parts: this.#fold.parts.map((part) => part.serialised()),
       partCount: this.#fold.partCount,
       lastTimeMs: this.#fold.lastTimeMs ?? null,
-      positions: this.#positions,
-      pendingPositions: this.#pendingPositions,
+      ...this.#timeline.state(),
       retired: this.retired,
     }
     return JSON.stringify({ k: 'session', ...state })
@@ -488,90 +415,7 @@ export class Session implements SnapshotEntry {
     this.#heldMinuteMs = undefined
   }
 
-  #positionRow(): PositionRow {
-    const last = this.#positions.at(-1)
-    const lastOffset = last?.offset ?? this.order
-    return {
-      ...this.#host.options.origin,
-      sessionId: this.sessionId,
-      incarnation: this.order,
-      rowNumber: Math.floor((this.#values.positionCount - 1) / POSITIONS_PER_ROW),
-      stampUs: this.#stampUs(lastOffset),
-      lastOffset,
-      expiresAtMs: (last?.loggedAtMs ?? 0) + this.#host.options.rowRetentionMs,
-      positions: [...this.#positions],
-    }
-  }
-
   #stampUs(lastOffset: number): number {
     return this.#firstReceivedAtMs * 1_000 + (lastOffset - this.order + 1)
-  }
-}
-
-function freshValues(birth: Birth): SessionValues {
-  return {
-    closed: false,
-    clockOffsetMs: undefined,
-    lastLoggedAtMs: birth.firstLoggedAtMs,
-    lastOffset: birth.firstOffset,
-    hasApplied: false,
-    lost: 0,
-    duplicates: 0,
-    late: 0,
-    amended: 0,
-    afterClose: 0,
-    rejected: 0,
-    repairs: { state: 0, backwards: 0, context: 0, clamped: 0 },
-    positionCount: 0,
-  }
-}
-
-function valuesOf(saved: SerialisedSession): SessionValues {
-  return {
-    closed: saved.closed,
-    clockOffsetMs: saved.clockOffsetMs ?? undefined,
-    lastLoggedAtMs: saved.lastLoggedAtMs,
-    lastOffset: saved.lastOffset,
-    hasApplied: saved.hasApplied,
-    lost: saved.lost,
-    duplicates: saved.duplicates,
-    late: saved.late,
-    amended: saved.amended,
-    afterClose: saved.afterClose,
-    rejected: saved.rejected,
-    repairs: { ...saved.repairs },
-    positionCount: saved.positionCount,
-  }
-}
-
-function serialiseTracker(tracker: SeqTracker<WaitingEvent>): SeqTrackerState<SerialisedWaiting> {
-  const state = tracker.state()
-  return {
-    ...state,
-    ahead: state.ahead.map(({ seq, waiting }) => {
-      if (waiting === undefined) return { seq, waiting: undefined }
-      const { keySet: _keySet, contextIdentity: _identity, ...frame } = waiting.frame
-      return { seq, waiting: { event: waiting.event, frame } }
-    }),
-  }
-}
-
-function restoreTracker(
-  state: SeqTrackerState<SerialisedWaiting>,
-  host: SessionHost,
-): SeqTrackerState<WaitingEvent> {
-  return {
-    ...state,
-    ahead: state.ahead.map(({ seq, waiting }) => {
-      if (waiting === undefined) return { seq, waiting: undefined }
-      const { event, frame } = waiting
-      const { context } = frame
-      const restored: ArrivedFrame = {
-        ...frame,
-        contextIdentity: contextIdentity(context),
-        keySet: host.panes.keySet(context, context.cdn),
-      }
-      return { seq, waiting: { event, frame: restored } }
-    }),
   }
 }

@@ -5,7 +5,7 @@
 import type { FoldOutput, FoldSnapshot } from './fold.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
 import type { SerialisedPane } from './panes.ts'
-import type { EventCounters, SerialisedSession } from './session.ts'
+import type { EventCounters, SerialisedSession } from './session-state.ts'
 
 const SNAPSHOT_VERSION = 1
 
