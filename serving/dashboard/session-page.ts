@@ -122,6 +122,7 @@ function heading(session: SessionResponse): HTMLElement {
     readonly player?: { readonly name?: string; readonly version?: string }
   }
   const { summary } = session
+  const isOpen = !session.closed && summary.state !== 'ended' && summary.state !== 'failed'
   const facts = [
     context.contentTitle === undefined ? undefined : context.contentId,
     context.cdn,
@@ -139,13 +140,13 @@ function heading(session: SessionResponse): HTMLElement {
       h('h2', {}, context.contentTitle ?? summary.contentId ?? context.contentId ?? 'Session'),
       stateBadge(summary.state),
       summary.endReason !== undefined && h('span', { class: 'dim' }, `by ${summary.endReason}`),
-      !session.closed && h('span', { class: 'live-mark' }, 'live'),
+      isOpen && h('span', { class: 'live-mark' }, 'live'),
     ),
     h(
       'p',
       { class: 'dim' },
       h('code', {}, session.sessionId),
-      ` · ${facts.join(' · ')} · began ${formatDateTime(summary.firstEventTimeMs)}`,
+      ['', ...facts, `began ${formatDateTime(summary.firstEventTimeMs)}`].join(' · '),
     ),
   )
 }
