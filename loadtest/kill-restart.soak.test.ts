@@ -131,8 +131,7 @@ test('twenty kills under load lose nothing, count nothing twice and move no valu
   await expect.poll(() => lagOf(servingUrl), { timeout: 60_000, interval: 250 }).toBe(0)
   await watch(watches, 500)
   expect(watches.flatMap((each) => each.regressions)).toEqual([])
-  for (const each of watches) expect(each.reads).toBeGreaterThan(0)
-  expect(watches.reduce((reads, each) => reads + each.reads, 0)).toBeGreaterThan(KILLS)
+  for (const each of watches) expect(each.reads).toBeGreaterThan(KILLS / 2)
   const counters = await foldCounters(servingUrl, sent.length)
   expect(await server.stop(), server.output).toBe(0)
 

@@ -12,12 +12,10 @@ import {
   type CounterName,
   type MinuteAggregates,
 } from './aggregates.ts'
+import { CarryingSum } from './carrying-sum.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
 import { cutKey, OTHER_KEY, type Cut } from './cuts.ts'
 import type { FoldOptions } from './fold.ts'
-
-/** Above this a sum in a number moves into the bigint; one addition is below 2^51. */
-const CARRY_ABOVE = 2 ** 52
 
 const NO_COUNTS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Readonly<
   Record<CounterName, number>
@@ -36,8 +34,7 @@ export class Pane implements SnapshotEntry {
   /** Rows taken and not yet acknowledged. */
   inFlight = 0
   counters = new Float64Array(COUNTER_NAMES.length)
-  bitsPlayedLow = 0
-  bitsPlayedHigh = 0n
+  bitsPlayed = new CarryingSum()
   readonly concurrentPlays = new Float64Array(INSTANTS_PER_MINUTE)
   readonly concurrentViewers = new Float64Array(INSTANTS_PER_MINUTE)
   readonly startupHistogram = new Map<number, number>()
@@ -65,11 +62,7 @@ export class Pane implements SnapshotEntry {
   }
 
   addBits(amount: number): void {
-    this.bitsPlayedLow += amount
-    if (this.bitsPlayedLow > CARRY_ABOVE) {
-      this.bitsPlayedHigh += BigInt(this.bitsPlayedLow)
-      this.bitsPlayedLow = 0
-    }
+    this.bitsPlayed.add(amount)
   }
 
   addInstant(index: number, plays: number, viewers: number): void {
@@ -86,7 +79,7 @@ export class Pane implements SnapshotEntry {
     }
     return {
       ...counters,
-      bitsPlayed: this.bitsPlayedHigh + BigInt(this.bitsPlayedLow),
+      bitsPlayed: this.bitsPlayed.total,
       startupHistogram: ascending(this.startupHistogram),
       concurrentPlays: [...this.concurrentPlays],
       concurrentViewers: [...this.concurrentViewers],
@@ -103,7 +96,7 @@ export class Pane implements SnapshotEntry {
       first: this.firstOffset,
       last: this.lastOffset,
       n: [...this.counters],
-      bits: (this.bitsPlayedHigh + BigInt(this.bitsPlayedLow)).toString(),
+      bits: this.bitsPlayed.total.toString(),
       plays: [...this.concurrentPlays],
       viewers: [...this.concurrentViewers],
       startups: ascending(this.startupHistogram),
@@ -301,7 +294,7 @@ export class PaneStore {
     })
     pane.lastOffset = saved.last
     pane.counters = Float64Array.from(saved.n)
-    pane.bitsPlayedHigh = BigInt(saved.bits)
+    pane.bitsPlayed = new CarryingSum(BigInt(saved.bits))
     pane.concurrentPlays.set(saved.plays)
     pane.concurrentViewers.set(saved.viewers)
     for (const [bucket, count] of saved.startups) pane.startupHistogram.set(bucket, count)

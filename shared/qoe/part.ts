@@ -4,10 +4,9 @@
  */
 import type { EnrichedContext } from '../events/schema.ts'
 import type { EndReason, PartSummary, PlaybackState } from '../speed/rows.ts'
+import { CarryingSum } from './carrying-sum.ts'
 import type { KeySet } from './panes.ts'
 
-/** Above this a sum in a number moves into the bigint; one addition is below 2^51. */
-const CARRY_ABOVE = 2 ** 52
 const DEFAULT_RATE_MILLI = 1_000
 
 type Flag = 0 | 1
@@ -63,8 +62,7 @@ export class Part {
   /** Minute and keys under which the viewer has been counted last. */
   viewerMinuteMs = Number.NaN
   viewerKeySet: KeySet | undefined
-  #bitsLow = 0
-  #bitsHigh = 0n
+  #bits = new CarryingSum()
 
   constructor(values: PartValues, context: EnrichedContext, keySet: KeySet) {
     this.values = values
@@ -82,7 +80,7 @@ export class Part {
     // What was undefined is not in the saved values: the fresh ones give every field its place.
     const fresh = freshValues(values.part, context, values.firstEventTimeMs)
     const part = new Part({ ...fresh, ...UNSET, ...values }, context, keySet)
-    part.#bitsHigh = BigInt(bits)
+    part.#bits = new CarryingSum(BigInt(bits))
     return part
   }
 
@@ -94,11 +92,7 @@ export class Part {
   }
 
   addBits(amount: number): void {
-    this.#bitsLow += amount
-    if (this.#bitsLow > CARRY_ABOVE) {
-      this.#bitsHigh += BigInt(this.#bitsLow)
-      this.#bitsLow = 0
-    }
+    this.#bits.add(amount)
   }
 
   summary(): PartSummary {
@@ -126,17 +120,13 @@ export class Part {
       watchedMs: v.watchedMs,
       mediaUs: v.mediaUs,
       ratedMediaUs: v.ratedMediaUs,
-      bitsPlayed: this.#bits(),
+      bitsPlayed: this.#bits.total,
       events: v.events,
     }
   }
 
   serialised(): SerialisedPart {
-    return { ...this.values, bits: this.#bits().toString(), context: this.context }
-  }
-
-  #bits(): bigint {
-    return this.#bitsHigh + BigInt(this.#bitsLow)
+    return { ...this.values, bits: this.#bits.total.toString(), context: this.context }
   }
 }
 
