@@ -12,7 +12,8 @@ interface Answer {
 }
 
 interface SessionAnswer {
-  readonly summary: Readonly<Record<string, unknown>>
+  /** The summary is that of the latest part, so it begins anew with a content; parts do not. */
+  readonly parts: readonly Readonly<Record<string, unknown>>[]
   readonly timeline: readonly unknown[]
 }
 
@@ -40,14 +41,7 @@ const COUNTS = [
   'concurrentPlays',
   'concurrentViewers',
 ] as const
-const SUMMARY_COUNTS = [
-  'events',
-  'stallCount',
-  'stallMs',
-  'playingMs',
-  'watchedMs',
-  'play',
-] as const
+const PART_COUNTS = ['events', 'stallCount', 'stallMs', 'playingMs', 'watchedMs', 'play'] as const
 const READ_TIMEOUT_MS = 5_000
 
 export class RegressionWatch {
@@ -103,8 +97,9 @@ export class RegressionWatch {
     }
   }
 
-  #compareSession({ summary, timeline }: SessionAnswer): void {
-    for (const name of SUMMARY_COUNTS) this.#compare(name, summary[name])
+  #compareSession({ parts, timeline }: SessionAnswer): void {
+    for (const part of parts)
+      for (const name of PART_COUNTS) this.#compare(`part ${part['part']} ${name}`, part[name])
     this.#compare('timeline', timeline.length)
   }
 
