@@ -37,7 +37,7 @@ describe('the JSON Schema', () => {
       type: 'integer',
       minimum: 0,
       maximum: 1_000_000_000,
-      description: 'Since the session began.',
+      description: 'Frames dropped since the session began.',
     })
     expect(definitions['sessionContext']?.properties['labels']).toMatchObject({ maxProperties: 8 })
   })
@@ -70,7 +70,7 @@ describe('the tables', () => {
     expect(page).toContain(
       '| `sessionId` | text | 1–64 characters | Identity of the playback session; a UUID is recommended. |',
     )
-    expect(page).toContain('| `streamType`? | text | `vod`, `live`, `lowLatencyLive` |  |')
+    expect(page).toContain('| `streamType`? | text | `vod`, `live`, `lowLatencyLive` | On demand,')
     expect(page).toContain('| `playbackRate` | number | 0.001–16 | 1 is normal speed. |')
     expect(page).toContain('| `device.type`? | text | 1–32 characters |')
   })

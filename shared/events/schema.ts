@@ -32,37 +32,46 @@ export const sessionIdSchema = text(64).describe(
 )
 
 const deviceSchema = z.object({
-  type: text(32).optional().describe('tv, phone, tablet, desktop, console, set-top, …'),
-  make: text(64).optional(),
-  model: text(64).optional(),
-  os: text(64).optional(),
-  osVersion: text(64).optional(),
+  type: text(32)
+    .optional()
+    .describe('Kind of device: tv, phone, tablet, desktop, console, set-top, …'),
+  make: text(64).optional().describe('Maker of the device.'),
+  model: text(64).optional().describe('The maker’s name of the model.'),
+  os: text(64).optional().describe('Operating system.'),
+  osVersion: text(64).optional().describe('Version of the operating system.'),
 })
-const nameAndVersionSchema = z.object({
-  name: text(64).optional(),
-  version: text(64).optional(),
-})
+const nameAndVersionSchema = (what: string) =>
+  z.object({
+    name: text(64).optional().describe(`Name of the ${what}.`),
+    version: text(64).optional().describe(`Version of the ${what}.`),
+  })
 
 const contextFields = {
   sessionId: sessionIdSchema,
   contentId: text(128)
     .optional()
     .describe('What is played; a change begins a new part of the session.'),
-  contentTitle: text(256).optional(),
-  seriesId: text(128).optional(),
-  streamType: z.enum(['vod', 'live', 'lowLatencyLive']).optional(),
-  streamingFormat: z.enum(['hls', 'dash', 'smooth', 'other']).optional(),
-  cdn: text(64).optional(),
+  contentTitle: text(256).optional().describe('Title of the content, for people.'),
+  seriesId: text(128).optional().describe('The series that the content belongs to.'),
+  streamType: z
+    .enum(['vod', 'live', 'lowLatencyLive'])
+    .optional()
+    .describe('On demand, live, or live with low latency.'),
+  streamingFormat: z
+    .enum(['hls', 'dash', 'smooth', 'other'])
+    .optional()
+    .describe('How the media is packaged.'),
+  cdn: text(64).optional().describe('The CDN that delivers when the frame is sent.'),
   device: deviceSchema.optional(),
-  player: nameAndVersionSchema.optional(),
-  app: nameAndVersionSchema.optional(),
+  player: nameAndVersionSchema('player').optional(),
+  app: nameAndVersionSchema('application').optional(),
   country: z
     .string()
     .regex(/^[A-Z]{2}$/)
     .optional()
-    .describe('ISO 3166-1 alpha-2.'),
-  isp: text(128).optional(),
-  autoplay: z.boolean().optional(),
+    .describe('Country, ISO 3166-1 alpha-2.'),
+  isp: text(128).optional().describe('The viewer’s internet provider.'),
+  autoplay: z.boolean().optional().describe('Whether playback began without the viewer asking.'),
   labels: z
     .record(text(32), text(64))
     .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
@@ -84,25 +93,30 @@ export const enrichedContextSchema = z.object({
   viewerPseudonym: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
-    .optional(),
+    .optional()
+    .describe('Keyed hash of the viewer id: 32 hex digits.'),
 })
 
 export const seqSchema = whole(SEQ_MAX)
 const base = {
   seq: seqSchema.describe('Position in the session, from 0 without gaps.'),
-  at: epochMsSchema.describe('Device clock when it happened.'),
+  at: epochMsSchema.describe('Device clock when it happened, epoch ms.'),
 }
 const playhead = {
-  playheadMs: epochMsSchema.optional().describe('Position in the content; live: epoch ms.'),
+  playheadMs: epochMsSchema.optional().describe('Position in the content, ms; live: epoch ms.'),
 }
-const buffer = { bufferMs: durationMs.optional().describe('Media buffered ahead of the playhead.') }
+const buffer = {
+  bufferMs: durationMs.optional().describe('Media buffered ahead of the playhead, ms.'),
+}
+const WIDTH = 'Width of the picture, pixels.'
+const HEIGHT = 'Height of the picture, pixels.'
 const problem = {
   code: text(64).describe('The player’s own error code.'),
-  message: text(256).optional(),
+  message: text(256).optional().describe('The player’s own words about the error.'),
 }
 const adBreak = {
-  adId: text(128).optional(),
-  position: text(32).optional().describe('preroll, midroll, postroll, …'),
+  adId: text(128).optional().describe('The advertisement.'),
+  position: text(32).optional().describe('Where the break stands: preroll, midroll, postroll, …'),
 }
 
 function event<const Type extends string, Fields extends z.ZodRawShape>(
@@ -125,7 +139,9 @@ export const eventVariants = [
     'First frame rendered after not playing: after a request, pause, stall or seek.',
     {
       ...playhead,
-      startupMs: durationMs.optional().describe('The player’s own measure; kept, never used.'),
+      startupMs: durationMs
+        .optional()
+        .describe('The player’s own measure of start-up, ms; kept, never used.'),
     },
   ),
   event('playbackPause', 'Paused by the viewer.', playhead),
@@ -138,15 +154,18 @@ export const eventVariants = [
   event('playbackFinish', 'The natural end of the content.', playhead),
   event('playbackFail', 'A fatal error: playback ends.', {
     ...problem,
-    domain: z.enum(['network', 'media', 'drm', 'player', 'other']).optional(),
+    domain: z
+      .enum(['network', 'media', 'drm', 'player', 'other'])
+      .optional()
+      .describe('Where the error comes from.'),
   }),
   event('renditionUpdate', 'Bitrate, size or codec changed; an absent field keeps its value.', {
-    videoBitrateKbps: kbps.optional(),
-    audioBitrateKbps: kbps.optional(),
-    widthPx: pixels.optional(),
-    heightPx: pixels.optional(),
-    codec: text(64).optional(),
-    frameRate: z.number().min(0).max(1_000).optional(),
+    videoBitrateKbps: kbps.optional().describe('Video bitrate, kbit/s.'),
+    audioBitrateKbps: kbps.optional().describe('Audio bitrate, kbit/s.'),
+    widthPx: pixels.optional().describe(WIDTH),
+    heightPx: pixels.optional().describe(HEIGHT),
+    codec: text(64).optional().describe('Codecs of the rendition.'),
+    frameRate: z.number().min(0).max(1_000).optional().describe('Frames per second.'),
   }),
   event('playbackRateUpdate', 'The speed changed.', {
     playbackRate: z.number().min(0.001).max(16).describe('1 is normal speed.'),
@@ -154,20 +173,27 @@ export const eventVariants = [
   event('adBreakStart', 'An advertisement break begins.', adBreak),
   event('adBreakEnd', 'An advertisement break ends.', adBreak),
   event('playerResize', 'The player’s picture has another size.', {
-    widthPx: pixels,
-    heightPx: pixels,
+    widthPx: pixels.describe(WIDTH),
+    heightPx: pixels.describe(HEIGHT),
   }),
-  event('cdnUpdate', 'Delivery moved to another CDN.', { cdn: text(64) }),
+  event('cdnUpdate', 'Delivery moved to another CDN.', {
+    cdn: text(64).describe('The CDN that delivers from now on.'),
+  }),
   event('warning', 'An error that playback survives.', problem),
   event('heartbeat', 'Still here: every 10 to 30 s in any state.', {
     ...playhead,
     ...buffer,
-    droppedFrames: whole(1_000_000_000).optional().describe('Since the session began.'),
-    liveLatencyMs: durationMs.optional(),
-    throughputKbps: whole(100_000_000).optional(),
+    droppedFrames: whole(1_000_000_000)
+      .optional()
+      .describe('Frames dropped since the session began.'),
+    liveLatencyMs: durationMs.optional().describe('Distance from the live edge, ms.'),
+    throughputKbps: whole(100_000_000).optional().describe('Measured throughput, kbit/s.'),
   }),
   event('sessionEnd', 'Closed by the viewer before the end.', {}),
-  event('custom', 'The application’s own.', { name: text(64), value: text(256).optional() }),
+  event('custom', 'The application’s own.', {
+    name: text(64).describe('The application’s name of what happened.'),
+    value: text(256).optional().describe('What the application says of it.'),
+  }),
 ] as const
 
 export const eventSchema = z.discriminatedUnion('type', eventVariants)

@@ -1,20 +1,9 @@
-/** What a table of the warehouse looks like; both adapters create tables from it. */
-export type ColumnType = 'STRING' | 'INT64' | 'FLOAT64' | 'BOOL' | 'DATE' | 'TIMESTAMP'
+/** Every table of the warehouse. A table is defined where the list's parts come from. */
+import { eventTables } from './event-tables.ts'
+import { factTables } from './fact-tables.ts'
+import { runTables } from './run-tables.ts'
+import type { TableSpec } from './table-spec.ts'
 
-export interface ColumnSpec {
-  readonly name: string
-  readonly type: ColumnType
-  readonly required: boolean
-  /** One sentence for analysts, with the unit. */
-  readonly description: string
-}
+export const tables = { ...eventTables, ...factTables, ...runTables }
 
-export interface TableSpec {
-  readonly name: string
-  readonly description: string
-  readonly columns: readonly ColumnSpec[]
-  /** The DATE column by which rows are partitioned. */
-  readonly partitionColumn: string
-  /** Columns by which files are sorted, so that readers skip what they do not ask for. */
-  readonly clusterColumns: readonly string[]
-}
+export const allTables: readonly TableSpec[] = Object.values(tables)
