@@ -10,10 +10,11 @@
  * for it looks up the index again.
  */
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { assert, BackhaulError } from '../runtime/errors.ts'
 import { isFull } from '../lmdb/root.ts'
+import { isRunning } from '../runtime/is-running.ts'
 import { crc32cOfObject } from './crc32c.ts'
 import { createDurably, syncFolder } from './durable-file.ts'
 import { objectErrors } from './object-errors.ts'
@@ -22,6 +23,7 @@ import { assertObjectName } from './object-name.ts'
 import type {
   ByteRange,
   ListOptions,
+  LocalObjects,
   ObjectInfo,
   ObjectStore,
   StoredObject,
@@ -52,10 +54,12 @@ class FolderObjectStore implements ObjectStore {
   readonly #index: ObjectIndex
   readonly #clock: Clock
   readonly #underway = new Set<Promise<unknown>>()
+  readonly local: LocalObjects
   #closed = false
 
   constructor({ folder, clock }: FolderObjectStoreOptions) {
-    this.#files = join(folder, 'files')
+    this.#files = resolve(folder, 'files')
+    this.local = { folder: this.#files, path: (version) => this.#path(version) }
     this.#index = new ObjectIndex(join(folder, 'index'))
     this.#clock = clock
   }
@@ -216,15 +220,6 @@ function damaged(info: ObjectInfo, received: string): Error {
     expected: `${info.name} of ${info.sizeBytes} bytes with the checksum ${info.crc32c}`,
     received,
   })
-}
-
-/** Whether a process of this id exists; one of another user's counts. */
-function isRunning(processId: number): boolean {
-  try {
-    return process.kill(processId, 0)
-  } catch (error) {
-    return codeOf(error) === 'EPERM'
-  }
 }
 
 function codeOf(error: unknown): unknown {

@@ -21,6 +21,15 @@ export interface ObjectStore {
   /** Deletes the object if it has this generation; deleting an absent object is not an error. */
   delete(name: string, ifGeneration?: number): Promise<void>
   close(): Promise<void>
+  /** What a store can do beside that keeps its objects as files of this machine. */
+  readonly local?: LocalObjects
+}
+
+export interface LocalObjects {
+  /** The folder under which all files are. */
+  readonly folder: string
+  /** Where the bytes of this version are until it is replaced or deleted; they are not checked. */
+  path(version: Pick<ObjectInfo, 'name' | 'generation'>): string
 }
 
 export interface ByteRange {

@@ -13,6 +13,8 @@ export type FailpointName =
   | 'processor.afterRows'
   | 'processor.afterCheckpoint'
   | 'processor.afterOffsetCommit'
+  | 'warehouse.afterFiles'
+  | 'warehouse.afterManifest'
 
 export interface Failpoints {
   /** Runs what is armed under `name`, if anything; it may throw, delay or end the process. */

@@ -1,4 +1,5 @@
-import { defineErrors } from '../runtime/errors.ts'
+import { isFull } from '../lmdb/root.ts'
+import { BackhaulError, defineErrors } from '../runtime/errors.ts'
 
 export const warehouseErrors = defineErrors({
   WAREHOUSE_UNAVAILABLE: {
@@ -72,3 +73,28 @@ export const warehouseErrors = defineErrors({
     action: 'Ask for fewer days, or raise the time allowed.',
   },
 })
+
+/** An error of the object store, the disk or a file as one of the warehouse. */
+export function warehouseFailure(error: unknown): Error {
+  if (error instanceof BackhaulError) {
+    const code = CODES[error.code]
+    return code === undefined
+      ? error
+      : warehouseErrors.create(code, { received: error.detail || error.code, cause: error })
+  }
+  if (!(error instanceof Error)) return new Error(String(error))
+  if (isFull(error)) return warehouseErrors.create('WAREHOUSE_FULL', { cause: error })
+  const ofTheSystem = 'syscall' in error || error.name === 'UnreadableFile'
+  return ofTheSystem
+    ? warehouseErrors.create('WAREHOUSE_UNAVAILABLE', { received: error.message, cause: error })
+    : error
+}
+
+type WarehouseCode = keyof typeof warehouseErrors.catalogue
+
+const CODES: Readonly<Record<string, WarehouseCode>> = {
+  OBJECT_UNAVAILABLE: 'WAREHOUSE_UNAVAILABLE',
+  OBJECT_FULL: 'WAREHOUSE_FULL',
+  OBJECT_STORE_CLOSED: 'WAREHOUSE_CLOSED',
+  OBJECT_DAMAGED: 'WAREHOUSE_FILE_DAMAGED',
+}

@@ -43,6 +43,11 @@ export interface WarehouseSession {
   /** Makes a scratch table of the select's rows, replacing one of the same name. */
   scratch(name: string, select: Select): Promise<void>
   /**
+   * Adds the select's rows to a scratch table that `scratch` made of one with the same columns.
+   * Unlike the other verbs it must not be repeated: after a failure, make the table again.
+   */
+  append(name: string, select: Select): Promise<void>
+  /**
    * Inserts the rows of `select` whose `key` no row of the table's `dates` has. The select names
    * its columns as the table does; a nullable one may be left out. It must not hold a key twice, and
    * all its rows lie in `dates`, else `WAREHOUSE_ROWS_INVALID`. Resolves with how many were inserted.

@@ -1,0 +1,33 @@
+/**
+ * A statement of the common subset (`duckdb-macros.ts`) in the few places where macros do not
+ * reach: parameters (`@name`), a unit as the last argument (`, HOUR)`), and `[OFFSET(i)]`.
+ */
+const TOKENS =
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|@[A-Za-z_]\w*|,\s*(?:MILLISECOND|SECOND|MINUTE|HOUR|DAY|MONTH|QUARTER|YEAR)\s*\)|\[\s*OFFSET\s*\(/g
+
+/** The text as DuckDB reads it, without comments and a closing semicolon. */
+export function duckDbText(sql: string): string {
+  return sql.replace(TOKENS, translated).replace(/[\s;]+$/, '')
+}
+
+function translated(token: string): string {
+  if (token.startsWith('--') || token.startsWith('/*')) return ' '
+  if (token.startsWith('@')) return `$${token.slice(1)}`
+  if (token.startsWith(',')) return `, '${token.slice(1, -1).trim()}')`
+  // An index counts from 0 there and from 1 here.
+  return token.startsWith('[') ? '[1 + (' : token
+}
+
+/** A name as SQL reads it, whatever is in it. */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** A text as SQL reads it. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+export function quotedList(names: readonly string[]): string {
+  return names.map(quoted).join(', ')
+}
