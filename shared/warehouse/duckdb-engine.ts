@@ -13,7 +13,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { BackhaulError } from '../runtime/errors.ts'
 import { STATEMENT_MAX_MS } from './duckdb-limits.ts'
 import { DUCKDB_MACROS } from './duckdb-macros.ts'
-import { duckDbText, literal } from './duckdb-statement.ts'
+import { duckDbText, literal, PARAMETER_PREFIX, parameterType } from './duckdb-statement.ts'
 import { rowReader } from './duckdb-values.ts'
 import type { ParameterValue, QueryLimits, Row, Select } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
@@ -168,20 +168,20 @@ export class UnreadableFile extends Error {
 
 async function prepareSelect(
   connection: DuckDBConnection,
-  { sql, parameters }: Select,
+  select: Select,
 ): Promise<DuckDBPreparedStatement> {
-  const statements = await connection.extractStatements(duckDbText(sql))
+  const statements = await connection.extractStatements(duckDbText(select))
   if (statements.count !== 1) throw invalid('one statement', `${statements.count}`)
   const prepared = await statements.prepare(0)
   if (prepared.statementType !== StatementType.SELECT)
     throw invalid('a SELECT', StatementType[prepared.statementType])
-  bind(prepared, parameters ?? {})
+  bind(prepared, select.parameters ?? {})
   return prepared
 }
 
 function bind(prepared: DuckDBPreparedStatement, parameters: Parameters): void {
   for (let index = 1; index <= prepared.parameterCount; index += 1) {
-    const name = prepared.parameterName(index)
+    const name = prepared.parameterName(index).slice(PARAMETER_PREFIX.length)
     const value = parameters[name]
     if (value === undefined) throw invalid(`a value of the parameter @${name}`, 'none')
     bindValue(prepared, index, value)
@@ -192,8 +192,8 @@ function bind(prepared: DuckDBPreparedStatement, parameters: Parameters): void {
 function bindValue(prepared: DuckDBPreparedStatement, index: number, value: ParameterValue): void {
   if (typeof value === 'string') prepared.bindVarchar(index, value)
   else if (typeof value === 'boolean') prepared.bindBoolean(index, value)
-  else if (typeof value === 'bigint') prepared.bindBigInt(index, value)
-  else if (Number.isSafeInteger(value)) prepared.bindBigInt(index, BigInt(value))
+  else if (typeof value === 'bigint' || parameterType(value) === 'INT64')
+    prepared.bindBigInt(index, BigInt(value))
   else prepared.bindDouble(index, value)
 }
 

@@ -27,7 +27,7 @@ export class ScratchTables {
     await this.#engine.columns(select)
     await this.#engine.run(`DROP TABLE IF EXISTS ${NEXT}`)
     await this.#engine.run(
-      `CREATE TABLE ${NEXT} AS SELECT * FROM (\n${duckDbText(select.sql)}\n)`,
+      `CREATE TABLE ${NEXT} AS SELECT * FROM (\n${duckDbText(select)}\n)`,
       select.parameters,
     )
     await this.#drop(name)
@@ -39,7 +39,7 @@ export class ScratchTables {
     assert(this.#kinds.get(name) === 'TABLE', `a scratch table made of a select: ${name}`)
     await this.#engine.columns(select)
     await this.#engine.run(
-      `INSERT INTO ${quoted(name)} BY NAME SELECT * FROM (\n${duckDbText(select.sql)}\n)`,
+      `INSERT INTO ${quoted(name)} BY NAME SELECT * FROM (\n${duckDbText(select)}\n)`,
       select.parameters,
     )
   }

@@ -2,20 +2,39 @@
  * A statement of the common subset (`duckdb-macros.ts`) in the few places where macros do not
  * reach: parameters (`@name`), a unit as the last argument (`, HOUR)`), and `[OFFSET(i)]`.
  */
+import { DUCKDB_TYPES } from './duckdb-values.ts'
+import type { ColumnType } from './table-spec.ts'
+import type { ParameterValue, Select } from './warehouse.ts'
+
+/** Before every parameter's name, which may be a word that DuckDB reserves. */
+export const PARAMETER_PREFIX = 'p_'
+
 const TOKENS =
   /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|@[A-Za-z_]\w*|,\s*(?:MILLISECOND|SECOND|MINUTE|HOUR|DAY|MONTH|QUARTER|YEAR)\s*\)|\[\s*OFFSET\s*\(/g
 
-/** The text as DuckDB reads it, without comments and a closing semicolon. */
-export function duckDbText(sql: string): string {
-  return sql.replace(TOKENS, translated).replace(/[\s;]+$/, '')
+/**
+ * The text as DuckDB reads it, without comments and a closing semicolon. Parameters have their
+ * types from the start, so that the types of columns are known before values are bound.
+ */
+export function duckDbText({ sql, parameters = {} }: Select): string {
+  return sql.replace(TOKENS, (token) => translated(token, parameters)).replace(/[\s;]+$/, '')
 }
 
-function translated(token: string): string {
+function translated(token: string, parameters: NonNullable<Select['parameters']>): string {
   if (token.startsWith('--') || token.startsWith('/*')) return ' '
-  if (token.startsWith('@')) return `$${token.slice(1)}`
+  if (token.startsWith('@')) {
+    const name = token.slice(1)
+    return `(CAST($${PARAMETER_PREFIX}${name} AS ${DUCKDB_TYPES[parameterType(parameters[name])]}))`
+  }
   if (token.startsWith(',')) return `, '${token.slice(1, -1).trim()}')`
   // An index counts from 0 there and from 1 here.
   return token.startsWith('[') ? '[1 + (' : token
+}
+
+export function parameterType(value: ParameterValue | undefined): ColumnType {
+  if (typeof value === 'boolean') return 'BOOL'
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? 'INT64' : 'FLOAT64'
+  return typeof value === 'bigint' ? 'INT64' : 'STRING'
 }
 
 /** A name as SQL reads it, whatever is in it. */

@@ -128,7 +128,7 @@ export class TableWriter {
       given.has(column.name) ? castSql(column) : nullSql(column),
     )
     const incoming = await this.#written(
-      `SELECT ${columns.join(', ')} FROM (\n${duckDbText(select.sql)}\n)`,
+      `SELECT ${columns.join(', ')} FROM (\n${duckDbText(select)}\n)`,
       select.parameters,
     )
     await this.#check(incoming, dates, key)
@@ -169,7 +169,7 @@ export class TableWriter {
   async #scope(request: ReplaceRowsRequest, incoming: string): Promise<Scope> {
     const columns = request.scope.map((name) => this.#column(name))
     const table = await this.#written(
-      `SELECT DISTINCT ${columns.map(castSql).join(', ')} FROM (\n${duckDbText(request.scopeSelect.sql)}\n)`,
+      `SELECT DISTINCT ${columns.map(castSql).join(', ')} FROM (\n${duckDbText(request.scopeSelect)}\n)`,
       request.scopeSelect.parameters,
     )
     const same = sameSql(request.scope)

@@ -60,7 +60,7 @@ const events: TableSpec = {
   columns: [
     ...contextColumns.map(plain),
     ...eventColumns.map(plain),
-    required('at', 'TIMESTAMP', 'Device clock when it happened.'),
+    required('happened_at', 'TIMESTAMP', 'Device clock when it happened.'),
     incarnation,
     ...arrivalColumns,
   ],
@@ -79,7 +79,7 @@ const eventCopies: TableSpec = {
       ...plain(column),
       required: column.name === 'seq',
     })),
-    nullable('at', 'TIMESTAMP', 'Device clock when it happened.'),
+    nullable('happened_at', 'TIMESTAMP', 'Device clock when it happened.'),
     incarnation,
     ...arrivalColumns,
   ],

@@ -38,11 +38,23 @@ describe('columns of events', () => {
   })
 })
 
+/** BigQuery's reserved words. */
+const RESERVED = new Set(
+  `all and any array as asc assert_rows_modified at between by case cast collate contains create
+  cross cube current default define desc distinct else end enum escape except exclude exists extract
+  false fetch following for from full group grouping groups hash having if ignore in inner intersect
+  interval into is join lateral left like limit lookup merge natural new no not null nulls of on or
+  order outer over partition preceding proto qualify range recursive respect right rollup rows select
+  set some struct tablesample then to treat true unbounded union unnest using when where window with
+  within`.split(/\s+/),
+)
+
 describe.each(allTables.map((table) => [table.name, table] as const))('table %s', (_, table) => {
   const names = table.columns.map(({ name }) => name)
 
-  it('has every column once, in snake_case, with one sentence about it', () => {
+  it('has every column once, in snake_case and no word of SQL, with a sentence about it', () => {
     expect(new Set(names).size).toBe(names.length)
+    expect(names.filter((name) => RESERVED.has(name))).toEqual([])
     for (const { name, description } of table.columns) {
       expect(name).toMatch(/^[a-z][a-z0-9_]*$/)
       expect(description).toMatch(/^\p{L}?.{5,}[.…]$/u)
