@@ -35,6 +35,8 @@ import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { lmdbSpeedMetrics } from '../shared/speed/lmdb-telemetry.ts'
 import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
+import * as warehouseLimits from '../shared/warehouse/duckdb-limits.ts'
+import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
 import { standaloneErrors } from '../standalone/errors.ts'
 import { clientTypes } from './docs/client-types.ts'
 import { configPage, environmentExample } from './docs/config-page.ts'
@@ -70,6 +72,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Event log', catalogue: logErrors.catalogue },
       { title: 'Speed store', catalogue: speedErrors.catalogue },
       { title: 'Object store', catalogue: objectErrors.catalogue },
+      { title: 'Warehouse', catalogue: warehouseErrors.catalogue },
       { title: 'Start', catalogue: { ...configErrors.catalogue, ...standaloneErrors.catalogue } },
     ]),
   'docs/limits.md': () =>
@@ -83,6 +86,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
       limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
+      limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
     ]),
   'docs/metrics.md': () =>
     metricsPage([

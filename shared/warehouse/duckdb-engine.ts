@@ -6,7 +6,6 @@ import {
   type DuckDBConnection,
   DuckDBInstance,
   type DuckDBPreparedStatement,
-  type DuckDBTypeId,
   StatementType,
 } from '@duckdb/node-api'
 import type { Clock } from '../runtime/clock.ts'
@@ -14,7 +13,7 @@ import { BackhaulError } from '../runtime/errors.ts'
 import { STATEMENT_MAX_MS } from './duckdb-limits.ts'
 import { DUCKDB_MACROS } from './duckdb-macros.ts'
 import { duckDbText, literal, PARAMETER_PREFIX, parameterType } from './duckdb-statement.ts'
-import { rowReader } from './duckdb-values.ts'
+import { rowReader, type SelectColumn } from './duckdb-values.ts'
 import type { ParameterValue, QueryLimits, Row, Select } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 
@@ -29,12 +28,6 @@ export interface DuckDbEngineOptions {
 }
 
 type Parameters = NonNullable<Select['parameters']>
-
-export interface SelectColumn {
-  readonly name: string
-  readonly typeId: DuckDBTypeId
-  readonly typeName: string
-}
 
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance

@@ -12,6 +12,7 @@ import { ScratchTables } from './duckdb-scratch.ts'
 import { quoted } from './duckdb-statement.ts'
 import { TableWriter, type TableChange } from './duckdb-table-writer.ts'
 import { rowsSql } from './duckdb-tables.ts'
+import { columnType } from './duckdb-values.ts'
 import type { TableSpec } from './table-spec.ts'
 import type {
   InsertMissingRequest,
@@ -20,6 +21,7 @@ import type {
   QueryLimits,
   ReplaceRowsRequest,
   ReplaceRowsResult,
+  ResultColumn,
   Row,
   Select,
   WarehouseSession,
@@ -100,6 +102,13 @@ export class DuckDbSession implements WarehouseSession {
 
   query(select: Select, limits: QueryLimits): Promise<readonly Row[]> {
     return this.#during([select], () => this.#engine.read(select, limits))
+  }
+
+  columns(select: Select): Promise<readonly ResultColumn[]> {
+    return this.#during([select], async () => {
+      const columns = await this.#engine.columns(select)
+      return columns.map((column) => ({ name: column.name, type: columnType(column) }))
+    })
   }
 
   close(): Promise<void> {

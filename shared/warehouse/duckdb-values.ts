@@ -46,21 +46,38 @@ const FITTING: Readonly<Record<ColumnType, readonly DuckDBTypeId[]>> = {
   TIMESTAMP: [DuckDBTypeId.TIMESTAMP, DuckDBTypeId.TIMESTAMP_TZ],
 }
 
+const COLUMN_TYPES = Object.keys(FITTING) as readonly ColumnType[]
+
+/** A column of a select, as DuckDB says it. */
+export interface SelectColumn {
+  readonly name: string
+  readonly typeId: DuckDBTypeId
+  readonly typeName: string
+}
+
 export function fits(typeId: DuckDBTypeId, column: ColumnType): boolean {
   return typeId === DuckDBTypeId.SQLNULL || FITTING[column].includes(typeId)
+}
+
+/** The type that a column of a result has in rows; refuses one that no row can hold. */
+export function columnType({ name, typeId, typeName }: SelectColumn): ColumnType {
+  if (typeId === DuckDBTypeId.SQLNULL) return 'STRING'
+  const found = COLUMN_TYPES.find((type) => type !== 'FLOAT64' && FITTING[type].includes(typeId))
+  if (found !== undefined) return found
+  if (FITTING.FLOAT64.includes(typeId)) return 'FLOAT64'
+  throw warehouseErrors.create('WAREHOUSE_QUERY_INVALID', {
+    expected: `columns of ${COLUMN_TYPES.join(', ')}`,
+    received: `${name} of ${typeName}`,
+  })
 }
 
 /** Turns a result's chunks into rows; refuses a column whose type no row can hold. */
 export function rowReader(result: DuckDBResult): (chunk: DuckDBDataChunk) => Row[] {
   const names = result.columnNames()
   const convertersByColumn = names.map((name, index) => {
-    const convert = converters.get(result.columnTypeId(index))
-    if (convert === undefined)
-      throw warehouseErrors.create('WAREHOUSE_QUERY_INVALID', {
-        expected: 'columns of INT64, FLOAT64, STRING, BOOL, DATE or TIMESTAMP',
-        received: `${name} of ${result.columnType(index).toString()}`,
-      })
-    return convert
+    const typeId = result.columnTypeId(index)
+    columnType({ name, typeId, typeName: result.columnType(index).toString() })
+    return converters.get(typeId)
   })
   return (chunk) =>
     chunk.getRows().map((values) => {

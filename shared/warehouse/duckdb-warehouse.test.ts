@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openFolderObjectStore } from '../objects/folder-object-store.ts'
+import { objectErrors } from '../objects/object-errors.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { ManualClock, systemClock } from '../runtime/clock.ts'
 import { ArmedFailpoints } from '../runtime/failpoints.ts'
@@ -25,7 +26,13 @@ import {
   selectOf,
   type WarehouseHarness,
 } from './warehouse.contract.ts'
-import { decodeManifest, manifestName, type Manifest } from './warehouse-manifest.ts'
+import {
+  changedManifest,
+  decodeManifest,
+  emptyManifest,
+  manifestName,
+  type Manifest,
+} from './warehouse-manifest.ts'
 
 const MEMORY = { memoryMaxBytes: 200_000_000, threads: 1 }
 
@@ -198,11 +205,42 @@ describe('the DuckDB warehouse', () => {
     expect(after.retired.map(({ name }) => name)).toEqual([before.files[1]?.name])
   })
 
-  it('remembers its last jobs only', async () => {
+  it('remembers its last jobs only', () => {
+    let table = emptyManifest(plays)
     for (let n = 0; n < JOBS_REMEMBERED + 3; n += 1)
-      await insert([{ day: DAY, id: `${n % 3}`, cdn: `${n}` }])
-    expect((await manifest()).jobs).toHaveLength(JOBS_REMEMBERED)
-  }, 120_000)
+      table = changedManifest(table, {
+        added: [],
+        removed: [],
+        columnSets: [],
+        job: { jobId: `${n}`, removed: 0, inserted: n },
+        nowMs: 0,
+      })
+    expect(table.jobs).toHaveLength(JOBS_REMEMBERED)
+    expect(table.jobs[0]?.jobId).toBe('3')
+  })
+
+  it.each([
+    ['OBJECT_FULL', 'WAREHOUSE_FULL'],
+    ['OBJECT_UNAVAILABLE', 'WAREHOUSE_UNAVAILABLE'],
+  ] as const)('says of %s at the swap %s, and the repeat completes', async (code, expected) => {
+    let failing = true
+    const faulty = withoutFiles(store, {
+      async replace(name, bytes, ifGeneration) {
+        const info = await store.replace(name, bytes, ifGeneration)
+        if (failing) throw objectErrors.create(code)
+        return info
+      },
+    })
+    const temporaryFolder = join(folder, 'temporary')
+    const other = await openDuckDbWarehouse({ store: faulty, temporaryFolder, ...MEMORY, clock })
+    session = await other.open()
+    await expect(insert([{ day: DAY, id: 'a' }], 'once')).rejects.toMatchObject({ code: expected })
+    failing = false
+    session = await other.open()
+    expect(await insert([{ day: DAY, id: 'a' }], 'once')).toBe(1)
+    expect(await playsOf(session)).toEqual([`${DAY} a - -`])
+    await other.close()
+  })
 
   it.each([
     ['is missing', 'WAREHOUSE_FILE_DAMAGED', (path: string) => unlink(path)],
@@ -348,7 +386,7 @@ async function createHarness(
 }
 
 /** The same store as one whose objects are no files of this machine. */
-function withoutFiles(store: ObjectStore): ObjectStore {
+function withoutFiles(store: ObjectStore, other: Partial<ObjectStore> = {}): ObjectStore {
   return {
     create: (name, bytes) => store.create(name, bytes),
     replace: (name, bytes, ifGeneration) => store.replace(name, bytes, ifGeneration),
@@ -357,6 +395,7 @@ function withoutFiles(store: ObjectStore): ObjectStore {
     list: (prefix, options) => store.list(prefix, options),
     delete: (name, ifGeneration) => store.delete(name, ifGeneration),
     close: () => store.close(),
+    ...other,
   }
 }
 

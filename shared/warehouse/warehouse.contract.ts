@@ -418,6 +418,23 @@ export function describeWarehouse(
         })
       })
 
+      it('says the columns of a select before it is run', async () => {
+        const sql = `SELECT id, n / 2 AS half, COUNT(*) AS n, MAX(seen_at) AS seen_at, @d AS d,
+          MIN(day) AS day, LOGICAL_OR(ok) AS ok FROM plays GROUP BY 1, 2`
+        expect(await session.columns({ sql, parameters: { d: 0.5 } })).toEqual([
+          { name: 'id', type: 'STRING' },
+          { name: 'half', type: 'FLOAT64' },
+          { name: 'n', type: 'INT64' },
+          { name: 'seen_at', type: 'TIMESTAMP' },
+          { name: 'd', type: 'FLOAT64' },
+          { name: 'day', type: 'DATE' },
+          { name: 'ok', type: 'BOOL' },
+        ])
+        await expect(session.columns({ sql: 'SELECT nothing FROM plays' })).rejects.toMatchObject({
+          code: 'WAREHOUSE_QUERY_INVALID',
+        })
+      })
+
       it('keeps values of every type in a table', async () => {
         await session.insertMissing({
           table: 'plays',

@@ -17,7 +17,7 @@
  * `WAREHOUSE_SNAPSHOT_EXPIRED` that the session is older than its files are kept (open a new session
  * and repeat); `WAREHOUSE_FILE_MISSING` and `WAREHOUSE_FILE_DAMAGED` name the object.
  */
-import type { TableSpec } from './table-spec.ts'
+import type { ColumnType, TableSpec } from './table-spec.ts'
 
 export interface Warehouse {
   /**
@@ -64,6 +64,8 @@ export interface WarehouseSession {
    * or `WAREHOUSE_QUERY_TIMEOUT`.
    */
   query(select: Select, limits: QueryLimits): Promise<readonly Row[]>
+  /** The columns that `query` would give, in order; throws as it does. */
+  columns(select: Select): Promise<readonly ResultColumn[]>
   /** Ends the session and its scratch tables; what is under way is given up. */
   close(): Promise<void>
 }
@@ -119,6 +121,11 @@ export interface ReplaceRowsResult {
 export interface QueryLimits {
   readonly maxRows: number
   readonly timeoutMs: number
+}
+
+export interface ResultColumn {
+  readonly name: string
+  readonly type: ColumnType
 }
 
 /** INT64 comes as `bigint`, TIMESTAMP as epoch ms in a `number`, DATE as `YYYY-MM-DD`. */
