@@ -105,11 +105,15 @@ export class DuckDbEngine {
   /** The columns of a caller's select; throws `WAREHOUSE_QUERY_INVALID` unless it is one. */
   columns(select: Select): Promise<readonly SelectColumn[]> {
     return this.#during(STATEMENT_MAX_MS, async (connection) => {
-      const prepared = await prepareSelect(connection, select)
-      return Array.from({ length: prepared.columnCount }, (_, index) => ({
-        name: prepared.columnName(index),
-        typeId: prepared.columnTypeId(index),
-        typeName: prepared.columnType(index).toString(),
+      await prepareSelect(connection, select)
+      // A prepared statement does not know its types when a parameter decides what it reads.
+      const none = await connection.prepare(`SELECT * FROM (\n${duckDbText(select)}\n) LIMIT 0`)
+      bind(none, select.parameters ?? {})
+      const result = await none.run()
+      return result.columnNames().map((name, index) => ({
+        name,
+        typeId: result.columnTypeId(index),
+        typeName: result.columnType(index).toString(),
       }))
     })
   }

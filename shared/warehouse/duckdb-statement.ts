@@ -13,8 +13,8 @@ const TOKENS =
   /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|@[A-Za-z_]\w*|,\s*(?:MILLISECOND|SECOND|MINUTE|HOUR|DAY|MONTH|QUARTER|YEAR)\s*\)|\[\s*OFFSET\s*\(/g
 
 /**
- * The text as DuckDB reads it, without comments and a closing semicolon. Parameters have their
- * types from the start, so that the types of columns are known before values are bound.
+ * The text as DuckDB reads it, without comments and a closing semicolon. A parameter has the type
+ * of its value wherever it stands, as in BigQuery.
  */
 export function duckDbText({ sql, parameters = {} }: Select): string {
   return sql.replace(TOKENS, (token) => translated(token, parameters)).replace(/[\s;]+$/, '')

@@ -141,7 +141,6 @@ export class TableWriter {
     for (const { name, typeId, typeName } of await this.#engine.columns(select)) {
       const column = known.get(name)
       if (column === undefined) throw this.#invalid('a column of the table', name)
-      if (given.has(name)) throw this.#invalid('each column once', name)
       if (!fits(typeId, column.type)) throw this.#invalid(`${name} of ${column.type}`, typeName)
       given.add(name)
     }

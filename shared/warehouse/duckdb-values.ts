@@ -74,6 +74,12 @@ export function columnType({ name, typeId, typeName }: SelectColumn): ColumnType
 /** Turns a result's chunks into rows; refuses a column whose type no row can hold. */
 export function rowReader(result: DuckDBResult): (chunk: DuckDBDataChunk) => Row[] {
   const names = result.columnNames()
+  const twice = names.find((name, index) => names.indexOf(name) < index)
+  if (twice !== undefined)
+    throw warehouseErrors.create('WAREHOUSE_QUERY_INVALID', {
+      expected: 'each column once',
+      received: `${twice} twice`,
+    })
   const convertersByColumn = names.map((name, index) => {
     const typeId = result.columnTypeId(index)
     columnType({ name, typeId, typeName: result.columnType(index).toString() })

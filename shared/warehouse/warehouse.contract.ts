@@ -430,6 +430,8 @@ export function describeWarehouse(
           { name: 'day', type: 'DATE' },
           { name: 'ok', type: 'BOOL' },
         ])
+        const limited = { sql: 'SELECT id FROM plays LIMIT @most', parameters: { most: 3 } }
+        expect(await session.columns(limited)).toEqual([{ name: 'id', type: 'STRING' }])
         await expect(session.columns({ sql: 'SELECT nothing FROM plays' })).rejects.toMatchObject({
           code: 'WAREHOUSE_QUERY_INVALID',
         })
@@ -498,11 +500,23 @@ export function describeWarehouse(
         expect(await query('SELECT 1 AS n')).toEqual([{ n: 1n }])
       })
 
+      it('does not give the rows that came in time for all of them', async () => {
+        const many = {
+          sql: `WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 400)
+            SELECT a.n FROM d AS a CROSS JOIN d AS b CROSS JOIN d AS c CROSS JOIN d AS e`,
+        }
+        const limits = { maxRows: Number.MAX_SAFE_INTEGER, timeoutMs: 50 }
+        await expect(session.query(many, limits)).rejects.toMatchObject({
+          code: 'WAREHOUSE_QUERY_TIMEOUT',
+        })
+      })
+
       it.each([
         ['SELECT FROM', 'yntax'],
         ['SELECT n FROM nowhere', 'nowhere'],
         ['SELECT nothing FROM plays', 'nothing'],
         ['SELECT @missing AS n', '@missing'],
+        ['SELECT 1 AS n, 2 AS n', 'n twice'],
         ['SELECT 1 AS n; SELECT 2 AS n', 'one statement'],
         ['DROP VIEW plays', 'SELECT'],
         ['DELETE FROM plays WHERE TRUE', ''],
