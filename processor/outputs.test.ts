@@ -61,7 +61,15 @@ function senderOf(append?: EventLog['append']) {
 function exception(seq: number): FoldOutput {
   return {
     kind: 'exception',
-    exception: { sessionId: 's', seq, partition: 5, offset: 9, reason: 'late', type: 'heartbeat' },
+    exception: {
+      sessionId: 's',
+      seq,
+      partition: 5,
+      offset: 9,
+      reason: 'late',
+      type: 'heartbeat',
+      forgotten: false,
+    },
   }
 }
 const closed: FoldOutput = {

@@ -170,8 +170,10 @@ function printException({
   offset,
   reason,
   type,
+  forgotten,
 }: FoldException): string {
-  return `${sessionId} ${seq} at ${partition}/${offset} ${type} ${reason}`
+  const edge = forgotten ? ' forgotten' : ''
+  return `${sessionId} ${seq} at ${partition}/${offset} ${type} ${reason}${edge}`
 }
 
 export function compareCounters(actual: FoldCounters, expected: FoldCounters): string[] {

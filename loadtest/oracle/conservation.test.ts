@@ -171,6 +171,7 @@ describe('checkRows', () => {
       offset: 2,
       reason: 'late',
       type: 'heartbeat',
+      forgotten: false,
     } as const
     const details = checkRows({ ...rows, exceptions: [exception] }, log)
     expect(details.map(({ detail }) => detail)).toEqual([

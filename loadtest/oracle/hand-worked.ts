@@ -123,7 +123,7 @@ export interface HandWorkedCase {
   readonly tableRows: readonly TableRow[]
   /** By incarnation. */
   readonly sessions: readonly ExpectedSession[]
-  readonly exceptions: readonly Omit<FoldException, 'sessionId' | 'partition'>[]
+  readonly exceptions: readonly Pick<FoldException, 'seq' | 'offset' | 'reason' | 'type'>[]
   /** By `cut|key|minuteStartMs`, without `bytes`; complete for every cut named here. */
   readonly minutes: ReadonlyMap<string, WithoutBytes> | undefined
 }

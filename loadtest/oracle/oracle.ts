@@ -264,8 +264,8 @@ function addArrivalFacts(
 
 function listExceptions(partition: number, incarnations: readonly Incarnation[]): FoldException[] {
   const listed = incarnations.flatMap(({ sessionId, order }) =>
-    order.excluded.map(({ seq, frame, reason, type }) => {
-      return { sessionId, seq, partition, offset: frame.offset, reason, type }
+    order.excluded.map(({ seq, frame, reason, type, forgotten }) => {
+      return { sessionId, seq, partition, offset: frame.offset, reason, type, forgotten }
     }),
   )
   return listed.toSorted((a, b) => a.offset - b.offset || a.seq - b.seq)

@@ -38,6 +38,7 @@ export interface Excluded extends Arrival {
   readonly seq: number
   readonly type: FoldException['type']
   readonly reason: FoldException['reason']
+  readonly forgotten: boolean
   /** The record at which the decision fell. */
   readonly decidedAtRecord: number
 }
@@ -117,7 +118,7 @@ export class SessionOrder {
   #takeEvent(carried: CarriedEvent): void {
     const { seq } = carried.event
     const copy = this.#seen.judgeCopy(seq)
-    if (copy === 'forgotten') return this.#exclude(carried, 'amended')
+    if (copy === 'forgotten') return this.#exclude(carried, 'amended', true)
     if (copy === 'known') {
       this.duplicates.push(carried)
       return
@@ -139,7 +140,7 @@ export class SessionOrder {
   #takeRejected(arrival: Arrival, seq: number): void {
     const excluded = { ...arrival, seq, type: 'rejected' } as const
     const copy = this.#seen.judgeCopy(seq)
-    if (copy === 'forgotten') return this.#list(excluded, 'amended')
+    if (copy === 'forgotten') return this.#list(excluded, 'amended', true)
     if (copy === 'known') return
     this.positions.add(arrival.frame.offset)
     if (copy === 'new') this.#makeRoom(seq)
@@ -227,15 +228,16 @@ export class SessionOrder {
     return this.#waiting.get(Math.min(...this.#waiting.keys()))
   }
 
-  #exclude(carried: CarriedEvent, reason: FoldException['reason']): void {
+  #exclude(carried: CarriedEvent, reason: FoldException['reason'], forgotten = false): void {
     const { recordIndex, frame, event } = carried
-    this.#list({ recordIndex, frame, seq: event.seq, type: event.type }, reason)
+    this.#list({ recordIndex, frame, seq: event.seq, type: event.type }, reason, forgotten)
   }
 
   #list(
-    identity: Omit<Excluded, 'reason' | 'decidedAtRecord'>,
+    identity: Omit<Excluded, 'reason' | 'forgotten' | 'decidedAtRecord'>,
     reason: FoldException['reason'],
+    forgotten = false,
   ): void {
-    this.excluded.push({ ...identity, reason, decidedAtRecord: this.#nextRecord })
+    this.excluded.push({ ...identity, reason, forgotten, decidedAtRecord: this.#nextRecord })
   }
 }

@@ -156,7 +156,7 @@ export class Session implements SnapshotEntry {
       return true
     }
     if (standing === 'forgotten') {
-      this.#exclude(event, frame, 'amended')
+      this.#exclude(event, frame, 'amended', true)
       return false
     }
     this.#tracker.leaveSkipped(event.seq)
@@ -175,8 +175,8 @@ export class Session implements SnapshotEntry {
     this.#touch(false)
     if (standing === 'new') this.#makeRoom(seq)
     if (standing === 'skipped') this.#tracker.leaveSkipped(seq)
-    if (standing === 'forgotten') this.#except(seq, 'rejected', frame, 'amended')
-    else if (this.#values.closed) this.#except(seq, 'rejected', frame, 'afterClose')
+    if (standing === 'forgotten') this.#except({ seq, type: 'rejected' }, frame, 'amended', true)
+    else if (this.#values.closed) this.#except({ seq, type: 'rejected' }, frame, 'afterClose')
     else {
       this.#tracker.markSeen(seq)
       this.#values.rejected += 1
@@ -371,21 +371,23 @@ export class Session implements SnapshotEntry {
     event: PlaybackEvent,
     frame: ArrivedFrame,
     reason: 'late' | 'amended' | 'afterClose',
+    forgotten = false,
   ): void {
     this.#values[reason] += 1
     this.#host.counters[reason] += 1
-    this.#except(event.seq, event.type, frame, reason)
+    this.#except(event, frame, reason, forgotten)
   }
 
   #except(
-    seq: number,
-    type: FoldException['type'],
+    { seq, type }: Pick<FoldException, 'seq' | 'type'>,
     frame: ArrivedFrame,
     reason: FoldException['reason'],
+    forgotten = false,
   ): void {
     const { partition } = this.#host.options.origin
     const { sessionId } = this
-    this.#host.emitException({ sessionId, seq, partition, offset: frame.offset, reason, type })
+    const { offset } = frame
+    this.#host.emitException({ sessionId, seq, partition, offset, reason, type, forgotten })
   }
 
   #countArrival(frame: ArrivedFrame, counter: number): void {

@@ -146,4 +146,9 @@ export interface FoldException {
   readonly offset: number
   readonly reason: 'late' | 'amended' | 'afterClose' | 'capped'
   readonly type: PlaybackEventType | 'rejected'
+  /**
+   * Whether the fold did not know any more if the seq had been seen before: an `amended` one below
+   * the edge of what is remembered, which does not count as seen for `lost`.
+   */
+  readonly forgotten: boolean
 }

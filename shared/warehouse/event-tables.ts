@@ -109,6 +109,11 @@ const frames: TableSpec = {
     required('sent_at_ms', 'INT64', 'Device clock at transmission, epoch ms.'),
     loggedAtMs,
     required('watermark_ms', 'INT64', 'Watermark as advanced by the record, epoch ms.'),
+    nullable(
+      'watermark_before_ms',
+      'INT64',
+      'Watermark before the record, epoch ms; null for the first record of the log.',
+    ),
     required('bytes', 'INT64', 'Length of the record’s value, bytes.'),
     required('event_count', 'INT64', 'Accepted events in the frame.'),
     required('rejected_count', 'INT64', 'Events of the frame that the gateway rejected.'),

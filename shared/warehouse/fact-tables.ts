@@ -85,8 +85,16 @@ const sessions: TableSpec = {
     required('lost', 'INT64', 'Events of the session that never came; on its last part, else 0.'),
     required('duplicates', 'INT64', 'Repeated copies of the session; on its last part, else 0.'),
     required('rejected', 'INT64', 'Rejected events of the session; on its last part, else 0.'),
+    required('repairs_state', 'INT64', 'Events that met a state without a transition for them.'),
+    required('repairs_backwards', 'INT64', 'Events whose time was raised to that before them.'),
+    required('repairs_clamped', 'INT64', 'Events whose time was held within the possible.'),
     required('clock_offset_ms', 'INT64', 'Gateway clock less device clock, ms.'),
     required('last_logged_at_ms', 'INT64', 'Append time of the last applied event, epoch ms.'),
+    required(
+      'first_received_date',
+      'DATE',
+      'UTC day on which the first copy of the session’s events arrived.',
+    ),
     ...contextColumns
       .filter(({ name }) => name !== 'session_id')
       .map(({ name, type, description }) => nullable(name, type, description)),

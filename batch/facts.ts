@@ -1,0 +1,353 @@
+/**
+ * The second implementation of the metrics: `sessions`, `session_minutes` and `qoe_minute` computed
+ * by SQL from the copies of events and the frames that the warehouse holds. It shares no code with
+ * the fold; this file only says which SELECT follows which, and what it is told.
+ *
+ *   copies ─► incarnations ─► identities ─► points ─► marks ─► states ─► intervals ─► parts
+ *                                                                            └► pieces, counts ─► minutes ─► cuts
+ *
+ * Sessions are computed in buckets, so that memory is bounded by the largest of them.
+ */
+import type { Cut } from '../shared/qoe/cuts.ts'
+import type { FoldLimits } from '../shared/qoe/fold.ts'
+import type {
+  ParameterValue,
+  QueryLimits,
+  Select,
+  WarehouseSession,
+} from '../shared/warehouse/warehouse.ts'
+import { tables } from '../shared/warehouse/tables.ts'
+import { readSql } from './read-sql.ts'
+
+/** The limits that change a value of the history. */
+export type FactsLimits = Pick<
+  FoldLimits,
+  | 'sessionTimeoutMs'
+  | 'sessionKeepMs'
+  | 'clockStepMs'
+  | 'maxAgeMs'
+  | 'stalledViewerMs'
+  | 'allowedLatenessMs'
+  | 'reorderMs'
+  | 'outOfOrdernessMs'
+>
+
+export interface FactsRequest {
+  /** Number of the run that the rows are of. */
+  readonly run: number
+  /** The earliest UTC day (`YYYY-MM-DD`) on which anything that is computed may have arrived. */
+  readonly fromDate: string
+  readonly limits: FactsLimits
+  readonly cuts: readonly Cut[]
+  /** The watermark at the cut, per partition of the log. */
+  readonly watermarks: readonly { readonly partition: number; readonly watermarkMs: number }[]
+  /** Into how many groups the sessions are divided. */
+  readonly bucketCount: number
+}
+
+/**
+ * Events to leave out, to compute what the live view shows: a SELECT of `session_id`, `seq`,
+ * `log_partition`, `log_offset`, `accepted` (an event, or a rejected seq), `seen` (it counts as seen
+ * for `lost`) and `forgotten` (the fold did not know whether it had been seen).
+ */
+export interface ExplainedRequest extends FactsRequest {
+  /** `session_id` and `session_bucket` of the sessions to compute. */
+  readonly sessions: Select
+  readonly exclusions: Select
+}
+
+/** Scratch tables in which the rows are found afterwards, in the columns of their tables. */
+export const FACTS_SCRATCH = {
+  sessions: 'facts_session_rows',
+  sessionMinutes: 'facts_session_minute_rows',
+  qoeMinute: 'facts_qoe_minute_rows',
+} as const
+
+/**
+ * Computes what run `run` changes: the sessions of which it loaded copies, those that its cut closes,
+ * and every minute that either reaches into.
+ */
+export async function computeHistory(
+  session: WarehouseSession,
+  request: FactsRequest,
+): Promise<void> {
+  const { limits } = request
+  const aloneMs = limits.sessionTimeoutMs + limits.sessionKeepMs
+  // Nothing is kept of an incarnation of rejected seqs alone but its copies, which are not older.
+  const newFrom = dayBefore(request.fromDate, aloneMs)
+  await scratchParameters(session, { ...request, fromDate: newFrom, openMinutesOnly: false })
+  await scratchInputs(session, request)
+  await run(session, 'facts_all_touched', 'touched-by-run')
+  const [earliest] = await session.query(select('from-date'), oneRow)
+  const fromDate = String(earliest?.['from_date'] ?? newFrom)
+  await scratchParameters(session, { ...request, fromDate, openMinutesOnly: false })
+  await session.scratch('facts_exclusions', NO_EXCLUSIONS)
+  await computeSessions(session, request.bucketCount, 'known')
+  await run(session, 'facts_touched_minutes', 'touched-minutes')
+  await run(session, 'facts_duplicates', 'known-duplicates')
+  await run(session, 'facts_minutes', 'minutes')
+  await computeMinutes(session)
+}
+
+/** Puts what `computeHistory` computed into the tables; a repeat changes nothing. */
+export async function replaceFacts(session: WarehouseSession, jobId: string): Promise<void> {
+  const incarnations = { sql: 'SELECT session_id, incarnation FROM facts_all_incarnations' }
+  await session.replaceRows({
+    table: tables.sessions.name,
+    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessions}` },
+    scope: ['session_id', 'incarnation'],
+    scopeSelect: incarnations,
+    dates: await datesOf(session, 'session-dates'),
+    jobId: `${jobId}-sessions`,
+  })
+  const minuteDates = await datesOf(session, 'minute-dates')
+  await session.replaceRows({
+    table: tables.sessionMinutes.name,
+    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessionMinutes}` },
+    scope: ['session_id', 'incarnation'],
+    scopeSelect: incarnations,
+    dates: minuteDates,
+    jobId: `${jobId}-session-minutes`,
+  })
+  await session.replaceRows({
+    table: tables.qoeMinute.name,
+    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.qoeMinute}` },
+    scope: ['minute_ms'],
+    scopeSelect: { sql: 'SELECT minute_ms FROM facts_touched_minutes' },
+    dates: minuteDates,
+    jobId: `${jobId}-qoe-minute`,
+  })
+}
+
+/** Computes the given sessions without the exclusions, and all their minutes: what the live view shows. */
+export async function computeExplained(
+  session: WarehouseSession,
+  request: ExplainedRequest,
+): Promise<void> {
+  await scratchParameters(session, { ...request, openMinutesOnly: true })
+  await scratchInputs(session, request)
+  await session.scratch('facts_sessions_asked', request.sessions)
+  await run(session, 'facts_all_touched', 'touched-as-asked')
+  await session.scratch('facts_exclusions', request.exclusions)
+  await computeSessions(session, request.bucketCount, 'anew')
+  await run(session, 'facts_touched_minutes', 'all-minutes')
+  await session.scratch('facts_duplicates', unionOf('facts_duplicates', request.bucketCount))
+  await session.scratch('facts_minutes', { sql: `SELECT * FROM ${FACTS_SCRATCH.sessionMinutes}` })
+  await computeMinutes(session)
+}
+
+/** Whether incarnations are those that were numbered at loading, or numbered again. */
+type Numbering = 'known' | 'anew'
+
+/** The steps from copies with incarnations to a bucket's rows, in order: scratch table and file. */
+const SESSION_STEPS = [
+  ['facts_incarnation_ranges', 'incarnation-ranges'],
+  ['facts_identities', 'identities'],
+  ['facts_incarnations', 'incarnations'],
+  ['facts_content_changes', 'content-changes'],
+  ['facts_points', 'points'],
+  ['facts_marks', 'marks'],
+  ['facts_states', 'states'],
+  ['facts_intervals', 'intervals'],
+  ['facts_parts', 'parts'],
+  ['facts_closes', 'closes'],
+  ['facts_part_contexts', 'part-contexts'],
+  ['facts_minute_pieces', 'minute-pieces'],
+  ['facts_minute_counts', 'minute-counts'],
+] as const
+
+/** The steps from session minutes and frames to cuts. */
+const MINUTE_STEPS = [
+  ['facts_arrivals', 'arrivals'],
+  ['facts_finest', 'finest'],
+  ['facts_startups', 'startups'],
+  ['facts_viewers', 'viewers'],
+  [FACTS_SCRATCH.qoeMinute, 'qoe-minute-rows'],
+] as const
+
+/** A session that returned more often than this in one go is a defect of its clock or log. */
+const INCARNATION_PASSES_MAX = 1_000
+
+async function computeSessions(
+  session: WarehouseSession,
+  bucketCount: number,
+  numbering: Numbering,
+): Promise<void> {
+  for (let bucket = 0; bucket < bucketCount; bucket++) {
+    await run(session, 'facts_touched', 'touched', { bucket, bucket_count: bucketCount })
+    await run(session, 'facts_excluded', 'excluded')
+    await run(session, 'facts_copies', 'copies')
+    if (numbering === 'known') await run(session, 'facts_incarnation_starts', 'known-starts')
+    else await numberIncarnations(session)
+    for (const [scratch, file] of SESSION_STEPS) await run(session, scratch, file)
+    await run(session, `${FACTS_SCRATCH.sessions}_${bucket}`, 'session-rows')
+    await run(session, `${FACTS_SCRATCH.sessionMinutes}_${bucket}`, 'session-minute-rows')
+    await run(session, `facts_all_incarnations_${bucket}`, 'computed-incarnations')
+    if (numbering === 'anew') await run(session, `facts_duplicates_${bucket}`, 'duplicates')
+  }
+  for (const name of [
+    FACTS_SCRATCH.sessions,
+    FACTS_SCRATCH.sessionMinutes,
+    'facts_all_incarnations',
+  ]) {
+    await session.scratch(name, unionOf(name, bucketCount))
+  }
+}
+
+async function computeMinutes(session: WarehouseSession): Promise<void> {
+  for (const [scratch, file] of MINUTE_STEPS) await run(session, scratch, file)
+}
+
+/** Numbers the incarnations of the sessions in `facts_copies`: one pass for each that follows another. */
+export async function numberIncarnations(session: WarehouseSession): Promise<void> {
+  await run(session, 'facts_incarnation_starts', 'first-starts')
+  for (let pass = 0; pass < INCARNATION_PASSES_MAX; pass++) {
+    const open = await session.query(select('unsettled-starts'), oneRow)
+    if (open.length === 0) return
+    await run(session, 'facts_further_starts', 'further-starts')
+    await session.scratch('facts_incarnation_starts', { sql: 'SELECT * FROM facts_further_starts' })
+  }
+  throw new Error(`a session with more than ${INCARNATION_PASSES_MAX} incarnations in one run`)
+}
+
+async function scratchInputs(
+  session: WarehouseSession,
+  { watermarks, cuts }: FactsRequest,
+): Promise<void> {
+  await run(session, 'facts_numbers', 'numbers')
+  await session.scratch('facts_watermarks', watermarksSelect(watermarks))
+  await session.scratch('facts_cuts', cutsSelect(cuts))
+}
+
+interface ParametersRequest {
+  readonly run: number
+  readonly limits: FactsLimits
+  /** The earliest UTC day of arrival that is read. */
+  readonly fromDate: string
+  /** Whether facts of arrival count only in minutes that were open for the live view. */
+  readonly openMinutesOnly: boolean
+}
+
+/** Makes the table of one row from which every step reads its parameters. */
+export async function scratchParameters(
+  session: WarehouseSession,
+  { run: runNumber, limits, fromDate, openMinutesOnly }: ParametersRequest,
+): Promise<void> {
+  const paneLifeMs =
+    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
+  await run(session, 'facts_parameters', 'parameters', {
+    run: runNumber,
+    from_date: fromDate,
+    from_minute_date: dayBefore(fromDate, limits.maxAgeMs),
+    open_minutes_only: openMinutesOnly,
+    session_timeout_ms: limits.sessionTimeoutMs,
+    session_keep_ms: limits.sessionKeepMs,
+    clock_step_ms: limits.clockStepMs,
+    max_age_ms: limits.maxAgeMs,
+    stalled_viewer_ms: limits.stalledViewerMs,
+    pane_life_ms: paneLifeMs,
+  })
+}
+
+/** The UTC day that holds the moment `durationMs` before the day begins. */
+export function dayBefore(date: string, durationMs: number): string {
+  return new Date(Date.parse(date) - durationMs).toISOString().slice(0, 10)
+}
+
+const NO_EXCLUSIONS: Select = {
+  sql: `SELECT session_id, seq, log_partition, log_offset, TRUE AS accepted, TRUE AS seen,
+    FALSE AS forgotten
+  FROM events
+  WHERE FALSE`,
+}
+
+function watermarksSelect(watermarks: FactsRequest['watermarks']): Select {
+  return selectOfRows(
+    watermarks.map(({ partition, watermarkMs }) => ({
+      log_partition: partition,
+      watermark_ms: watermarkMs,
+    })),
+  )
+}
+
+/** Columns of `facts_cuts`, one for each dimension. */
+const CUT_COLUMNS = {
+  content: 'by_content_id',
+  cdn: 'by_cdn',
+  deviceType: 'by_device_type',
+  player: 'by_player_name',
+  playerVersion: 'by_player_version',
+  country: 'by_country',
+} as const
+
+function cutsSelect(cuts: readonly Cut[]): Select {
+  return selectOfRows(
+    cuts.map(({ id, dimensions, viewers }) => ({
+      cut: id,
+      viewers,
+      ...Object.fromEntries(
+        Object.entries(CUT_COLUMNS).map(([dimension, column]) => [
+          column,
+          dimensions.some((one) => one === dimension),
+        ]),
+      ),
+    })),
+  )
+}
+
+const SQL_TYPES: Readonly<Record<string, string>> = {
+  string: 'STRING',
+  number: 'INT64',
+  boolean: 'BOOL',
+}
+
+/** A SELECT that yields the rows, all of which have the same columns; the values are parameters. */
+function selectOfRows(
+  rows: readonly Readonly<Record<string, string | number | boolean>>[],
+): Select {
+  const parameters: Record<string, ParameterValue> = {}
+  const selects = rows.map((row, index) => {
+    const columns = Object.entries(row).map(([name, value]) => {
+      parameters[`${name}_${index}`] = value
+      return `CAST(@${name}_${index} AS ${SQL_TYPES[typeof value]}) AS ${name}`
+    })
+    return `SELECT ${columns.join(', ')}`
+  })
+  return { sql: selects.join('\nUNION ALL\n'), parameters }
+}
+
+function unionOf(name: string, bucketCount: number): Select {
+  const selects = Array.from(
+    { length: bucketCount },
+    (_, bucket) => `SELECT * FROM ${name}_${bucket}`,
+  )
+  return { sql: selects.join('\nUNION ALL\n') }
+}
+
+/** More days than a run can touch. */
+const DATES_MAX = 100_000
+const QUERY_TIMEOUT_MS = 600_000
+/** For a question with one answer. */
+export const oneRow: QueryLimits = { maxRows: 1, timeoutMs: QUERY_TIMEOUT_MS }
+
+async function datesOf(session: WarehouseSession, file: string): Promise<string[]> {
+  const rows = await session.query(select(file), {
+    maxRows: DATES_MAX,
+    timeoutMs: QUERY_TIMEOUT_MS,
+  })
+  return rows.map((row) => String(row['date']))
+}
+
+function select(file: string, parameters?: Select['parameters']): Select {
+  const sql = readSql(`facts/${file}`)
+  return parameters === undefined ? { sql } : { sql, parameters }
+}
+
+function run(
+  session: WarehouseSession,
+  scratch: string,
+  file: string,
+  parameters?: Select['parameters'],
+): Promise<void> {
+  return session.scratch(scratch, select(file, parameters))
+}

@@ -1,0 +1,52 @@
+-- Every copy of an event, and every rejected seq, of the sessions to compute: one row a copy.
+-- Only what a metric needs is carried on, and an integer stands for the sessionId, because every
+-- step below sorts or hashes these rows.
+SELECT
+  t.session_key,
+  e.incarnation,
+  e.seq,
+  TRUE AS accepted,
+  e.log_partition,
+  e.log_offset,
+  e.log_index,
+  e.logged_at_ms,
+  e.watermark_ms,
+  e.received_at_ms,
+  e.sent_at_ms,
+  e.at_ms,
+  e.type,
+  e.content_id,
+  e.event_cdn,
+  e.playback_rate,
+  e.video_bitrate_kbps,
+  e.audio_bitrate_kbps,
+  e.startup_ms
+FROM events AS e
+JOIN facts_touched AS t ON t.session_id = e.session_id
+CROSS JOIN facts_parameters AS p
+WHERE e.received_date >= p.from_date AND e.incarnation >= t.incarnation
+UNION ALL
+SELECT
+  t.session_key,
+  c.incarnation,
+  c.seq,
+  c.kind = 'duplicate' AS accepted,
+  c.log_partition,
+  c.log_offset,
+  c.log_index,
+  c.logged_at_ms,
+  c.watermark_ms,
+  c.received_at_ms,
+  c.sent_at_ms,
+  c.at_ms,
+  c.type,
+  c.content_id,
+  c.event_cdn,
+  c.playback_rate,
+  c.video_bitrate_kbps,
+  c.audio_bitrate_kbps,
+  c.startup_ms
+FROM event_copies AS c
+JOIN facts_touched AS t ON t.session_id = c.session_id
+CROSS JOIN facts_parameters AS p
+WHERE c.received_date >= p.from_date AND c.incarnation >= t.incarnation
