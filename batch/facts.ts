@@ -85,6 +85,7 @@ export async function computeHistory(
   await computeSessions(session, request.bucketCount, 'known')
   await run(session, 'facts_touched_minutes', 'touched-minutes')
   await run(session, 'facts_duplicates', 'known-duplicates')
+  await run(session, 'facts_arrivals', 'arrivals')
   await run(session, 'facts_minutes', 'minutes')
   await computeMinutes(session)
 }
@@ -131,7 +132,7 @@ export async function computeExplained(
   await session.scratch('facts_exclusions', request.exclusions)
   await computeSessions(session, request.bucketCount, 'anew')
   await run(session, 'facts_touched_minutes', 'all-minutes')
-  await session.scratch('facts_duplicates', unionOf('facts_duplicates', request.bucketCount))
+  await run(session, 'facts_arrivals', 'arrivals')
   await session.scratch('facts_minutes', { sql: `SELECT * FROM ${FACTS_SCRATCH.sessionMinutes}` })
   await computeMinutes(session)
 }
@@ -142,6 +143,7 @@ type Numbering = 'known' | 'anew'
 /** The steps from copies with incarnations to a bucket's rows, in order: scratch table and file. */
 const SESSION_STEPS = [
   ['facts_incarnation_ranges', 'incarnation-ranges'],
+  ['facts_repeats', 'repeats'],
   ['facts_identities', 'identities'],
   ['facts_incarnations', 'incarnations'],
   ['facts_content_changes', 'content-changes'],
@@ -151,14 +153,22 @@ const SESSION_STEPS = [
   ['facts_intervals', 'intervals'],
   ['facts_parts', 'parts'],
   ['facts_closes', 'closes'],
-  ['facts_part_contexts', 'part-contexts'],
   ['facts_minute_pieces', 'minute-pieces'],
   ['facts_minute_counts', 'minute-counts'],
 ] as const
 
+/** What is kept of a bucket. */
+const ROW_STEPS = [
+  [FACTS_SCRATCH.sessions, 'session-rows'],
+  [FACTS_SCRATCH.sessionMinutes, 'session-minute-rows'],
+  ['facts_all_incarnations', 'computed-incarnations'],
+  ['facts_duplicates', 'duplicates'],
+] as const
+
 /** The steps from session minutes and frames to cuts. */
 const MINUTE_STEPS = [
-  ['facts_arrivals', 'arrivals'],
+  ['facts_dimensions', 'dimensions'],
+  ['facts_cut_keys', 'cut-keys'],
   ['facts_finest', 'finest'],
   ['facts_startups', 'startups'],
   ['facts_viewers', 'viewers'],
@@ -174,23 +184,18 @@ async function computeSessions(
   numbering: Numbering,
 ): Promise<void> {
   for (let bucket = 0; bucket < bucketCount; bucket++) {
-    await run(session, 'facts_touched', 'touched', { bucket, bucket_count: bucketCount })
+    const parameters = { bucket, bucket_count: bucketCount }
+    await run(session, 'facts_touched', 'touched', parameters)
     await run(session, 'facts_excluded', 'excluded')
-    await run(session, 'facts_copies', 'copies')
+    await run(session, 'facts_copies', 'copies', parameters)
     if (numbering === 'known') await run(session, 'facts_incarnation_starts', 'known-starts')
     else await numberIncarnations(session)
     for (const [scratch, file] of SESSION_STEPS) await run(session, scratch, file)
-    await run(session, `${FACTS_SCRATCH.sessions}_${bucket}`, 'session-rows')
-    await run(session, `${FACTS_SCRATCH.sessionMinutes}_${bucket}`, 'session-minute-rows')
-    await run(session, `facts_all_incarnations_${bucket}`, 'computed-incarnations')
-    if (numbering === 'anew') await run(session, `facts_duplicates_${bucket}`, 'duplicates')
-  }
-  for (const name of [
-    FACTS_SCRATCH.sessions,
-    FACTS_SCRATCH.sessionMinutes,
-    'facts_all_incarnations',
-  ]) {
-    await session.scratch(name, unionOf(name, bucketCount))
+    await run(session, 'facts_part_contexts', 'part-contexts', parameters)
+    for (const [scratch, file] of ROW_STEPS) {
+      if (bucket === 0) await run(session, scratch, file)
+      else await session.append(scratch, select(file))
+    }
   }
 }
 
@@ -314,14 +319,6 @@ function selectOfRows(
     return `SELECT ${columns.join(', ')}`
   })
   return { sql: selects.join('\nUNION ALL\n'), parameters }
-}
-
-function unionOf(name: string, bucketCount: number): Select {
-  const selects = Array.from(
-    { length: bucketCount },
-    (_, bucket) => `SELECT * FROM ${name}_${bucket}`,
-  )
-  return { sql: selects.join('\nUNION ALL\n') }
 }
 
 /** More days than a run can touch. */

@@ -1,19 +1,43 @@
-/** Runs logs through loading and facts, and reads the tables back in the terms of the oracle. */
+/**
+ * Runs logs through loading and facts on the embedded warehouse, and reads the tables back in the
+ * terms of the oracle.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import type { DecodedRecord } from '../../shared/log/record.ts'
+import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import {
   COUNTER_NAMES,
   type CounterName,
   type MinuteAggregates,
 } from '../../shared/qoe/aggregates.ts'
-import { type Cut, DIMENSIONS, type Dimension } from '../../shared/qoe/cuts.ts'
+import { DIMENSIONS, type Dimension, parseCut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import { systemClock } from '../../shared/runtime/clock.ts'
 import type { FoldException, PartSummary } from '../../shared/speed/rows.ts'
-import { tables } from '../../shared/warehouse/tables.ts'
-import type { Row, RowValue } from '../../shared/warehouse/warehouse.ts'
-import { computeExplained, computeHistory, FACTS_SCRATCH, replaceFacts } from '../facts.ts'
+import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import { type ColumnSpec, required, type TableSpec } from '../../shared/warehouse/table-spec.ts'
+import { allTables, tables } from '../../shared/warehouse/tables.ts'
+import type {
+  Row,
+  RowValue,
+  Warehouse,
+  WarehouseSession,
+} from '../../shared/warehouse/warehouse.ts'
+import {
+  computeExplained,
+  computeHistory,
+  FACTS_SCRATCH,
+  type FactsRequest,
+  replaceFacts,
+} from '../facts.ts'
 import { loadCopies, STAGING_COPIES } from '../load-copies.ts'
-import type { MemorySession } from './memory-session.ts'
 import { STAGED_COLUMNS, stageLog } from './stage-log.ts'
+
+export const CUTS = ['total', 'content', 'cdn', 'deviceType', 'cdn+content'].map(parseCut)
 
 export interface PartitionLog {
   readonly partition: number
@@ -40,24 +64,120 @@ export interface SqlFacts {
   readonly minutes: ReadonlyMap<string, MinuteAggregates>
 }
 
-/** The log's runs, one after the other, as the batch makes them. */
+/** Memory of a session in tests, bytes. */
+const MEMORY_MAX_BYTES = 300_000_000
+/** Rows of one statement. */
+const ROWS_PER_STATEMENT = 500
+
+/** A warehouse of its own in a temporary folder, and the runs of the batch on it. */
 export class FactsRun {
-  readonly #session: MemorySession
+  readonly #folder: string
+  readonly #store: ObjectStore
+  readonly #warehouse: Warehouse
   readonly #limits: FoldLimits
-  readonly #cuts: readonly Cut[]
   readonly #watermarks = new Map<number, number>()
+  /** Changes the text of the steps, to see a test fail. */
+  readonly #mutate: (sql: string) => string
   #run = 0
 
-  constructor(session: MemorySession, limits: FoldLimits, cuts: readonly Cut[]) {
-    this.#session = session
-    this.#limits = limits
-    this.#cuts = cuts
+  private constructor(parts: {
+    folder: string
+    store: ObjectStore
+    warehouse: Warehouse
+    limits: FoldLimits
+    mutate: (sql: string) => string
+  }) {
+    this.#folder = parts.folder
+    this.#store = parts.store
+    this.#warehouse = parts.warehouse
+    this.#limits = parts.limits
+    this.#mutate = parts.mutate
   }
 
-  /** Loads a range of each partition. */
+  static async open(
+    limits: FoldLimits,
+    mutate: (sql: string) => string = (sql) => sql,
+  ): Promise<FactsRun> {
+    const folder = await mkdtemp(join(tmpdir(), 'facts-test-'))
+    const clock = systemClock
+    const store = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
+    const warehouse = await openDuckDbWarehouse({
+      store,
+      temporaryFolder: join(folder, 'temporary'),
+      memoryMaxBytes: MEMORY_MAX_BYTES,
+      threads: 1,
+      clock,
+    })
+    await warehouse.ensureTables(allTables)
+    return new FactsRun({ folder, store, warehouse, limits, mutate })
+  }
+
+  async close(): Promise<void> {
+    await this.#warehouse.close()
+    await this.#store.close()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  /** Loads the next range of each partition. */
   async load(logs: readonly PartitionLog[]): Promise<void> {
     this.#run += 1
-    const session = this.#session
+    const { copies, frames } = this.#stage(logs)
+    if (frames.length === 0) return
+    await this.#during(async (session) => {
+      await scratchRows(session, STAGING_COPIES, STAGED_COLUMNS, copies)
+      await scratchRows(session, 'staging_frames', tables.frames.columns, frames)
+      const dates = [...new Set(frames.map((row) => String(row['received_date'])))]
+      await session.insertMissing({
+        table: tables.frames.name,
+        select: { sql: 'SELECT * FROM staging_frames' },
+        key: tables.frames.key,
+        dates,
+        jobId: `frames-${this.#run}`,
+      })
+      const jobId = `load-${this.#run}`
+      await loadCopies(session, { run: this.#run, limits: this.#limits, dates, jobId })
+    })
+  }
+
+  /** Brings the tables of facts up to date. */
+  async computeHistory(bucketCount = 1): Promise<void> {
+    await this.#during(async (session) => {
+      await computeHistory(session, this.#request(bucketCount))
+      await replaceFacts(session, `facts-${this.#run}`)
+    })
+  }
+
+  /** What the tables say. */
+  readHistory(): Promise<SqlFacts> {
+    return this.#during((session) =>
+      readFacts(session, tables.sessions.name, tables.qoeMinute.name),
+    )
+  }
+
+  /** What the live view shows, given what it did not apply. */
+  explained(exceptions: readonly FoldException[], bucketCount = 1): Promise<SqlFacts> {
+    return this.#during(async (session) => {
+      await scratchRows(session, 'test_exclusions', EXCLUSION_COLUMNS, exceptions.map(toExclusion))
+      await computeExplained(session, {
+        ...this.#request(bucketCount),
+        sessions: { sql: ALL_SESSIONS },
+        exclusions: { sql: 'SELECT * FROM test_exclusions' },
+      })
+      return readFacts(session, FACTS_SCRATCH.sessions, FACTS_SCRATCH.qoeMinute)
+    })
+  }
+
+  /** The rows of a table but their run, as text, in the order of its key. */
+  readTable({ name, columns, key }: TableSpec): Promise<string[]> {
+    const names = columns.map((column) => column.name).filter((column) => column !== 'run')
+    const sql = `SELECT ${names.join(', ')} FROM ${name} ORDER BY ${key.join(', ')}`
+    return this.#during(async (session) => {
+      const rows = await session.query({ sql }, READ_LIMITS)
+      return rows.map((row) => JSON.stringify(row, (_, value: unknown) => plain(value)))
+    })
+  }
+
+  #stage(logs: readonly PartitionLog[]): { copies: Row[]; frames: Row[] } {
     const staged = logs.map(({ partition, records }) => {
       const log = stageLog(records, {
         run: this.#run,
@@ -68,79 +188,130 @@ export class FactsRun {
       if (records.length > 0) this.#watermarks.set(partition, log.watermarkMs)
       return log
     })
-    const copies = staged.flatMap((log) => log.copies)
-    const frames = staged.flatMap((log) => log.frames)
-    await session.createTable(STAGING_COPIES, STAGED_COLUMNS)
-    await session.insert(STAGING_COPIES, STAGED_COLUMNS, copies)
-    await session.insert(tables.frames.name, tables.frames.columns, frames)
-    const dates = [...new Set(copies.map((row) => String(row['received_date'])))]
-    if (dates.length === 0) return
-    await loadCopies(session, {
-      run: this.#run,
-      limits: this.#limits,
-      dates,
-      jobId: `load-${this.#run}`,
-    })
-  }
-
-  /** Brings the tables up to date and reads them. */
-  async history(bucketCount = 1): Promise<void> {
-    await computeHistory(this.#session, { ...this.#request(bucketCount) })
-    await replaceFacts(this.#session, `facts-${this.#run}`)
-  }
-
-  async explained(exceptions: readonly FoldException[], bucketCount = 1): Promise<void> {
-    await this.#session.execute(
-      'CREATE OR REPLACE TABLE test_exclusions (session_id VARCHAR, seq BIGINT, log_partition BIGINT, log_offset BIGINT, accepted BOOL, seen BOOL, forgotten BOOL)',
-    )
-    const rows = exceptions.map(
-      ({ sessionId, seq, partition, offset, reason, type, forgotten }) => {
-        const seen = reason !== 'afterClose' && !forgotten
-        return `('${sessionId}',${seq},${partition},${offset},${type !== 'rejected'},${seen},${forgotten})`
-      },
-    )
-    if (rows.length > 0) {
-      await this.#session.execute(`INSERT INTO test_exclusions VALUES ${rows.join(',')}`)
-    }
-    await computeExplained(this.#session, {
-      ...this.#request(bucketCount),
-      sessions: {
-        sql: 'SELECT session_id, session_bucket FROM events UNION DISTINCT SELECT session_id, session_bucket FROM event_copies',
-      },
-      exclusions: { sql: 'SELECT * FROM test_exclusions' },
-    })
-  }
-
-  async readHistory(): Promise<SqlFacts> {
-    return this.#read(tables.sessions.name, tables.qoeMinute.name)
-  }
-
-  async readExplained(): Promise<SqlFacts> {
-    return this.#read(FACTS_SCRATCH.sessions, FACTS_SCRATCH.qoeMinute)
-  }
-
-  async #read(sessions: string, minutes: string): Promise<SqlFacts> {
-    const order = 'ORDER BY session_id, incarnation, part'
-    const parts = await this.#session.query({ sql: `SELECT * FROM ${sessions} ${order}` })
-    const rows = await this.#session.query({ sql: `SELECT * FROM ${minutes}` })
     return {
-      sessions: toSessions(parts),
-      minutes: new Map(rows.map((row) => [minuteId(row), toAggregates(row)])),
+      copies: staged.flatMap((log) => log.copies),
+      frames: staged.flatMap((log) => log.frames),
     }
   }
 
-  #request(bucketCount: number) {
+  async #during<T>(action: (session: WarehouseSession) => Promise<T>): Promise<T> {
+    const session = await this.#warehouse.open()
+    try {
+      return await action(withMutation(session, this.#mutate))
+    } finally {
+      await session.close()
+    }
+  }
+
+  #request(bucketCount: number): FactsRequest {
     return {
       run: this.#run,
-      fromDate: '1970-01-01',
+      fromDate: '2020-01-01',
       limits: this.#limits,
-      cuts: this.#cuts,
+      cuts: CUTS,
       watermarks: [...this.#watermarks].map(([partition, watermarkMs]) => {
         return { partition, watermarkMs }
       }),
       bucketCount,
     }
   }
+}
+
+const ALL_SESSIONS = `
+  SELECT session_id, session_bucket FROM events
+  UNION DISTINCT
+  SELECT session_id, session_bucket FROM event_copies`
+
+const READ_LIMITS = { maxRows: 1_000_000, timeoutMs: 60_000 }
+
+const EXCLUSION_COLUMNS = [
+  required('session_id', 'STRING', 'The session.'),
+  required('seq', 'INT64', 'The seq.'),
+  required('log_partition', 'INT64', 'Partition of the copy.'),
+  required('log_offset', 'INT64', 'Offset of the copy.'),
+  required('accepted', 'BOOL', 'Whether it is an event.'),
+  required('seen', 'BOOL', 'Whether it counts as seen.'),
+  required('forgotten', 'BOOL', 'Whether the fold knew of it.'),
+]
+
+function toExclusion(exception: FoldException): Row {
+  const { sessionId, seq, partition, offset, type, reason, forgotten } = exception
+  return {
+    session_id: sessionId,
+    seq,
+    log_partition: partition,
+    log_offset: offset,
+    accepted: type !== 'rejected',
+    seen: reason !== 'afterClose' && !forgotten,
+    forgotten,
+  }
+}
+
+async function scratchRows(
+  session: WarehouseSession,
+  name: string,
+  columns: readonly ColumnSpec[],
+  rows: readonly Row[],
+): Promise<void> {
+  const selects = columns.map((column) => `CAST(NULL AS ${column.type}) AS ${column.name}`)
+  await session.scratch(name, { sql: `SELECT ${selects.join(', ')} LIMIT 0` })
+  // Most columns are null in every row.
+  const used = columns.filter(({ name: column }) => rows.some((row) => row[column] != null))
+  const casts = used.map(({ name: column, type }) =>
+    type === 'TIMESTAMP'
+      ? `TIMESTAMP_MILLIS(c_${column}) AS ${column}`
+      : `CAST(c_${column} AS ${type}) AS ${column}`,
+  )
+  const names = used.map((column) => `c_${column.name}`)
+  for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
+    const tuples = rows
+      .slice(start, start + ROWS_PER_STATEMENT)
+      .map((row) => `(${used.map((column) => literalOf(row[column.name])).join(',')})`)
+    const values = `(VALUES ${tuples.join(',')}) AS v(${names.join(',')})`
+    await session.append(name, { sql: `SELECT ${casts.join(', ')} FROM ${values}` })
+  }
+}
+
+function literalOf(value: RowValue | undefined): string {
+  if (value === null || value === undefined) return 'NULL'
+  if (typeof value !== 'string') return `${value}`
+  return `'${value.replaceAll("'", "''")}'`
+}
+
+/** The session, with the text of every step changed. */
+function withMutation(
+  session: WarehouseSession,
+  mutate: (sql: string) => string,
+): WarehouseSession {
+  return {
+    tables: session.tables,
+    load: (request) => session.load(request),
+    scratch: (name, select) => session.scratch(name, { ...select, sql: mutate(select.sql) }),
+    append: (name, select) => session.append(name, select),
+    insertMissing: (request) => session.insertMissing(request),
+    replaceRows: (request) => session.replaceRows(request),
+    query: (select, limits) => session.query(select, limits),
+    columns: (select) => session.columns(select),
+    close: () => session.close(),
+  }
+}
+
+async function readFacts(
+  session: WarehouseSession,
+  sessions: string,
+  minutes: string,
+): Promise<SqlFacts> {
+  const order = 'ORDER BY session_id, incarnation, part'
+  const parts = await session.query({ sql: `SELECT * FROM ${sessions} ${order}` }, READ_LIMITS)
+  const rows = await session.query({ sql: `SELECT * FROM ${minutes}` }, READ_LIMITS)
+  return {
+    sessions: toSessions(parts),
+    minutes: new Map(rows.map((row) => [minuteId(row), toAggregates(row)])),
+  }
+}
+
+function plain(value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}` : value
 }
 
 function toSessions(rows: readonly Row[]): SqlSession[] {

@@ -12,11 +12,8 @@ import {
   type OracleSession,
 } from '../../loadtest/oracle/oracle.ts'
 import type { DecodedRecord } from '../../shared/log/record.ts'
-import { parseCut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
-import type { PartitionLog, SqlFacts, SqlSession } from './facts-run.ts'
-
-export const CUTS = ['total', 'content', 'cdn', 'deviceType', 'cdn+content'].map(parseCut)
+import { CUTS, type PartitionLog, type SqlFacts, type SqlSession } from './facts-run.ts'
 
 /** Logs that have the same limits, by partition; a partition's number is the log's seed. */
 export interface LogGroup {

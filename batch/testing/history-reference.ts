@@ -8,7 +8,8 @@ import type { DecodedRecord, FrameRecord } from '../../shared/log/record.ts'
 import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import type { PartSummary } from '../../shared/speed/rows.ts'
-import { CUTS, type LogGroup } from './facts-versus-oracle.ts'
+import { CUTS } from './facts-run.ts'
+import type { LogGroup } from './facts-versus-oracle.ts'
 
 export interface ReferenceSession {
   readonly sessionId: string
@@ -165,7 +166,13 @@ function tidyLog(incarnation: Incarnation, lastLoggedAtMs: number): DecodedRecor
   const frames = winners.map(({ frame, seq, index }, offset): FrameRecord => {
     const event = index === undefined ? undefined : frame.events[index]
     const rejectedSeqs = event === undefined ? [seq] : []
-    return { ...frame, offset, loggedAtMs, rejectedSeqs, events: event === undefined ? [] : [event] }
+    return {
+      ...frame,
+      offset,
+      loggedAtMs,
+      rejectedSeqs,
+      events: event === undefined ? [] : [event],
+    }
   })
   return [...frames, { kind: 'tick', offset: frames.length, loggedAtMs: lastLoggedAtMs }]
 }

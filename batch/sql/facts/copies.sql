@@ -6,6 +6,7 @@ SELECT
   e.incarnation,
   e.seq,
   TRUE AS accepted,
+  TRUE AS is_event,
   e.log_partition,
   e.log_offset,
   e.log_index,
@@ -25,12 +26,14 @@ FROM events AS e
 JOIN facts_touched AS t ON t.session_id = e.session_id
 CROSS JOIN facts_parameters AS p
 WHERE e.received_date >= p.from_date AND e.incarnation >= t.incarnation
+  AND MOD(e.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)
 UNION ALL
 SELECT
   t.session_key,
   c.incarnation,
   c.seq,
   c.kind = 'duplicate' AS accepted,
+  FALSE AS is_event,
   c.log_partition,
   c.log_offset,
   c.log_index,
@@ -50,3 +53,4 @@ FROM event_copies AS c
 JOIN facts_touched AS t ON t.session_id = c.session_id
 CROSS JOIN facts_parameters AS p
 WHERE c.received_date >= p.from_date AND c.incarnation >= t.incarnation
+  AND MOD(c.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)

@@ -18,41 +18,49 @@ WITH added AS (
   FROM facts_arrivals
 )
 SELECT
-  minute_ms, content_id, cdn, device_type, player_name, player_version, country,
-  SUM(sessions) AS sessions,
-  SUM(attempts) AS attempts,
-  SUM(plays) AS plays,
-  SUM(ebvs) AS ebvs,
-  SUM(ebvs_long) AS ebvs_long,
-  SUM(vsf) AS vsf,
-  SUM(vpf) AS vpf,
-  SUM(ended_plays) AS ended_plays,
-  SUM(failures) AS failures,
-  SUM(startups) AS startups,
-  SUM(startup_sum_ms) AS startup_sum_ms,
-  SUM(stalls) AS stalls,
-  SUM(stall_ms) AS stall_ms,
-  SUM(playing_ms) AS playing_ms,
-  SUM(watched_ms) AS watched_ms,
-  SUM(media_us) AS media_us,
-  SUM(rated_media_us) AS rated_media_us,
-  SUM(events) AS events,
-  SUM(lost) AS lost,
-  SUM(frames) AS frames,
-  SUM(bytes) AS bytes,
-  SUM(duplicates) AS duplicates,
-  SUM(bits_played) AS bits_played,
-  SUM(concurrent_plays_0) AS concurrent_plays_0,
-  SUM(concurrent_plays_1) AS concurrent_plays_1,
-  SUM(concurrent_plays_2) AS concurrent_plays_2,
-  SUM(concurrent_plays_3) AS concurrent_plays_3,
-  SUM(concurrent_plays_4) AS concurrent_plays_4,
-  SUM(concurrent_plays_5) AS concurrent_plays_5,
-  SUM(concurrent_viewers_0) AS concurrent_viewers_0,
-  SUM(concurrent_viewers_1) AS concurrent_viewers_1,
-  SUM(concurrent_viewers_2) AS concurrent_viewers_2,
-  SUM(concurrent_viewers_3) AS concurrent_viewers_3,
-  SUM(concurrent_viewers_4) AS concurrent_viewers_4,
-  SUM(concurrent_viewers_5) AS concurrent_viewers_5
-FROM added
-GROUP BY minute_ms, content_id, cdn, device_type, player_name, player_version, country
+  a.minute_ms,
+  d.dimension_key,
+  SUM(a.sessions) AS sessions,
+  SUM(a.attempts) AS attempts,
+  SUM(a.plays) AS plays,
+  SUM(a.ebvs) AS ebvs,
+  SUM(a.ebvs_long) AS ebvs_long,
+  SUM(a.vsf) AS vsf,
+  SUM(a.vpf) AS vpf,
+  SUM(a.ended_plays) AS ended_plays,
+  SUM(a.failures) AS failures,
+  SUM(a.startups) AS startups,
+  SUM(a.startup_sum_ms) AS startup_sum_ms,
+  SUM(a.stalls) AS stalls,
+  SUM(a.stall_ms) AS stall_ms,
+  SUM(a.playing_ms) AS playing_ms,
+  SUM(a.watched_ms) AS watched_ms,
+  SUM(a.media_us) AS media_us,
+  SUM(a.rated_media_us) AS rated_media_us,
+  SUM(a.events) AS events,
+  SUM(a.lost) AS lost,
+  SUM(a.frames) AS frames,
+  SUM(a.bytes) AS bytes,
+  SUM(a.duplicates) AS duplicates,
+  SUM(a.bits_played) AS bits_played,
+  SUM(a.concurrent_plays_0) AS concurrent_plays_0,
+  SUM(a.concurrent_plays_1) AS concurrent_plays_1,
+  SUM(a.concurrent_plays_2) AS concurrent_plays_2,
+  SUM(a.concurrent_plays_3) AS concurrent_plays_3,
+  SUM(a.concurrent_plays_4) AS concurrent_plays_4,
+  SUM(a.concurrent_plays_5) AS concurrent_plays_5,
+  SUM(a.concurrent_viewers_0) AS concurrent_viewers_0,
+  SUM(a.concurrent_viewers_1) AS concurrent_viewers_1,
+  SUM(a.concurrent_viewers_2) AS concurrent_viewers_2,
+  SUM(a.concurrent_viewers_3) AS concurrent_viewers_3,
+  SUM(a.concurrent_viewers_4) AS concurrent_viewers_4,
+  SUM(a.concurrent_viewers_5) AS concurrent_viewers_5
+FROM added AS a
+JOIN facts_dimensions AS d
+  ON d.content_id = a.content_id
+  AND d.cdn = a.cdn
+  AND d.device_type = a.device_type
+  AND d.player_name = a.player_name
+  AND d.player_version = a.player_version
+  AND d.country = a.country
+GROUP BY a.minute_ms, d.dimension_key

@@ -1,16 +1,11 @@
--- What became of every copy. Equal identity (incarnation, seq) is the same event; the first copy in
--- (partition, offset, index in the frame) wins, accepted or rejected. An exclusion holds for the
--- copy that it names: when that copy is the winner, the identity is left out and no later copy
--- replaces it. `seen` says whether it counts as seen for `lost`, `forgotten` that the fold no longer
--- knew whether it had been seen before.
+-- What became of every copy. An exclusion holds for the copy that it names: when that copy wins its
+-- identity, the identity is left out and no later copy replaces it. `seen` says whether it counts as
+-- seen for `lost`, `forgotten` that the fold no longer knew whether it had been seen before.
 SELECT
   i.incarnation_key,
   c.seq,
   c.accepted,
-  ROW_NUMBER() OVER (
-    PARTITION BY i.incarnation_key, c.seq
-    ORDER BY c.log_partition, c.log_offset, c.log_index
-  ) = 1 AS winner,
+  r.log_offset IS NULL AS winner,
   x.seq IS NOT NULL AS excluded,
   COALESCE(x.seen, TRUE) AS seen,
   COALESCE(x.forgotten, FALSE) AS forgotten,
@@ -34,6 +29,10 @@ JOIN facts_incarnation_ranges AS i
   ON i.session_key = c.session_key
   AND c.log_offset >= i.incarnation
   AND (i.next_incarnation IS NULL OR c.log_offset < i.next_incarnation)
+LEFT JOIN facts_repeats AS r
+  ON r.log_partition = c.log_partition
+  AND r.log_offset = c.log_offset
+  AND r.log_index = c.log_index
 LEFT JOIN facts_excluded AS x
   ON x.session_key = c.session_key
   AND x.seq = c.seq

@@ -1,6 +1,6 @@
 -- What each interval adds to each minute that it reaches into: its time there, and whether the part
--- is a concurrent play and viewer at each instant of the minute that lies in the interval. An
--- interval is no longer than the time-out, so a small table of numbers gives its minutes.
+-- is a concurrent play and viewer at each instant of the minute that lies in the interval: a bit for
+-- each of the six instants, so that the masks of a part's intervals add up. An interval is no longer than the time-out, so a small table of numbers gives its minutes.
 WITH pieces AS (
   SELECT
     v.incarnation_key,
@@ -52,16 +52,18 @@ SELECT
     (GREATEST(video_kbps, 0) + GREATEST(audio_kbps, 0)) * (ends - starts) * rate_milli,
     0
   ) AS bits_played,
-  IF(played AND starts <= 0 AND ends > 0, 1, 0) AS concurrent_plays_0,
-  IF(played AND starts <= 10000 AND ends > 10000, 1, 0) AS concurrent_plays_1,
-  IF(played AND starts <= 20000 AND ends > 20000, 1, 0) AS concurrent_plays_2,
-  IF(played AND starts <= 30000 AND ends > 30000, 1, 0) AS concurrent_plays_3,
-  IF(played AND starts <= 40000 AND ends > 40000, 1, 0) AS concurrent_plays_4,
-  IF(played AND starts <= 50000 AND ends > 50000, 1, 0) AS concurrent_plays_5,
-  IF(viewer_until >= 0 AND starts <= 0 AND ends > 0, 1, 0) AS concurrent_viewers_0,
-  IF(viewer_until >= 10000 AND starts <= 10000 AND ends > 10000, 1, 0) AS concurrent_viewers_1,
-  IF(viewer_until >= 20000 AND starts <= 20000 AND ends > 20000, 1, 0) AS concurrent_viewers_2,
-  IF(viewer_until >= 30000 AND starts <= 30000 AND ends > 30000, 1, 0) AS concurrent_viewers_3,
-  IF(viewer_until >= 40000 AND starts <= 40000 AND ends > 40000, 1, 0) AS concurrent_viewers_4,
-  IF(viewer_until >= 50000 AND starts <= 50000 AND ends > 50000, 1, 0) AS concurrent_viewers_5
+  IF(played AND starts <= 0 AND ends > 0, 1, 0)
+    + IF(played AND starts <= 10000 AND ends > 10000, 2, 0)
+    + IF(played AND starts <= 20000 AND ends > 20000, 4, 0)
+    + IF(played AND starts <= 30000 AND ends > 30000, 8, 0)
+    + IF(played AND starts <= 40000 AND ends > 40000, 16, 0)
+    + IF(played AND starts <= 50000 AND ends > 50000, 32, 0)
+    AS plays_mask,
+  IF(viewer_until >= 0 AND starts <= 0 AND ends > 0, 1, 0)
+    + IF(viewer_until >= 10000 AND starts <= 10000 AND ends > 10000, 2, 0)
+    + IF(viewer_until >= 20000 AND starts <= 20000 AND ends > 20000, 4, 0)
+    + IF(viewer_until >= 30000 AND starts <= 30000 AND ends > 30000, 8, 0)
+    + IF(viewer_until >= 40000 AND starts <= 40000 AND ends > 40000, 16, 0)
+    + IF(viewer_until >= 50000 AND starts <= 50000 AND ends > 50000, 32, 0)
+    AS viewers_mask
 FROM cut

@@ -34,3 +34,4 @@ JOIN contexts AS c
   AND c.log_index = f.log_index
 CROSS JOIN facts_parameters AS p
 WHERE c.received_date >= p.from_date
+  AND MOD(c.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)

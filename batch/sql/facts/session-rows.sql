@@ -40,7 +40,7 @@ SELECT
   m.rated_media_us,
   m.bits_played,
   m.events,
-  IF(m.part = l.last_part, CAST(COALESCE(o.lost, 0) AS INT64), 0) AS lost,
+  IF(m.part = l.last_part, COALESCE(o.lost, 0), 0) AS lost,
   IF(m.part = l.last_part, i.duplicates, 0) AS duplicates,
   IF(m.part = l.last_part, i.rejected, 0) AS rejected,
   m.repairs_state,

@@ -35,29 +35,28 @@ measured AS (
 ),
 counted AS (
   SELECT
-    k.cut,
+    k.cut_key,
     s.minute_ms,
-    IF(k.by_content_id, s.content_id, '') AS key_content_id,
-    IF(k.by_cdn, s.cdn, '') AS key_cdn,
-    IF(k.by_device_type, s.device_type, '') AS key_device_type,
-    IF(k.by_player_name, s.player_name, '') AS key_player_name,
-    IF(k.by_player_version, s.player_version, '') AS key_player_version,
-    IF(k.by_country, s.country, '') AS key_country,
     IF(
       s.held_ms < 128, s.held_ms, 64 * (s.highest_bit - 6) + (s.held_ms >> (s.highest_bit - 6))
     ) AS bucket,
     COUNT(*) AS startups
   FROM measured AS s
-  CROSS JOIN facts_cuts AS k
-  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+  JOIN facts_dimensions AS d
+    ON d.content_id = s.content_id
+    AND d.cdn = s.cdn
+    AND d.device_type = s.device_type
+    AND d.player_name = s.player_name
+    AND d.player_version = s.player_version
+    AND d.country = s.country
+  JOIN facts_cut_keys AS k ON k.dimension_key = d.dimension_key
+  GROUP BY 1, 2, 3
 )
 SELECT
-  cut, minute_ms, key_content_id, key_cdn, key_device_type, key_player_name, key_player_version,
-  key_country,
+  cut_key,
+  minute_ms,
   STRING_AGG(
     CAST(bucket AS STRING) || ':' || CAST(startups AS STRING), ',' ORDER BY bucket
   ) AS startup_histogram
 FROM counted
-GROUP BY
-  cut, minute_ms, key_content_id, key_cdn, key_device_type, key_player_name, key_player_version,
-  key_country
+GROUP BY cut_key, minute_ms

@@ -1,30 +1,31 @@
 -- Registers of distinct viewers of the minutes to compute, in the cuts that keep them, as canonical
 -- text.
-WITH registers AS (
-  SELECT
-    k.cut,
-    s.minute_ms,
-    IF(k.by_content_id, s.content_id, '') AS key_content_id,
-    IF(k.by_cdn, s.cdn, '') AS key_cdn,
-    IF(k.by_device_type, s.device_type, '') AS key_device_type,
-    IF(k.by_player_name, s.player_name, '') AS key_player_name,
-    IF(k.by_player_version, s.player_version, '') AS key_player_version,
-    IF(k.by_country, s.country, '') AS key_country,
-    s.viewer_register,
-    MAX(s.viewer_rank) AS viewer_rank
+WITH finest AS (
+  SELECT d.dimension_key, s.minute_ms, s.viewer_register, MAX(s.viewer_rank) AS viewer_rank
   FROM facts_minutes AS s
-  CROSS JOIN facts_cuts AS k
-  WHERE s.viewer_register IS NOT NULL AND k.viewers
-  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+  JOIN facts_dimensions AS d
+    ON d.content_id = s.content_id
+    AND d.cdn = s.cdn
+    AND d.device_type = s.device_type
+    AND d.player_name = s.player_name
+    AND d.player_version = s.player_version
+    AND d.country = s.country
+  WHERE s.viewer_register IS NOT NULL
+  GROUP BY d.dimension_key, s.minute_ms, s.viewer_register
+),
+registers AS (
+  SELECT k.cut_key, f.minute_ms, f.viewer_register, MAX(f.viewer_rank) AS viewer_rank
+  FROM finest AS f
+  JOIN facts_cut_keys AS k ON k.dimension_key = f.dimension_key
+  WHERE k.viewers
+  GROUP BY k.cut_key, f.minute_ms, f.viewer_register
 )
 SELECT
-  cut, minute_ms, key_content_id, key_cdn, key_device_type, key_player_name, key_player_version,
-  key_country,
+  cut_key,
+  minute_ms,
   STRING_AGG(
     CAST(viewer_register AS STRING) || ':' || CAST(viewer_rank AS STRING),
     ',' ORDER BY viewer_register
   ) AS viewer_registers
 FROM registers
-GROUP BY
-  cut, minute_ms, key_content_id, key_cdn, key_device_type, key_player_name, key_player_version,
-  key_country
+GROUP BY cut_key, minute_ms
