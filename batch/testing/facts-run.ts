@@ -2,9 +2,11 @@
  * Runs logs through loading and facts on the embedded warehouse, and reads the tables back in the
  * terms of the oracle.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+
+import { DuckDBInstance } from '@duckdb/node-api'
 
 import type { DecodedRecord } from '../../shared/log/record.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
@@ -66,8 +68,6 @@ export interface SqlFacts {
 
 /** Memory of a session in tests, bytes. */
 const MEMORY_MAX_BYTES = 300_000_000
-/** Rows of one statement. */
-const ROWS_PER_STATEMENT = 500
 
 /** A warehouse of its own in a temporary folder, and the runs of the batch on it. */
 export class FactsRun {
@@ -76,28 +76,24 @@ export class FactsRun {
   readonly #warehouse: Warehouse
   readonly #limits: FoldLimits
   readonly #watermarks = new Map<number, number>()
-  /** Changes the text of the steps, to see a test fail. */
-  readonly #mutate: (sql: string) => string
   #run = 0
+  #staged = 0
+  /** Rises when a run is repeated, so that its jobs are not known and do their work again. */
+  #attempt = 0
 
   private constructor(parts: {
     folder: string
     store: ObjectStore
     warehouse: Warehouse
     limits: FoldLimits
-    mutate: (sql: string) => string
   }) {
     this.#folder = parts.folder
     this.#store = parts.store
     this.#warehouse = parts.warehouse
     this.#limits = parts.limits
-    this.#mutate = parts.mutate
   }
 
-  static async open(
-    limits: FoldLimits,
-    mutate: (sql: string) => string = (sql) => sql,
-  ): Promise<FactsRun> {
+  static async open(limits: FoldLimits): Promise<FactsRun> {
     const folder = await mkdtemp(join(tmpdir(), 'facts-test-'))
     const clock = systemClock
     const store = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
@@ -109,7 +105,7 @@ export class FactsRun {
       clock,
     })
     await warehouse.ensureTables(allTables)
-    return new FactsRun({ folder, store, warehouse, limits, mutate })
+    return new FactsRun({ folder, store, warehouse, limits })
   }
 
   async close(): Promise<void> {
@@ -124,26 +120,37 @@ export class FactsRun {
     const { copies, frames } = this.#stage(logs)
     if (frames.length === 0) return
     await this.#during(async (session) => {
-      await scratchRows(session, STAGING_COPIES, STAGED_COLUMNS, copies)
-      await scratchRows(session, 'staging_frames', tables.frames.columns, frames)
+      await this.#stageRows(session, STAGING_COPIES, { columns: STAGED_COLUMNS, rows: copies })
+      await this.#stageRows(session, 'staging_frames', {
+        columns: tables.frames.columns,
+        rows: frames,
+      })
       const dates = [...new Set(frames.map((row) => String(row['received_date'])))]
       await session.insertMissing({
         table: tables.frames.name,
         select: { sql: 'SELECT * FROM staging_frames' },
         key: tables.frames.key,
         dates,
-        jobId: `frames-${this.#run}`,
+        jobId: `frames-${this.#run}-${this.#attempt}`,
       })
-      const jobId = `load-${this.#run}`
+      const jobId = `load-${this.#run}-${this.#attempt}`
       await loadCopies(session, { run: this.#run, limits: this.#limits, dates, jobId })
     })
+  }
+
+  /** Loads the last range again, as a run does that was interrupted after it. */
+  async repeat(logs: readonly PartitionLog[]): Promise<void> {
+    this.#run -= 1
+    this.#watermarks.clear()
+    this.#attempt += 1
+    await this.load(logs)
   }
 
   /** Brings the tables of facts up to date. */
   async computeHistory(bucketCount = 1): Promise<void> {
     await this.#during(async (session) => {
       await computeHistory(session, this.#request(bucketCount))
-      await replaceFacts(session, `facts-${this.#run}`)
+      await replaceFacts(session, `facts-${this.#run}-${this.#attempt}`)
     })
   }
 
@@ -154,10 +161,20 @@ export class FactsRun {
     )
   }
 
-  /** What the live view shows, given what it did not apply. */
-  explained(exceptions: readonly FoldException[], bucketCount = 1): Promise<SqlFacts> {
-    return this.#during(async (session) => {
-      await scratchRows(session, 'test_exclusions', EXCLUSION_COLUMNS, exceptions.map(toExclusion))
+  /**
+   * What the live view shows, given what it did not apply. `mutate` changes the text of the steps, to
+   * see a test fail.
+   */
+  explained(
+    exceptions: readonly FoldException[],
+    { bucketCount = 1, mutate = (sql: string) => sql } = {},
+  ): Promise<SqlFacts> {
+    return this.#during(async (plainSession) => {
+      const session = withMutation(plainSession, mutate)
+      await this.#stageRows(session, 'test_exclusions', {
+        columns: EXCLUSION_COLUMNS,
+        rows: exceptions.map(toExclusion),
+      })
       await computeExplained(session, {
         ...this.#request(bucketCount),
         sessions: { sql: ALL_SESSIONS },
@@ -194,10 +211,21 @@ export class FactsRun {
     }
   }
 
+  async #stageRows(
+    session: WarehouseSession,
+    scratch: string,
+    { columns, rows }: { columns: readonly ColumnSpec[]; rows: readonly Row[] },
+  ): Promise<void> {
+    this.#staged += 1
+    const object = `staging/${this.#staged}.parquet`
+    await this.#store.create(object, await toParquet(columns, rows, this.#folder))
+    await session.load({ scratch, objects: [object], columns, jobId: object })
+  }
+
   async #during<T>(action: (session: WarehouseSession) => Promise<T>): Promise<T> {
     const session = await this.#warehouse.open()
     try {
-      return await action(withMutation(session, this.#mutate))
+      return await action(session)
     } finally {
       await session.close()
     }
@@ -247,35 +275,26 @@ function toExclusion(exception: FoldException): Row {
   }
 }
 
-async function scratchRows(
-  session: WarehouseSession,
-  name: string,
+/** Rows as a Parquet file: what flattening makes of raw files. */
+async function toParquet(
   columns: readonly ColumnSpec[],
   rows: readonly Row[],
-): Promise<void> {
-  const selects = columns.map((column) => `CAST(NULL AS ${column.type}) AS ${column.name}`)
-  await session.scratch(name, { sql: `SELECT ${selects.join(', ')} LIMIT 0` })
-  // Most columns are null in every row.
-  const used = columns.filter(({ name: column }) => rows.some((row) => row[column] != null))
-  const casts = used.map(({ name: column, type }) =>
-    type === 'TIMESTAMP'
-      ? `TIMESTAMP_MILLIS(c_${column}) AS ${column}`
-      : `CAST(c_${column} AS ${type}) AS ${column}`,
+  folder: string,
+): Promise<Uint8Array> {
+  const json = join(folder, 'rows.ndjson')
+  const parquet = join(folder, 'rows.parquet')
+  await writeFile(json, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const types = columns.map(
+    ({ name, type }) => `'${name}': '${type === 'FLOAT64' ? 'DOUBLE' : type}'`,
   )
-  const names = used.map((column) => `c_${column.name}`)
-  for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
-    const tuples = rows
-      .slice(start, start + ROWS_PER_STATEMENT)
-      .map((row) => `(${used.map((column) => literalOf(row[column.name])).join(',')})`)
-    const values = `(VALUES ${tuples.join(',')}) AS v(${names.join(',')})`
-    await session.append(name, { sql: `SELECT ${casts.join(', ')} FROM ${values}` })
-  }
-}
-
-function literalOf(value: RowValue | undefined): string {
-  if (value === null || value === undefined) return 'NULL'
-  if (typeof value !== 'string') return `${value}`
-  return `'${value.replaceAll("'", "''")}'`
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  const connection = await instance.connect()
+  await connection.run(
+    `COPY (SELECT * FROM read_json('${json}', format = 'newline_delimited', columns = {${types.join(', ')}})) TO '${parquet}' (FORMAT parquet)`,
+  )
+  connection.closeSync()
+  instance.closeSync()
+  return readFile(parquet)
 }
 
 /** The session, with the text of every step changed. */
@@ -287,7 +306,7 @@ function withMutation(
     tables: session.tables,
     load: (request) => session.load(request),
     scratch: (name, select) => session.scratch(name, { ...select, sql: mutate(select.sql) }),
-    append: (name, select) => session.append(name, select),
+    append: (name, select) => session.append(name, { ...select, sql: mutate(select.sql) }),
     insertMissing: (request) => session.insertMissing(request),
     replaceRows: (request) => session.replaceRows(request),
     query: (select, limits) => session.query(select, limits),

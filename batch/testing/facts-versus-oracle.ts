@@ -55,6 +55,32 @@ function drainingTick(records: readonly DecodedRecord[], limits: FoldLimits): De
   }
 }
 
+/**
+ * Whether the exceptions of the log say less than the fold did: a frame that carries a seq twice, of
+ * which the fold forgot the seq on the way. An exception names a frame, not a place in it, so that
+ * nobody can tell whether the other copy was counted as repeated (`docs/decisions/0007-…`).
+ */
+export function isAmbiguous({ partition, records }: PartitionLog, oracle: OracleResult): boolean {
+  const framesByOffset = new Map(
+    records.flatMap((record) =>
+      record.kind === 'frame' ? [[record.offset, record] as const] : [],
+    ),
+  )
+  return oracle.exceptions.some((exception) => {
+    if (exception.partition !== partition || !exception.forgotten) return false
+    const events = framesByOffset.get(exception.offset)?.events ?? []
+    return events.filter(({ seq }) => seq === exception.seq).length > 1
+  })
+}
+
+/** The group without its ambiguous logs, and what the oracle says of the rest. */
+export function provable(group: LogGroup): { group: LogGroup; oracle: OracleResult } {
+  const all = oracleOf(group)
+  const logs = group.logs.filter((log) => !isAmbiguous(log, all))
+  const rest = { ...group, logs }
+  return { group: rest, oracle: logs.length === group.logs.length ? all : oracleOf(rest) }
+}
+
 export function oracleOf({ limits, logs }: LogGroup): OracleResult {
   return computeOracle({ partitions: logs, limits, cuts: CUTS })
 }

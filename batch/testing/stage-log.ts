@@ -51,7 +51,7 @@ function arrivalOf(frame: FrameRecord, range: LogRange, watermarkMs: number): Ro
   return {
     session_id: frame.context.sessionId,
     received_date: new Date(frame.receivedAtMs).toISOString().slice(0, 10),
-    received_at: frame.receivedAtMs,
+    received_at: new Date(frame.receivedAtMs).toISOString(),
     received_at_ms: frame.receivedAtMs,
     sent_at_ms: frame.sentAtMs,
     logged_at_ms: frame.loggedAtMs,
@@ -79,7 +79,7 @@ function copyRows(frame: FrameRecord, arrival: Row): Row[] {
   const accepted = frame.events.map((event, index) => ({
     ...common,
     ...valuesOf(eventColumns, event),
-    happened_at: event.at,
+    happened_at: new Date(event.at).toISOString(),
     log_index: index,
     accepted: true,
   }))
