@@ -17,16 +17,20 @@ import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ManualClock, systemClock } from '../runtime/clock.ts'
 import { FILE_UNDERWAY_MAX_MS, openFolderObjectStore } from './folder-object-store.ts'
-import { describeObjectStore } from './object-store.contract.ts'
+import { describeLease } from './lease.contract.ts'
+import { describeObjectStore, type ObjectStoreHarness } from './object-store.contract.ts'
 import type { ObjectStore } from './object-store.ts'
 
-describeObjectStore('the folder object store', async () => {
+const harness = async (): Promise<ObjectStoreHarness> => {
   const folder = await temporaryFolder()
   return {
     open: () => openFolderObjectStore({ folder, clock: systemClock }),
     dispose: () => rm(folder, { recursive: true }),
   }
-})
+}
+
+describeObjectStore('the folder object store', harness)
+describeLease('the folder object store', harness)
 
 describe('the folder object store', () => {
   let folder: string

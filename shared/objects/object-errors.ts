@@ -34,6 +34,24 @@ export const objectErrors = defineErrors({
     retryable: false,
     action: 'None: the process is stopping.',
   },
+  LEASE_HELD: {
+    rule: 'work that one process at a time may do must not be under way elsewhere',
+    retryable: true,
+    status: 409,
+    action:
+      'Wait for the holder named in the message. If its process has died, the lease ends by itself at the time given.',
+  },
+  LEASE_LOST: {
+    rule: 'a holder must renew its lease before its time is past',
+    retryable: true,
+    action:
+      'Start the work again: it goes on where it was. If it recurs, the process stands still for longer than its lease lasts.',
+  },
+  LEASE_INVALID: {
+    rule: 'a lease must name its holder and its time',
+    retryable: false,
+    action: 'Something else wrote the object named in the message: move it away.',
+  },
   CHECKPOINT_VERSION_NEWER: {
     rule: 'a checkpoint must have a format version that this program knows',
     retryable: false,
