@@ -90,8 +90,24 @@ describe('outputs', () => {
     ])
     const [exceptions, sessions] = sent
     expect(exceptions?.records.map(json)).toEqual([
-      { sessionId: 's', seq: 1, partition: 5, offset: 9, reason: 'late', type: 'heartbeat' },
-      { sessionId: 's', seq: 2, partition: 5, offset: 9, reason: 'late', type: 'heartbeat' },
+      {
+        sessionId: 's',
+        seq: 1,
+        partition: 5,
+        offset: 9,
+        reason: 'late',
+        type: 'heartbeat',
+        forgotten: false,
+      },
+      {
+        sessionId: 's',
+        seq: 2,
+        partition: 5,
+        offset: 9,
+        reason: 'late',
+        type: 'heartbeat',
+        forgotten: false,
+      },
     ])
     expect(exceptions?.records[0]).toMatchObject({
       key: 's',

@@ -105,10 +105,10 @@ function closedSessionsOf(output: FoldOutput): SessionRow[] {
 }
 
 function exceptionRecord(exception: FoldException): NewRecord {
-  const { sessionId, seq, partition, offset, reason, type } = exception
+  const { sessionId, seq, partition, offset, reason, type, forgotten } = exception
   return {
     key: sessionId,
-    value: jsonLine({ sessionId, seq, partition, offset, reason, type }),
+    value: jsonLine({ sessionId, seq, partition, offset, reason, type, forgotten }),
     headers: { schema: 'exception.v1' },
   }
 }

@@ -42,6 +42,7 @@ const arrivalColumns: readonly ColumnSpec[] = [
   ),
   ...position,
   logIndex,
+  nullable('schema', 'STRING', 'Schema of the record that it came in, such as playback.v1.'),
   sessionBucket,
   run,
 ]
@@ -156,8 +157,14 @@ const exceptions: TableSpec = {
     required('seq', 'INT64', 'The event’s place in the session.'),
     required('reason', 'STRING', 'late, amended, afterClose or capped.'),
     required('type', 'STRING', 'Type of the event, or rejected.'),
+    required(
+      'forgotten',
+      'BOOL',
+      'Whether the live view had forgotten if it had seen the event before; then it is not seen for lost.',
+    ),
     required('source_partition', 'INT64', 'Partition of playback.events of the copy.'),
     required('source_offset', 'INT64', 'Offset in playback.events of the copy.'),
+    nullable('live_view', 'STRING', 'The view of the live rows that it is an exception of.'),
     required('logged_date', 'DATE', 'UTC day of logged_at_ms.'),
     loggedAtMs,
     ...position,
