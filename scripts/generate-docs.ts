@@ -4,6 +4,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { batchConfig } from '../batch/config.ts'
+import { batchErrors } from '../batch/errors.ts'
+import * as batchLimits from '../batch/limits.ts'
+import { batchMetrics } from '../batch/telemetry.ts'
 import { gatewayConfig } from '../gateway/config.ts'
 import { gatewayErrors } from '../gateway/errors.ts'
 import * as gatewayLimits from '../gateway/limits.ts'
@@ -49,6 +53,7 @@ const settings = [
   { title: 'All services', spec: backhaulConfig },
   { title: 'Gateway', spec: gatewayConfig },
   { title: 'Processor', spec: processorConfig },
+  { title: 'Batch', spec: batchConfig },
   { title: 'Serving', spec: servingConfig },
 ]
 
@@ -68,6 +73,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Gateway', catalogue: gatewayErrors.catalogue },
       { title: 'Tokens', catalogue: authErrors.catalogue },
       { title: 'Processor', catalogue: processorErrors.catalogue },
+      { title: 'Batch', catalogue: batchErrors.catalogue },
       { title: 'Serving', catalogue: servingErrors.catalogue },
       { title: 'Event log', catalogue: logErrors.catalogue },
       { title: 'Speed store', catalogue: speedErrors.catalogue },
@@ -80,6 +86,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Gateway', gatewayLimits, 'gateway/limits.ts'),
       limitsOf('Processor', processorLimits, 'processor/limits.ts'),
       limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),
+      limitsOf('Batch', batchLimits, 'batch/limits.ts'),
       limitsOf('Serving', servingLimits, 'serving/limits.ts'),
       limitsOf('Client', clientLimits, 'client/limits.ts'),
       limitsOf('Frames, CMCD and identity', eventLimits, 'shared/events/limits.ts'),
@@ -92,6 +99,7 @@ const files: Readonly<Record<string, () => string>> = {
     metricsPage([
       { title: 'Gateway', metrics: gatewayMetrics },
       { title: 'Processor', metrics: processorMetrics },
+      { title: 'Batch', metrics: batchMetrics },
       { title: 'Serving', metrics: servingMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },

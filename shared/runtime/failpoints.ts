@@ -15,6 +15,17 @@ export type FailpointName =
   | 'processor.afterOffsetCommit'
   | 'warehouse.afterFiles'
   | 'warehouse.afterManifest'
+  | 'batch.afterCut'
+  | 'batch.afterSomeRawFiles'
+  | 'batch.afterRawFiles'
+  | 'batch.afterManifest'
+  | 'batch.afterFlatten'
+  | 'batch.afterSomeLoads'
+  | 'batch.afterLoads'
+  | 'batch.afterSomeInserts'
+  | 'batch.afterMerge'
+  | 'batch.afterFacts'
+  | 'batch.afterControlRows'
 
 export interface Failpoints {
   /** Runs what is armed under `name`, if anything; it may throw, delay or end the process. */

@@ -1,0 +1,83 @@
+/** Settings of the batch. */
+import { configErrors, defineConfig, setting, type ValuesOf } from '../shared/runtime/config.ts'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+
+export const batchConfig = defineConfig({
+  prefix: 'BATCH',
+  table: {
+    runRecordsMax: setting.integer({
+      default: 200_000,
+      min: 1,
+      max: 100_000_000,
+      unit: 'records per partition and run',
+      doc: 'Records that one run takes of a partition; the next run goes on from there.',
+    }),
+    runBytesMax: setting.integer({
+      default: 256 * 2 ** 20,
+      min: 2 ** 10,
+      max: 2 ** 40,
+      unit: 'bytes per partition and run',
+      doc: 'Bytes of records that one run takes of a partition; one record always fits.',
+    }),
+    rawFileBytes: setting.integer({
+      default: 64 * 2 ** 20,
+      min: 2 ** 10,
+      max: 2 ** 30,
+      unit: 'bytes before compression',
+      doc: 'A raw file is closed when it has reached this size, or when the hour is over.',
+    }),
+    fetchRecordsMax: setting.integer({
+      default: 2_000,
+      min: 1,
+      max: 100_000,
+      unit: 'records',
+      doc: 'Records of one read of the log.',
+    }),
+    fetchBytesMax: setting.integer({
+      default: 4 * 2 ** 20,
+      min: 2 ** 10,
+      max: 2 ** 26,
+      unit: 'bytes',
+      doc: 'Bytes of one read of the log; one record always fits.',
+    }),
+    flattenMemoryBytes: setting.integer({
+      default: 640 * 2 ** 20,
+      min: 256 * 2 ** 20,
+      max: 2 ** 40,
+      unit: 'bytes',
+      doc: 'Memory of the database that turns raw files into Parquet; beyond, it uses the temporary folder.',
+    }),
+    flattenThreads: setting.integer({
+      default: 1,
+      min: 1,
+      max: 256,
+      unit: 'threads',
+      doc: 'Threads of that database.',
+    }),
+    factBuckets: setting.integer({
+      default: 16,
+      min: 1,
+      max: 256,
+      unit: 'groups',
+      doc: 'Into how many groups sessions are divided when their metrics are computed: more take less memory and more time.',
+    }),
+    leaseMs: setting.integer({
+      default: MINUTE_MS,
+      min: 1_000,
+      max: HOUR_MS,
+      unit: 'ms',
+      doc: 'How long a run that was killed keeps others from starting.',
+    }),
+  },
+  check(values) {
+    if (values.rawFileBytes > values.runBytesMax)
+      throw configErrors.create('CONFIG_CONFLICT', {
+        expected: `BATCH_RAW_FILE_BYTES of at most BATCH_RUN_BYTES_MAX = ${values.runBytesMax}`,
+        received: `${values.rawFileBytes}`,
+      })
+  },
+})
+
+export type BatchConfig = ValuesOf<typeof batchConfig.table>

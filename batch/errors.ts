@@ -1,0 +1,61 @@
+import { defineErrors } from '../shared/runtime/errors.ts'
+
+/** What ends a run, or leaves a partition out of it. A run that ended is gone on with by the next. */
+export const batchErrors = defineErrors({
+  BATCH_DATA_LOSS: {
+    rule: 'the log must still hold every record from where the last run ended',
+    retryable: false,
+    action:
+      'Records expired before they were in files; their range is in the message. The partition is left out of every run until the loss is accepted with --accept-loss <topic>/<partition>, which goes on from the first record still held. Raise BACKHAUL_LOG_RETENTION_MS, or run the batch more often.',
+  },
+  BATCH_PARTITION_UNREADABLE: {
+    rule: 'the log must be readable from the beginning of the range to its end',
+    retryable: true,
+    action: 'See the cause. The other partitions go on; the next run takes the range again.',
+  },
+  BATCH_TOPIC_RECREATED: {
+    rule: 'a topic must be the one that the earlier runs took their ranges from',
+    retryable: false,
+    action:
+      'The topic was deleted and created again, so its offsets start anew and would be taken for old ones. Put back the log that belongs to the object store, or start with an empty object store.',
+  },
+  BATCH_OBJECT_DIFFERS: {
+    rule: 'an object that a run writes again must have the bytes it had before',
+    retryable: false,
+    action:
+      'Nothing was changed. If the program was replaced by another version in the middle of the run, finish the run with the former one. If not, something else wrote the object named in the message, or it was altered: restore it from a copy.',
+  },
+  BATCH_OBJECT_MISSING: {
+    rule: 'an object that a run has written must be there when it is read again',
+    retryable: false,
+    action: 'Restore the object named in the message from a copy, and run the batch again.',
+  },
+  BATCH_OBJECT_INVALID: {
+    rule: 'a cut, manifest or list of files must be one that this program can read',
+    retryable: false,
+    action:
+      'Run the version of the program that wrote the object named in the message, or restore it from a copy.',
+  },
+  BATCH_RAW_FILE_DAMAGED: {
+    rule: 'a raw file must have the size and SHA-256 that its manifest gives',
+    retryable: false,
+    action:
+      'The file named in the message was cut or altered. Restore it from a copy and run the batch again; nothing of the run was loaded.',
+  },
+  BATCH_FLATTEN_DIFFERS: {
+    rule: 'the rows made from a raw file must be as many as its manifest counts',
+    retryable: false,
+    action:
+      'Nothing was loaded. This is a defect of the program: keep the file named in the message and report it.',
+  },
+  BATCH_FLATTEN_FAILED: {
+    rule: 'a raw file must be readable as the lines that the batch writes',
+    retryable: false,
+    action: 'Keep the file named in the message and report it; nothing of the run was loaded.',
+  },
+  BATCH_DISK_FULL: {
+    rule: 'the temporary folder must have space for one raw file and what is made from it',
+    retryable: true,
+    action: 'Free disk space for the temporary folder; the next run goes on where this one was.',
+  },
+})

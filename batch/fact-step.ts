@@ -1,0 +1,42 @@
+/** The fifth step: the metrics of every session and minute that the run touched, by SQL. */
+import type { Cut } from '../shared/qoe/cuts.ts'
+import type { FoldLimits } from '../shared/qoe/fold.ts'
+import type { Warehouse } from '../shared/warehouse/warehouse.ts'
+import type { BatchConfig } from './config.ts'
+import { dateOf, type PartitionWatermark } from './control.ts'
+import { computeHistory, replaceFacts } from './facts.ts'
+
+export interface FactStepContext {
+  readonly warehouse: Warehouse
+  readonly config: BatchConfig
+  readonly limits: FoldLimits
+  readonly cuts: readonly Cut[]
+}
+
+export interface FactsOfRun {
+  readonly run: number
+  /** UTC days of the arrival of what the run loaded, ascending. */
+  readonly dates: readonly string[]
+  readonly watermarks: readonly PartitionWatermark[]
+}
+
+export async function computeFacts(context: FactStepContext, of: FactsOfRun): Promise<void> {
+  const { warehouse, config, limits, cuts } = context
+  const { run, dates, watermarks } = of
+  if (watermarks.length === 0) return
+  const lastMs = Math.max(...watermarks.map(({ watermarkMs }) => watermarkMs))
+  const session = await warehouse.open()
+  try {
+    await computeHistory(session, {
+      run,
+      fromDate: dates[0] ?? dateOf(lastMs),
+      limits,
+      cuts,
+      watermarks,
+      bucketCount: config.factBuckets,
+    })
+    await replaceFacts(session, `batch-${run}-facts`)
+  } finally {
+    await session.close()
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The third step: Parquet files from the raw files of the manifest, each by itself. A raw file is
+ * checked against its hash before a byte of it is used, and the rows made from it against the
+ * manifest's counts before they count. The list of staging files is written last.
+ */
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { ObjectStore } from '../shared/objects/object-store.ts'
+import { BackhaulError } from '../shared/runtime/errors.ts'
+import type { Cut } from './cut.ts'
+import { batchErrors } from './errors.ts'
+import type { FlattenDatabase } from './flatten-database.ts'
+import { flattenPlan } from './flatten-sql.ts'
+import type { Manifest, RawFileInfo } from './manifest.ts'
+import { stagingFileName, stagingListName } from './object-names.ts'
+import { createOnce, jsonBytes, readJsonObject, readObject, sha256Of } from './run-objects.ts'
+import { STAGING_KINDS, type StagingKind } from './staging.ts'
+import type { BatchTelemetry } from './telemetry.ts'
+
+const stagingFileSchema = z.object({
+  name: z.string(),
+  kind: z.enum(STAGING_KINDS),
+  /** Name of the raw file that it was made from. */
+  rawFile: z.string(),
+  rows: z.int().min(0),
+  sizeBytes: z.int().min(0),
+})
+const stagingListSchema = z.object({
+  format: z.literal(1),
+  run: z.int().positive(),
+  files: z.array(stagingFileSchema),
+})
+
+export type StagingFile = z.infer<typeof stagingFileSchema>
+
+export interface FlattenContext {
+  readonly objects: ObjectStore
+  readonly telemetry: BatchTelemetry
+  openDatabase(): Promise<FlattenDatabase>
+  /** Throws when the run must not go on. */
+  assertMayGoOn(): void
+}
+
+/** Makes the staging files that are not made yet; resolves with all of them. */
+export async function flatten(
+  context: FlattenContext,
+  cut: Cut,
+  manifest: Manifest,
+): Promise<readonly StagingFile[]> {
+  const { objects, assertMayGoOn } = context
+  const { run } = manifest
+  const earlier = await readJsonObject(objects, stagingListName(run), stagingListSchema)
+  if (earlier !== undefined) return earlier.files
+  const files: StagingFile[] = []
+  const database = await context.openDatabase()
+  try {
+    for (const [number, raw] of manifest.files.entries()) {
+      assertMayGoOn()
+      files.push(...(await flattenFile(context, database, { cut, raw, number })))
+    }
+  } finally {
+    await database.close()
+  }
+  await createOnce(objects, stagingListName(run), jsonBytes({ format: 1, run, files }))
+  return files
+}
+
+interface FileToFlatten {
+  readonly cut: Cut
+  readonly raw: RawFileInfo
+  /** Its place in the manifest. */
+  readonly number: number
+}
+
+async function flattenFile(
+  { objects, telemetry }: FlattenContext,
+  database: FlattenDatabase,
+  { cut, raw, number }: FileToFlatten,
+): Promise<StagingFile[]> {
+  const path = join(database.folder, 'raw.ndjson.zst')
+  const bytes = await readRawFile(objects, raw)
+  const { topic, partition } = raw
+  const plan = flattenPlan({ topic, partition, outOfOrdernessMs: cut.outOfOrdernessMs, path })
+  const made: StagingFile[] = []
+  try {
+    await writeFile(path, bytes)
+    await database.run(plan.read)
+    for (const kind of STAGING_KINDS) {
+      const select = plan.select[kind]
+      if (select === undefined) continue
+      const parquet = join(database.folder, `${kind}.parquet`)
+      const rows = await database.writeParquet(select, parquet)
+      refuseOtherCount(raw, kind, rows)
+      const content = await readFile(parquet)
+      const name = stagingFileName(cut.run, kind, number)
+      await createOnce(objects, name, content)
+      await rm(parquet)
+      made.push({ name, kind, rawFile: raw.name, rows, sizeBytes: content.length })
+      telemetry.fileFlattened(kind, rows, content.length)
+    }
+    return made
+  } catch (error) {
+    throw failureOf(error, raw.name)
+  }
+}
+
+/** The raw file's bytes, as the manifest has them; a file that is cut or altered is refused. */
+export async function readRawFile(objects: ObjectStore, raw: RawFileInfo): Promise<Uint8Array> {
+  const bytes = await readObject(objects, raw.name)
+  const found = sha256Of(bytes)
+  if (found !== raw.sha256)
+    throw batchErrors.create('BATCH_RAW_FILE_DAMAGED', {
+      expected: `${raw.name} of ${raw.sizeBytes} bytes with SHA-256 ${raw.sha256}`,
+      received: `${bytes.length} bytes with ${found}`,
+    })
+  return bytes
+}
+
+function refuseOtherCount({ name, counts }: RawFileInfo, kind: StagingKind, rows: number): void {
+  const expected = kind === 'events' ? counts.events + counts.rejectedSeqs : counts.rows
+  if (rows !== expected)
+    throw batchErrors.create('BATCH_FLATTEN_DIFFERS', {
+      expected: `${expected} rows of ${kind} from ${name}`,
+      received: `${rows}`,
+    })
+}
+
+function failureOf(error: unknown, rawFile: string): Error {
+  if (error instanceof BackhaulError) return error
+  const received = error instanceof Error ? error.message : String(error)
+  const isFull = /no space left|ENOSPC|EDQUOT/i.test(received)
+  const code = isFull ? 'BATCH_DISK_FULL' : 'BATCH_FLATTEN_FAILED'
+  return batchErrors.create(code, { expected: `Parquet of ${rawFile}`, received, cause: error })
+}

@@ -1,0 +1,77 @@
+/**
+ * The selects that make rows of the tables from staged rows. Their columns are those of the tables,
+ * so a field that is added to the event schema needs no change here.
+ */
+import { assert } from '../shared/runtime/errors.ts'
+import type { TableSpec } from '../shared/warehouse/table-spec.ts'
+import { tables } from '../shared/warehouse/tables.ts'
+import { type StagingKind, stagingColumns } from './staging.ts'
+
+const RUN = 'CAST(@run AS INT64)'
+/** Columns of `event_copies` that are decided later: which copy is the event, in which incarnation. */
+const DECIDED_LATER = ['kind', 'incarnation']
+
+/** Name of the scratch table of a kind of staging file. */
+export function scratchOf(kind: StagingKind): string {
+  return `staged_${kind}`
+}
+
+/**
+ * Every staged copy of an event: its own fields, with the context and the arrival of its frame. A
+ * copy that another run has loaded from the same place is left out: a range may come again, from an
+ * archive or after a loss of control rows.
+ */
+export function stagedCopies(): string {
+  const own = new Set(stagingColumns.events.map(({ name }) => name))
+  const ofFrame = new Set(stagingColumns.frames.map(({ name }) => name))
+  const made: Readonly<Record<string, string>> = {
+    run: RUN,
+    happened_at: 'TIMESTAMP_MILLIS(e.at_ms)',
+    received_at: 'TIMESTAMP_MILLIS(f.received_at_ms)',
+  }
+  const { name: table, columns } = tables.eventCopies
+  const expressions = columns
+    .filter(({ name }) => !DECIDED_LATER.includes(name))
+    .map(({ name }) => {
+      const from = own.has(name) ? `e.${name}` : ofFrame.has(name) ? `f.${name}` : undefined
+      const expression = made[name] ?? from
+      assert(expression !== undefined, `a source of the column ${name} of ${table}`)
+      return `${expression} AS ${name}`
+    })
+  return `
+    SELECT
+      ${expressions.join(',\n      ')},
+      e.kind = 'accepted' AS accepted
+    FROM ${scratchOf('events')} AS e
+    JOIN ${scratchOf('frames')} AS f
+      ON f.log_partition = e.log_partition
+      AND f.log_offset = e.log_offset
+    WHERE NOT EXISTS (
+      SELECT 1
+      FROM ${LOADED_PLACES} AS loaded
+      WHERE loaded.log_partition = e.log_partition
+        AND loaded.log_offset = e.log_offset
+        AND loaded.log_index = e.log_index
+    )`
+}
+
+/** Name of the scratch table of `loadedPlaces`. */
+export const LOADED_PLACES = 'loaded_places'
+
+/** Where the copies come from that other runs loaded, of the days from `@from_date` to `@to_date`. */
+export function loadedPlaces(): string {
+  const places = [tables.events, tables.eventCopies].map(
+    ({ name }) => `
+    SELECT log_partition, log_offset, log_index
+    FROM ${name}
+    WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+      AND run <> ${RUN}`,
+  )
+  return places.join('\n    UNION ALL')
+}
+
+/** The rows of a table that has the columns of a kind of staging file. */
+export function stagedRows({ columns }: TableSpec, kind: StagingKind): string {
+  const expressions = columns.map(({ name }) => (name === 'run' ? `${RUN} AS run` : name))
+  return `SELECT ${expressions.join(', ')} FROM ${scratchOf(kind)}`
+}

@@ -1,0 +1,115 @@
+/**
+ * The batch under SIGKILL: at every step, twice in a row, a real process is killed. The run after
+ * that completes, and ends with the raw files, byte by byte, and the rows of one that was never
+ * disturbed. The killed run is the second one of its log, so that it meets rows of an earlier run.
+ */
+import { spawn } from 'node:child_process'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ManualClock } from '../shared/runtime/clock.ts'
+import type { FailpointName } from '../shared/runtime/failpoints.ts'
+import type { Row } from '../shared/warehouse/warehouse.ts'
+import { BatchMachine, PARTITIONS } from './testing/batch-machine.ts'
+import { fillLog } from './testing/scenario.ts'
+
+const SCRIPT = join(import.meta.dirname, 'testing', 'run-to-the-kill.ts')
+const TURNS = 16
+/** A killed process keeps its lease for a minute of its clock: the next one starts later than that. */
+const BETWEEN_RUNS_MS = 120_000
+const TIMEOUT_MS = 120_000
+
+/** Where it is killed, and at which passing, the first time and the second. */
+const KILLS: readonly (readonly [FailpointName, number, number])[] = [
+  ['batch.afterCut', 1, 1],
+  ['batch.afterSomeRawFiles', 3, 2],
+  ['batch.afterRawFiles', 1, 1],
+  ['batch.afterManifest', 1, 1],
+  ['batch.afterFlatten', 1, 1],
+  ['batch.afterSomeLoads', 1, 2],
+  ['batch.afterLoads', 1, 1],
+  ['batch.afterSomeInserts', 1, 2],
+  ['batch.afterMerge', 1, 1],
+  ['batch.afterFacts', 1, 1],
+  ['batch.afterControlRows', 1, 1],
+  // In the middle of a write of the warehouse: files are there and not named yet, or just named.
+  ['warehouse.afterFiles', 1, 2],
+  ['warehouse.afterManifest', 1, 1],
+]
+
+let root: string
+let prepared: string
+let nowMs: number
+let gold: { readonly tables: Record<string, readonly Row[]>; readonly raw: Map<string, string> }
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'backhaul-batch-kill-'))
+  prepared = join(root, 'prepared')
+  const clock = new ManualClock()
+  const machine = await BatchMachine.open({ folder: prepared, clock })
+  const fill = (seed: number) =>
+    fillLog({ log: machine.ports.log, clock, partitions: PARTITIONS, seed, turns: TURNS })
+  await fill(1)
+  await machine.run()
+  await fill(2)
+  await machine.closeStores()
+  nowMs = clock.nowMs()
+  const undisturbed = join(root, 'undisturbed')
+  await cp(prepared, undisturbed, { recursive: true })
+  await runBatch(undisturbed, 0)
+  gold = await contentOf(undisturbed)
+}, TIMEOUT_MS)
+
+afterAll(() => rm(root, { recursive: true, force: true }))
+
+interface Ended {
+  readonly killed: boolean
+  readonly outcome: string
+}
+
+/** The `n`-th run on the folder, in a process of its own. */
+function runBatch(folder: string, n: number, kill: readonly string[] = []): Promise<Ended> {
+  const args = [SCRIPT, folder, String(nowMs + n * BETWEEN_RUNS_MS), ...kill]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let outcome = ''
+  let problems = ''
+  child.stdout.on('data', (chunk: Buffer) => (outcome += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (problems += chunk.toString()))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => {
+      if (code !== 0 && signal !== 'SIGKILL') reject(new Error(problems))
+      else resolve({ killed: signal === 'SIGKILL', outcome })
+    })
+  })
+}
+
+async function contentOf(folder: string) {
+  const clock = new ManualClock(nowMs + 100 * BETWEEN_RUNS_MS)
+  const machine = await BatchMachine.open({ folder, clock })
+  const content = { tables: await machine.tables(), raw: await machine.rawFiles() }
+  await machine.closeStores()
+  return content
+}
+
+test.each(KILLS)('killed twice at %s', { timeout: TIMEOUT_MS }, async (name, first, second) => {
+  const folder = join(root, `killed-at-${name}`)
+  await cp(prepared, folder, { recursive: true })
+  expect(await runBatch(folder, 1, [name, `${first}`])).toEqual({ killed: true, outcome: '' })
+  const isOver = name === 'batch.afterControlRows'
+  expect(await runBatch(folder, 2, [name, `${second}`])).toEqual(
+    isOver ? { killed: false, outcome: 'idle' } : { killed: true, outcome: '' },
+  )
+  expect(await runBatch(folder, 3)).toEqual({
+    killed: false,
+    outcome: isOver ? 'idle' : 'completed',
+  })
+  const { tables, raw } = await contentOf(folder)
+  expect(raw).toEqual(gold.raw)
+  for (const [table, rows] of Object.entries(gold.tables))
+    expect(tables[table], table).toEqual(rows)
+  expect(tables['batch_runs']?.some((row) => row['run'] === 2n)).toBe(true)
+  expect(tables['events']?.length).toBeGreaterThan(20)
+  await rm(folder, { recursive: true, force: true })
+})

@@ -1,0 +1,153 @@
+/**
+ * The fourth step: staged rows become rows of the tables, each exactly once. What is decided is a
+ * function of the staged rows and of what earlier runs loaded, never of what this run has inserted
+ * already: a repeat decides the same and inserts only what is missing.
+ */
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import type { ParameterValue, Warehouse, WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import { tables } from '../shared/warehouse/tables.ts'
+import type { FactsLimits } from './facts.ts'
+import type { StagingFile } from './flatten.ts'
+import { LOADED_PLACES, loadedPlaces, scratchOf, stagedCopies, stagedRows } from './insert-sql.ts'
+import { DATES_MAX, PARTITIONS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
+import { loadCopies, STAGING_COPIES } from './load-copies.ts'
+import { readSql } from './read-sql.ts'
+import { STAGING_KINDS, stagingColumns, type StagingKind } from './staging.ts'
+import type { BatchTelemetry } from './telemetry.ts'
+
+export interface LoadContext {
+  readonly warehouse: Warehouse
+  readonly failpoints: Failpoints
+  readonly telemetry: BatchTelemetry
+  readonly limits: FactsLimits
+  /** Throws when the run must not go on. */
+  assertMayGoOn(): void
+}
+
+/** Rows of a partition of `playback.events` that the run has in the tables. */
+export interface PartitionRows {
+  readonly partition: number
+  readonly events: number
+  readonly copies: number
+}
+
+export interface Loaded {
+  /** UTC days of the arrival of what was loaded, ascending. */
+  readonly dates: readonly string[]
+  readonly partitions: readonly PartitionRows[]
+}
+
+/** Name of the job that loads a kind of a run's staging files, the same at every repeat. */
+export function loadJobId(run: number, kind: StagingKind): string {
+  return `batch-${run}-load-${kind}`
+}
+
+export async function load(
+  context: LoadContext,
+  run: number,
+  files: readonly StagingFile[],
+): Promise<Loaded> {
+  const session = await context.warehouse.open()
+  try {
+    await loadStaging(context, session, { run, files })
+    const dates = await datesOf(session, `SELECT received_date FROM ${scratchOf('frames')}`)
+    if (dates.length > 0) await insertCopies(context, session, { run, dates })
+    for (const kind of ['frames', 'rejects', 'exceptions'] as const)
+      await insertRows(context, session, { run, kind })
+    await context.failpoints.hit('batch.afterMerge')
+    return { dates, partitions: await rowsOfRun(session, run, dates) }
+  } finally {
+    await session.close()
+  }
+}
+
+interface FilesOfRun {
+  readonly run: number
+  readonly files: readonly StagingFile[]
+}
+
+async function loadStaging(
+  { failpoints, assertMayGoOn }: LoadContext,
+  session: WarehouseSession,
+  { run, files }: FilesOfRun,
+): Promise<void> {
+  for (const kind of STAGING_KINDS) {
+    assertMayGoOn()
+    const objects = files.filter((file) => file.kind === kind).map(({ name }) => name)
+    const jobId = loadJobId(run, kind)
+    await session.load({ scratch: scratchOf(kind), objects, columns: stagingColumns[kind], jobId })
+    await failpoints.hit('batch.afterSomeLoads')
+  }
+  await failpoints.hit('batch.afterLoads')
+}
+
+interface CopiesOfRun {
+  readonly run: number
+  readonly dates: readonly string[]
+}
+
+/** The copies of events, accepted and rejected, into `events` and `event_copies`. */
+async function insertCopies(
+  { failpoints, telemetry, limits, assertMayGoOn }: LoadContext,
+  session: WarehouseSession,
+  { run, dates }: CopiesOfRun,
+): Promise<void> {
+  assertMayGoOn()
+  const days = { from_date: dates[0] ?? '', to_date: dates.at(-1) ?? '', run }
+  await session.scratch(LOADED_PLACES, { sql: loadedPlaces(), parameters: days })
+  await session.scratch(STAGING_COPIES, { sql: stagedCopies(), parameters: { run } })
+  const jobId = `batch-${run}-insert`
+  const { events, copies } = await loadCopies(session, { run, limits, dates, jobId })
+  telemetry.rowsInserted(tables.events.name, events)
+  telemetry.rowsInserted(tables.eventCopies.name, copies)
+  await failpoints.hit('batch.afterSomeInserts')
+}
+
+interface KindOfRun {
+  readonly run: number
+  readonly kind: 'frames' | 'rejects' | 'exceptions'
+}
+
+async function insertRows(
+  { failpoints, telemetry, assertMayGoOn }: LoadContext,
+  session: WarehouseSession,
+  { run, kind }: KindOfRun,
+): Promise<void> {
+  assertMayGoOn()
+  const table = tables[kind]
+  const dates = await datesOf(session, `SELECT ${table.partitionColumn} FROM ${scratchOf(kind)}`)
+  if (dates.length === 0) return
+  const rows = await session.insertMissing({
+    table: table.name,
+    select: { sql: stagedRows(table, kind), parameters: { run } },
+    key: table.key,
+    dates,
+    jobId: `batch-${run}-insert-${table.name}`,
+  })
+  telemetry.rowsInserted(table.name, rows)
+  await failpoints.hit('batch.afterSomeInserts')
+}
+
+/** The distinct dates of a select of one DATE column, ascending. */
+async function datesOf(session: WarehouseSession, select: string): Promise<string[]> {
+  const sql = `SELECT DISTINCT * FROM (${select}) AS dates`
+  const limits = { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS }
+  const rows = await session.query({ sql }, limits)
+  return rows.flatMap((row) => Object.values(row).map(String)).toSorted()
+}
+
+async function rowsOfRun(
+  session: WarehouseSession,
+  run: number,
+  [fromDate]: readonly string[],
+): Promise<PartitionRows[]> {
+  if (fromDate === undefined) return []
+  const parameters: Record<string, ParameterValue> = { run, from_date: fromDate }
+  const limits = { maxRows: PARTITIONS_MAX, timeoutMs: QUERY_TIMEOUT_MS }
+  const rows = await session.query({ sql: readSql('rows-of-run'), parameters }, limits)
+  return rows.map((row) => ({
+    partition: Number(row['log_partition']),
+    events: Number(row['events']),
+    copies: Number(row['copies']),
+  }))
+}

@@ -1,0 +1,57 @@
+/** Where the batch keeps what in the object store. */
+
+const RUN_DIGITS = 10
+const OFFSET_DIGITS = 20
+const FILE_DIGITS = 5
+
+export const LEASE_NAME = 'leases/batch'
+
+export function runFolder(run: number): string {
+  return `batch/runs/${digits(run, RUN_DIGITS)}`
+}
+
+export function cutName(run: number): string {
+  return `${runFolder(run)}/cut.json`
+}
+
+export function manifestName(run: number): string {
+  return `${runFolder(run)}/manifest.json`
+}
+
+export function stagingListName(run: number): string {
+  return `${runFolder(run)}/staging.json`
+}
+
+export function reportName(run: number): string {
+  return `${runFolder(run)}/report.json`
+}
+
+/** Staging file of a kind (`events`, `frames`, …) made from the raw file of this number. */
+export function stagingFileName(run: number, kind: string, file: number): string {
+  return `${runFolder(run)}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
+}
+
+export interface RawFilePlace {
+  readonly topic: string
+  readonly partition: number
+  /** Largest append time up to the file's first record, epoch ms. */
+  readonly hourOfMs: number
+  readonly first: number
+  readonly last: number
+}
+
+export function rawFileName({ topic, partition, hourOfMs, first, last }: RawFilePlace): string {
+  const time = new Date(hourOfMs).toISOString()
+  return [
+    'raw',
+    `topic=${topic}`,
+    `dt=${time.slice(0, 10)}`,
+    `hour=${time.slice(11, 13)}`,
+    `p=${digits(partition, 2)}`,
+    `${digits(first, OFFSET_DIGITS)}-${digits(last, OFFSET_DIGITS)}.ndjson.zst`,
+  ].join('/')
+}
+
+function digits(value: number, width: number): string {
+  return String(value).padStart(width, '0')
+}

@@ -1,0 +1,84 @@
+/** What a run did, as an object beside its cut, for people and for the CLI. */
+import type { ObjectStore } from '../shared/objects/object-store.ts'
+import type { Cut, Problem } from './cut.ts'
+import type { StagingFile } from './flatten.ts'
+import type { Loaded } from './load.ts'
+import type { Manifest } from './manifest.ts'
+import { reportName } from './object-names.ts'
+import { addCounts, NO_COUNTS, RAW_TOPICS, type RawCounts, type RawTopic } from './raw-line.ts'
+import { jsonBytes } from './run-objects.ts'
+import { STAGING_KINDS, type StagingKind } from './staging.ts'
+
+export interface RunReport {
+  readonly run: number
+  readonly cutAtMs: number
+  readonly boundaryMs: number | undefined
+  readonly topics: readonly TopicReport[]
+  readonly stagingRows: Readonly<Record<string, number>>
+  readonly stagingBytes: number
+  /** Rows of `events` and `event_copies` that came of the run. */
+  readonly events: number
+  readonly copies: number
+  /** Partitions that were left out, and why. */
+  readonly problems: readonly Problem[]
+  /** Duration of each step, ms, in their order. */
+  readonly stepsMs: Readonly<Record<string, number>>
+}
+
+export interface TopicReport {
+  readonly topic: string
+  readonly partitions: number
+  readonly files: number
+  readonly rawBytes: number
+  readonly textBytes: number
+  readonly counts: RawCounts
+}
+
+/** Writes the report over one that an interrupted try has left. */
+export async function writeReport(objects: ObjectStore, report: RunReport): Promise<void> {
+  const name = reportName(report.run)
+  const earlier = await objects.stat(name)
+  await objects.replace(name, jsonBytes(report), earlier?.generation ?? 0)
+}
+
+export interface DoneRun {
+  readonly cut: Cut
+  readonly manifest: Manifest
+  readonly staging: readonly StagingFile[]
+  readonly loaded: Loaded
+  readonly boundaryMs: number | undefined
+  readonly stepsMs: Readonly<Record<string, number>>
+}
+
+export function reportOf({ cut, manifest, staging, loaded, ...rest }: DoneRun): RunReport {
+  const rowsOf = (kind: StagingKind) =>
+    sum(staging.filter((file) => file.kind === kind).map(({ rows }) => rows))
+  return {
+    run: cut.run,
+    cutAtMs: cut.cutAtMs,
+    boundaryMs: rest.boundaryMs,
+    topics: RAW_TOPICS.map((topic) => topicReport(manifest, topic)),
+    stagingRows: Object.fromEntries(STAGING_KINDS.map((kind) => [kind, rowsOf(kind)])),
+    stagingBytes: sum(staging.map(({ sizeBytes }) => sizeBytes)),
+    events: sum(loaded.partitions.map(({ events }) => events)),
+    copies: sum(loaded.partitions.map(({ copies }) => copies)),
+    problems: manifest.leftOut,
+    stepsMs: { ...rest.stepsMs },
+  }
+}
+
+function topicReport({ ranges, files }: Manifest, topic: RawTopic): TopicReport {
+  const ofTopic = files.filter((file) => file.topic === topic)
+  return {
+    topic,
+    partitions: ranges.filter((range) => range.topic === topic).length,
+    files: ofTopic.length,
+    rawBytes: sum(ofTopic.map(({ sizeBytes }) => sizeBytes)),
+    textBytes: sum(ofTopic.map(({ textBytes }) => textBytes)),
+    counts: ofTopic.map(({ counts }) => counts).reduce(addCounts, NO_COUNTS),
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}

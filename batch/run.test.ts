@@ -1,0 +1,162 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { TOPICS } from '../shared/log/topics.ts'
+import { ManualClock } from '../shared/runtime/clock.ts'
+import { tables } from '../shared/warehouse/tables.ts'
+import type { Row } from '../shared/warehouse/warehouse.ts'
+import type { RunReport } from './report.ts'
+import { BatchMachine, PARTITIONS } from './testing/batch-machine.ts'
+import { fillLog, type SentFrame } from './testing/scenario.ts'
+
+const SEED = 7
+const TURNS = 40
+
+const clockOf = ({ clock }: BatchMachine): ManualClock => {
+  if (clock instanceof ManualClock) return clock
+  throw new Error('the test moves the clock')
+}
+const fill = (of: BatchMachine, seed = SEED) =>
+  fillLog({
+    log: of.ports.log,
+    clock: clockOf(of),
+    partitions: PARTITIONS,
+    seed,
+    turns: TURNS,
+  })
+
+const without = (rows: readonly Row[] | undefined, columns: readonly string[]) =>
+  (rows ?? []).map((row) =>
+    Object.fromEntries(Object.entries(row).filter(([name]) => !columns.includes(name))),
+  )
+
+describe('a run', () => {
+  let machine: BatchMachine
+  let sent: SentFrame[]
+  let report: RunReport
+
+  beforeAll(async () => {
+    machine = await BatchMachine.open()
+    sent = await fill(machine)
+    report = await machine.run()
+  })
+  afterAll(() => machine.close())
+
+  it('puts every event exactly once into the tables, and every other copy beside it', async () => {
+    const identities = new Set(
+      sent.flatMap(({ sessionId, seqs }) => seqs.map((seq) => `${sessionId}/${seq}`)),
+    )
+    const events = await machine.query('SELECT session_id, seq FROM events')
+    const found = events.map((row) => `${String(row['session_id'])}/${String(row['seq'])}`)
+    expect(found).toHaveLength(identities.size)
+    expect(new Set(found)).toEqual(identities)
+    const [{ counts } = { counts: undefined }] = report.topics
+    expect(counts).toMatchObject({ poison: expect.any(Number) as number })
+    expect(counts?.poison).toBeGreaterThan(0)
+    expect(report.events + report.copies).toBe((counts?.events ?? 0) + (counts?.rejectedSeqs ?? 0))
+    const copies = await machine.query('SELECT kind, COUNT(*) AS n FROM event_copies GROUP BY kind')
+    expect(new Set(copies.map((row) => row['kind']))).toEqual(new Set(['duplicate', 'rejected']))
+    const [joined] = await machine.query(
+      'SELECT COUNT(*) AS n FROM frames f JOIN events e USING (log_partition, log_offset) WHERE e.received_at_ms > f.logged_at_ms',
+    )
+    expect(joined?.['n']).toBe(0n)
+  })
+
+  it('has the records of the log, every one, in raw files of one hour and of bounded size', async () => {
+    const ledger = await machine.query(
+      'SELECT topic, log_partition, first_offset, last_offset, records, file FROM ledger ORDER BY topic, log_partition, first_offset',
+    )
+    for (const topic of [TOPICS.events, TOPICS.rejects, TOPICS.exceptions])
+      for (let partition = 0; partition < PARTITIONS; partition += 1) {
+        const { end } = await machine.ports.log.offsets(topic, partition)
+        const files = ledger.filter(
+          (row) => row['topic'] === topic && row['log_partition'] === BigInt(partition),
+        )
+        let next = 0n
+        for (const file of files) {
+          expect(file['first_offset']).toBe(next)
+          next = BigInt(String(file['last_offset'])) + 1n
+          expect(file['records']).toBe(next - BigInt(String(file['first_offset'])))
+        }
+        expect(next).toBe(BigInt(end))
+      }
+    const hours = new Set(ledger.map((row) => /dt=[^/]+\/hour=\d\d/.exec(String(row['file']))?.[0]))
+    expect(hours.size).toBeGreaterThan(1)
+    expect((await machine.names('raw/')).toSorted()).toEqual(
+      ledger.map((row) => String(row['file'])).toSorted(),
+    )
+  })
+
+  it('writes control rows with the watermark at the cut, ticks included, and a report', async () => {
+    const rows = await machine.query(
+      `SELECT * FROM batch_runs WHERE topic = 'playback.events' ORDER BY log_partition`,
+    )
+    expect(rows).toHaveLength(PARTITIONS)
+    const nowMs = machine.clock.nowMs()
+    for (const row of rows)
+      expect(row).toMatchObject({
+        run: 1n,
+        first_offset: 0n,
+        watermark_ms: BigInt(nowMs - 2_000),
+        last_logged_at_ms: BigInt(nowMs),
+        boundary_ms: BigInt(report.boundaryMs ?? 0),
+      })
+    const paneLifeMs = 90 * 60_000 + 5_000 + 2_000
+    expect(report.boundaryMs).toBe(nowMs - 2_000 - paneLifeMs)
+    const stored = await machine.ports.objects.read('batch/runs/0000000001/report.json')
+    expect(JSON.parse(Buffer.from(stored?.bytes ?? []).toString())).toMatchObject({
+      run: 1,
+      events: report.events,
+    })
+  })
+
+  it('is idle when nothing came since the last', async () => {
+    const before = await machine.names('')
+    expect(await machine.batch().run()).toEqual({ outcome: 'idle', problems: [] })
+    expect(await machine.names('')).toEqual(before)
+  })
+})
+
+describe('runs one after another', () => {
+  let machine: BatchMachine
+
+  beforeEach(async () => {
+    machine = await BatchMachine.open()
+    await fill(machine)
+  })
+  afterEach(() => machine.close())
+
+  it('end with the rows that one run would have made', async () => {
+    const whole = await BatchMachine.open()
+    try {
+      await fill(whole)
+      await whole.run()
+      const batch = machine.batch({ settings: { BATCH_RUN_RECORDS_MAX: '25' } })
+      let runs = 0
+      while ((await batch.run()).outcome === 'completed') runs += 1
+      expect(runs).toBeGreaterThan(1)
+      const [ours, theirs] = [await machine.tables(), await whole.tables()]
+      for (const { name } of [tables.events, tables.eventCopies, tables.frames, tables.rejects])
+        expect(without(ours[name], ['run']), name).toEqual(without(theirs[name], ['run']))
+      for (const { name } of [tables.sessions, tables.sessionMinutes, tables.qoeMinute])
+        expect(without(ours[name], ['run']), name).toEqual(without(theirs[name], ['run']))
+    } finally {
+      await whole.close()
+    }
+  })
+
+  it('take no more of a partition than the bound on bytes, and one record at least', async () => {
+    const batch = machine.batch({
+      settings: { BATCH_RUN_BYTES_MAX: '1024', BATCH_RAW_FILE_BYTES: '1024' },
+    })
+    await batch.run()
+    const [first] = await machine.query(
+      `SELECT SUM(bytes) AS bytes, COUNT(*) AS frames FROM frames WHERE log_partition = 0`,
+    )
+    expect(Number(first?.['frames'])).toBeGreaterThan(0)
+    expect(Number(first?.['bytes'])).toBeLessThan(2_048)
+    await batch.run()
+    const rows = await machine.query(
+      `SELECT first_offset, next_offset FROM batch_runs WHERE topic = 'playback.events' AND log_partition = 0 ORDER BY run`,
+    )
+    expect(rows[1]?.['first_offset']).toBe(rows[0]?.['next_offset'])
+  })
+})

@@ -1,0 +1,224 @@
+/**
+ * One run of the batch, its steps in order. Each step leaves something that is created once or that
+ * a repeat cannot change, and the control rows come last: a run that is cut off anywhere is gone on
+ * with by the next, which takes the same ranges, names and jobs and ends with the same rows.
+ *
+ *   cut ─► raw files ─► manifest ─► staging files ─► tables ─► facts ─► ledger, report ─► control rows
+ */
+import type { EventLog } from '../shared/log/event-log.ts'
+import { TOPICS } from '../shared/log/topics.ts'
+import { acquireLease } from '../shared/objects/lease.ts'
+import type { ObjectStore } from '../shared/objects/object-store.ts'
+import type { Cut as QoeCut } from '../shared/qoe/cuts.ts'
+import type { FoldLimits } from '../shared/qoe/fold.ts'
+import type { Clock } from '../shared/runtime/clock.ts'
+import { BackhaulError } from '../shared/runtime/errors.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import { allTables } from '../shared/warehouse/tables.ts'
+import type { Warehouse } from '../shared/warehouse/warehouse.ts'
+import type { BatchConfig } from './config.ts'
+import { boundaryOf, type Control, readControl, watermarksAtCut, writeControl } from './control.ts'
+import { type AcceptedLoss, type Cut, type Problem, takeCut } from './cut.ts'
+import { computeFacts } from './fact-step.ts'
+import { flatten, type StagingFile } from './flatten.ts'
+import { FlattenDatabase } from './flatten-database.ts'
+import { writeLedger } from './ledger.ts'
+import { load, type Loaded } from './load.ts'
+import { type Manifest, readManifest, writeManifest } from './manifest.ts'
+import { LEASE_NAME } from './object-names.ts'
+import { writeRawFiles } from './raw-files.ts'
+import { reportOf, type RunReport, writeReport } from './report.ts'
+import type { BatchTelemetry } from './telemetry.ts'
+
+export interface BatchParts {
+  readonly log: EventLog
+  readonly objects: ObjectStore
+  readonly warehouse: Warehouse
+  readonly clock: Clock
+  readonly config: BatchConfig
+  readonly limits: FoldLimits
+  readonly cuts: readonly QoeCut[]
+  readonly telemetry: BatchTelemetry
+  readonly failpoints: Failpoints
+  /** Who runs; shown to whoever is refused meanwhile. */
+  readonly holder: string
+  /** For files on their way. */
+  readonly temporaryFolder: string
+}
+
+export interface RunOptions {
+  /** Partitions whose lost records are given up. */
+  readonly acceptLoss?: readonly AcceptedLoss[]
+  /** Ends the run at its next step; the next run goes on with it. */
+  readonly signal?: AbortSignal
+}
+
+export type RunOutcome =
+  | { readonly outcome: 'completed'; readonly report: RunReport }
+  /** Nothing new, or nothing that can be taken: then `problems` say why. */
+  | { readonly outcome: 'idle'; readonly problems: readonly Problem[] }
+
+/**
+ * Throws `LEASE_HELD` while another run is under way, and what a step throws; the run is then gone
+ * on with by the next one.
+ */
+export async function runBatch(parts: BatchParts, options: RunOptions): Promise<RunOutcome> {
+  const { objects, config, clock, holder, telemetry } = parts
+  try {
+    const durationMs = config.leaseMs
+    const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
+    try {
+      const assertMayGoOn = () => {
+        lease.assertHeld()
+        options.signal?.throwIfAborted()
+      }
+      return await new Run(parts, options, assertMayGoOn).run()
+    } finally {
+      await lease.release()
+    }
+  } catch (error) {
+    if (error instanceof BackhaulError && error.code === 'LEASE_HELD') telemetry.runRefused(error)
+    else telemetry.runFailed(error)
+    throw error
+  }
+}
+
+class Run {
+  readonly #parts: BatchParts
+  readonly #options: RunOptions
+  readonly #assertMayGoOn: () => void
+  readonly #stepsMs: Record<string, number> = {}
+
+  constructor(parts: BatchParts, options: RunOptions, assertMayGoOn: () => void) {
+    this.#parts = parts
+    this.#options = options
+    this.#assertMayGoOn = assertMayGoOn
+  }
+
+  async run(): Promise<RunOutcome> {
+    const { telemetry, failpoints } = this.#parts
+    const control = await this.#step('control', () => this.#control())
+    const cut = await this.#step('cut', () => this.#cut(control))
+    if (cut.ranges.length === 0) return this.#idle(cut.leftOut)
+    await failpoints.hit('batch.afterCut')
+    const manifest = await this.#step('raw files', () => this.#manifest(cut))
+    if (manifest.ranges.length === 0) return this.#idle(manifest.leftOut)
+    await failpoints.hit('batch.afterManifest')
+    const staging = await this.#step('flatten', () => this.#flatten(cut, manifest))
+    await failpoints.hit('batch.afterFlatten')
+    const loaded = await this.#step('load', () => this.#load(cut, staging))
+    const watermarks = watermarksAtCut(control, manifest)
+    await this.#step('facts', () =>
+      computeFacts(this.#parts, { run: cut.run, dates: loaded.dates, watermarks }),
+    )
+    // Data quality looks at what was loaded, and comes here.
+    await failpoints.hit('batch.afterFacts')
+    const boundaryMs = await this.#boundary(control, manifest)
+    const report = await this.#step('close', () =>
+      this.#close({ cut, manifest, staging, loaded, boundaryMs }),
+    )
+    await failpoints.hit('batch.afterControlRows')
+    for (const problem of manifest.leftOut) telemetry.partitionLeftOut(problem)
+    telemetry.runCompleted({ run: cut.run, atMs: this.#parts.clock.nowMs(), boundaryMs })
+    return { outcome: 'completed', report }
+  }
+
+  async #control(): Promise<Control> {
+    const { warehouse } = this.#parts
+    await warehouse.ensureTables(allTables)
+    const session = await warehouse.open()
+    try {
+      return await readControl(session)
+    } finally {
+      await session.close()
+    }
+  }
+
+  async #cut(control: Control): Promise<Cut> {
+    const { limits } = this.#parts
+    const { outOfOrdernessMs } = limits
+    const acceptLoss = this.#options.acceptLoss ?? []
+    let run = control.lastRun + 1
+    // A run of which no partition could be read has no control rows; its number is spent.
+    while ((await readManifest(this.#parts.objects, run))?.ranges.length === 0) run += 1
+    return takeCut({ ...this.#parts, outOfOrdernessMs, acceptLoss }, run, control)
+  }
+
+  /** Raw files first, the manifest last. */
+  async #manifest(cut: Cut): Promise<Manifest> {
+    const { objects, failpoints } = this.#parts
+    const earlier = await readManifest(objects, cut.run)
+    if (earlier !== undefined) return earlier
+    const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
+    const manifest = await writeRawFiles(context, cut)
+    await failpoints.hit('batch.afterRawFiles')
+    await writeManifest(objects, manifest)
+    return manifest
+  }
+
+  #flatten(cut: Cut, manifest: Manifest): Promise<readonly StagingFile[]> {
+    const { config, temporaryFolder } = this.#parts
+    const context = {
+      ...this.#parts,
+      assertMayGoOn: this.#assertMayGoOn,
+      openDatabase: () =>
+        FlattenDatabase.open({
+          temporaryFolder,
+          memoryBytes: config.flattenMemoryBytes,
+          threads: config.flattenThreads,
+        }),
+    }
+    return flatten(context, cut, manifest)
+  }
+
+  #load(cut: Cut, staging: readonly StagingFile[]): Promise<Loaded> {
+    return load({ ...this.#parts, assertMayGoOn: this.#assertMayGoOn }, cut.run, staging)
+  }
+
+  async #boundary(control: Control, manifest: Manifest): Promise<number | undefined> {
+    const { log, limits } = this.#parts
+    const { partitions } = await log.describeTopic(TOPICS.events)
+    return boundaryOf(watermarksAtCut(control, manifest), partitions, limits)
+  }
+
+  /** The run is over when its control rows are written. */
+  async #close(done: {
+    readonly cut: Cut
+    readonly manifest: Manifest
+    readonly staging: readonly StagingFile[]
+    readonly loaded: Loaded
+    readonly boundaryMs: number | undefined
+  }): Promise<RunReport> {
+    const { warehouse, objects, clock } = this.#parts
+    const report = reportOf({ ...done, stepsMs: this.#stepsMs })
+    const session = await warehouse.open()
+    try {
+      this.#assertMayGoOn()
+      await writeLedger(session, done)
+      await writeReport(objects, report)
+      const { partitions } = done.loaded
+      await writeControl(session, { ...done, partitions, endedAtMs: clock.nowMs() })
+    } finally {
+      await session.close()
+    }
+    return report
+  }
+
+  #idle(problems: readonly Problem[]): RunOutcome {
+    const { telemetry } = this.#parts
+    for (const problem of problems) telemetry.partitionLeftOut(problem)
+    telemetry.runIdle()
+    return { outcome: 'idle', problems }
+  }
+
+  async #step<Result>(name: string, action: () => Promise<Result>): Promise<Result> {
+    this.#assertMayGoOn()
+    const { clock, telemetry } = this.#parts
+    const startMs = clock.monotonicMs()
+    const result = await action()
+    const durationMs = Math.round(clock.monotonicMs() - startMs)
+    this.#stepsMs[name] = durationMs
+    telemetry.stepDone(name, durationMs)
+    return result
+  }
+}

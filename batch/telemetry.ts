@@ -1,0 +1,150 @@
+/** What the batch reports: its metrics, and the named events that move them. */
+import {
+  createMetrics,
+  defineMetrics,
+  type Logger,
+  type TelemetryBase,
+} from '../shared/runtime/telemetry.ts'
+import type { Problem } from './cut.ts'
+import type { RawCounts, RawTopic } from './raw-line.ts'
+import type { StagingKind } from './staging.ts'
+
+const STEP_SECONDS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3_600]
+
+export const batchMetrics = defineMetrics({
+  runs: {
+    kind: 'counter',
+    name: 'batch_runs_total',
+    help: 'Runs by outcome: completed, idle (nothing new), refused (another run is under way) or failed.',
+    labels: ['outcome'],
+  },
+  lastRun: {
+    kind: 'gauge',
+    name: 'batch_last_run_number',
+    help: 'Number of the last completed run.',
+  },
+  lastCompletedAt: {
+    kind: 'gauge',
+    name: 'batch_last_completed_at_ms',
+    help: 'When the last run was completed, epoch milliseconds.',
+  },
+  boundary: {
+    kind: 'gauge',
+    name: 'batch_boundary_ms',
+    help: 'Minutes that end before this are complete in the history, epoch milliseconds.',
+  },
+  stepSeconds: {
+    kind: 'histogram',
+    name: 'batch_step_seconds',
+    help: 'Duration of the steps of a run.',
+    labels: ['step'],
+    buckets: STEP_SECONDS,
+  },
+  partitionsLeftOut: {
+    kind: 'counter',
+    name: 'batch_partitions_left_out_total',
+    help: 'Partitions that a run could not take, by the code of the error.',
+    labels: ['topic', 'code'],
+  },
+  recordsToRaw: {
+    kind: 'counter',
+    name: 'batch_raw_records_total',
+    help: 'Records in raw files that were written, those written again after a kill included.',
+    labels: ['topic'],
+  },
+  poisonToRaw: {
+    kind: 'counter',
+    name: 'batch_raw_poison_records_total',
+    help: 'Records in raw files that could not be read: they stay in the file and become no row.',
+    labels: ['topic'],
+  },
+  rawBytes: {
+    kind: 'counter',
+    name: 'batch_raw_bytes_total',
+    help: 'Bytes of raw files, compressed.',
+    labels: ['topic'],
+  },
+  flattenedRows: {
+    kind: 'counter',
+    name: 'batch_flattened_rows_total',
+    help: 'Rows of staging files.',
+    labels: ['kind'],
+  },
+  flattenedBytes: {
+    kind: 'counter',
+    name: 'batch_flattened_bytes_total',
+    help: 'Bytes of staging files.',
+    labels: ['kind'],
+  },
+  insertedRows: {
+    kind: 'counter',
+    name: 'batch_inserted_rows_total',
+    help: 'Rows that runs inserted into tables; a repeat inserts none.',
+    labels: ['table'],
+  },
+})
+
+export interface BatchTelemetry {
+  rawFileWritten(
+    topic: RawTopic,
+    file: { readonly counts: RawCounts; readonly sizeBytes: number },
+  ): void
+  fileFlattened(kind: StagingKind, rows: number, bytes: number): void
+  rowsInserted(table: string, rows: number): void
+  partitionLeftOut(problem: Problem): void
+  stepDone(step: string, durationMs: number): void
+  runCompleted(run: {
+    readonly run: number
+    readonly atMs: number
+    readonly boundaryMs: number | undefined
+  }): void
+  runIdle(): void
+  runRefused(error: Error): void
+  runFailed(error: unknown): void
+}
+
+export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
+  const metrics = createMetrics(batchMetrics, base.registry)
+  const log: Logger = base.log.child({ service: 'batch' })
+  return {
+    rawFileWritten(topic, { counts, sizeBytes }) {
+      metrics.recordsToRaw.inc({ topic }, counts.records)
+      metrics.poisonToRaw.inc({ topic }, counts.poison)
+      metrics.rawBytes.inc({ topic }, sizeBytes)
+    },
+    fileFlattened(kind, rows, bytes) {
+      metrics.flattenedRows.inc({ kind }, rows)
+      metrics.flattenedBytes.inc({ kind }, bytes)
+    },
+    rowsInserted(table, rows) {
+      metrics.insertedRows.inc({ table }, rows)
+    },
+    partitionLeftOut(problem) {
+      const { topic, code } = problem
+      metrics.partitionsLeftOut.inc({ topic, code })
+      log.error(problem, 'a partition is left out of the run')
+    },
+    stepDone(step, durationMs) {
+      metrics.stepSeconds.observe({ step }, durationMs / 1_000)
+      log.debug({ step, durationMs }, 'a step of the run is done')
+    },
+    runCompleted({ run, atMs, boundaryMs }) {
+      metrics.runs.inc({ outcome: 'completed' })
+      metrics.lastRun.set(run)
+      metrics.lastCompletedAt.set(atMs)
+      if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
+      log.info({ run, boundaryMs }, 'a run is completed')
+    },
+    runIdle() {
+      metrics.runs.inc({ outcome: 'idle' })
+    },
+    runRefused(error) {
+      metrics.runs.inc({ outcome: 'refused' })
+      log.warn({ error: error.message }, 'another run is under way')
+    },
+    runFailed(error) {
+      metrics.runs.inc({ outcome: 'failed' })
+      log.error({ err: error }, 'the run failed; the next goes on with it')
+    },
+  }
+}
