@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: events per second and core of the fold, of the gateway over the embedded log
- * and of the processor, on this machine. Printed, and kept with machine and commit in
+ * `npm run bench`: events per second and core of the fold, of the gateway over the embedded log,
+ * of the processor and of the batch, on this machine. Printed, and kept with machine and commit in
  * `loadtest/baselines/`. Nothing asserts these numbers: they are compared by people.
  */
 import { execFileSync } from 'node:child_process'
@@ -18,19 +18,20 @@ const RUNS: readonly (readonly [string, number, number])[] = [
   ['gateway', 100, 1_000_000],
   ['processor', 100, 1_000_000],
   ['processor', 10, 500_000],
+  ['batch', 10, 10_000_000],
 ]
-const RUN_DEADLINE_MS = 300_000
+const RUN_DEADLINE_MS = 3_600_000
 
-const results = RUNS.map((run): BenchResult => {
+const results = RUNS.flatMap((run): BenchResult[] => {
   const script = join(import.meta.dirname, 'bench', 'run-one.ts')
   const output = execFileSync(process.execPath, [script, ...run.map(String)], {
     encoding: 'utf8',
     timeout: RUN_DEADLINE_MS,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const result = JSON.parse(output.trim().split('\n').at(-1) ?? '') as BenchResult
-  console.log(`measured: ${result.name}`)
-  return result
+  const measured = JSON.parse(output.trim().split('\n').at(-1) ?? '') as BenchResult[]
+  for (const { name } of measured) console.log(`measured: ${name}`)
+  return measured
 })
 
 console.log()

@@ -1,7 +1,8 @@
 /** Synthetic frames for benchmarks: many sessions, mostly heartbeats, all dimensions present. */
 
 const SESSIONS = 2_000
-const START_MS = 1_795_000_000_000
+/** When the first frame's first event happens. */
+export const BENCH_START_MS = 1_795_000_000_000
 
 /** What a client would send, without `v`, `frame` and `sentAt`: `"session":{…},"events":[…]`. */
 export interface BenchFrame {
@@ -17,7 +18,7 @@ export function* benchFrames(count: number, eventsPerFrame: number): Generator<B
   for (let index = 0; index < count; index++) {
     const session = index % SESSIONS
     const round = Math.floor(index / SESSIONS)
-    const atMs = START_MS + round * eventsPerFrame * 1_000
+    const atMs = BENCH_START_MS + round * eventsPerFrame * 1_000
     const eventsJson: string[] = []
     for (let n = 0; n < eventsPerFrame; n++) {
       const seq = nextSeq[session] ?? 0

@@ -1,24 +1,29 @@
 /**
  * One benchmark in a process of its own: `node run-one.ts <name> <events a frame> <events>`. Run one
  * after another in one process they would slow each other down, through its heap and its types.
- * The result goes to standard output as one line of JSON.
+ * The results go to standard output as one line of JSON.
  */
+import { benchBatch } from './batch-bench.ts'
 import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
 import { benchProcessor } from './processor-bench.ts'
 import type { BenchResult } from './results.ts'
 
-type Bench = (eventsPerFrame: number, events: number) => BenchResult | Promise<BenchResult>
+type Bench = (
+  eventsPerFrame: number,
+  events: number,
+) => BenchResult | readonly BenchResult[] | Promise<BenchResult>
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   fold: benchFold,
   decodeAndFold: benchDecodeAndFold,
   gateway: benchGateway,
   processor: benchProcessor,
+  batch: benchBatch,
 }
 
 const [name = '', eventsPerFrame, events] = process.argv.slice(2)
 const bench = BENCHES[name]
 if (bench === undefined)
   throw new TypeError(`a benchmark of ${Object.keys(BENCHES).join(', ')}; received ${name}`)
-console.log(JSON.stringify(await bench(Number(eventsPerFrame), Number(events))))
+console.log(JSON.stringify([await bench(Number(eventsPerFrame), Number(events))].flat()))
