@@ -1,9 +1,17 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { holdDataFolder, holderAddress, listenAsHolder } from './data-folder.ts'
+import { holdDataFolder, holderAddress, listenAsHolder, openDataFolder } from './data-folder.ts'
 
 let folder: string
 
@@ -97,4 +105,50 @@ test('a secret is made once, kept, and readable by its owner alone', async () =>
   expect(statSync(file).mode & 0o777).toBe(0o600)
   expect(readFileSync(file, 'utf8')).toBe(secret)
   await held.release()
+})
+
+test('a second process opens what a server made, beside it and after it', async () => {
+  const held = await holdDataFolder(folder)
+  const sealKey = held.secret('seal-key')
+  const opened = openDataFolder(folder)
+  expect(opened).toMatchObject({
+    path: folder,
+    logFolder: held.logFolder,
+    speedFolder: held.speedFolder,
+    objectsFolder: held.objectsFolder,
+  })
+  expect(opened.secret('seal-key')).toBe(sealKey)
+  expect(await opened.holder()).toEqual({ processId: process.pid })
+  expect(await held.holder()).toEqual({ processId: process.pid })
+  await held.release()
+  expect(await opened.holder()).toBeUndefined()
+  expect(await openDataFolder(folder).holder()).toBeUndefined()
+})
+
+test('a holder that is stopped holds the folder, though it cannot say who it is', async () => {
+  const script = `
+    import { holdDataFolder } from ${JSON.stringify(join(import.meta.dirname, 'data-folder.ts'))}
+    await holdDataFolder(${JSON.stringify(folder)})
+    console.log('held')
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()))
+  child.kill('SIGSTOP')
+  await expect
+    .poll(() => openDataFolder(folder).holder(), { interval: 10 })
+    .toEqual({ processId: undefined })
+  child.kill('SIGKILL')
+  await ended
+  expect(await openDataFolder(folder).holder()).toBeUndefined()
+})
+
+test('what no server made is not opened, nor made', () => {
+  for (const path of [folder, join(folder, 'absent')])
+    expect(() => openDataFolder(path)).toThrow(/STANDALONE_DATA_ABSENT.*BACKHAUL_DATA_DIR/)
+  expect(readdirSync(folder)).toEqual([])
+  writeFileSync(join(folder, 'format.json'), '{"format":99}')
+  expect(() => openDataFolder(folder)).toThrow(/STANDALONE_DATA_FORMAT.*received 99/)
 })

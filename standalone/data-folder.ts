@@ -25,6 +25,7 @@ const DATA_FORMAT = 1
 /** How long to wait for the present holder to say who it is, ms. */
 const HOLDER_ANSWER_MS = 1_000
 
+/** What a second process, such as a command beside the server, knows of the folder. */
 export interface DataFolder {
   readonly path: string
   readonly logFolder: string
@@ -32,13 +33,51 @@ export interface DataFolder {
   readonly objectsFolder: string
   /** A secret kept in the folder (mode 0600), made at first use: 32 random bytes, base64. */
   secret(name: string): string
+  /** The server that holds the folder at this moment, if any. */
+  holder(): Promise<Holder | undefined>
+}
+
+export interface HeldDataFolder extends DataFolder {
   release(): Promise<void>
 }
 
+export interface Holder {
+  /** `undefined` when it did not say in time. */
+  readonly processId: number | undefined
+}
+
 /** Opens and holds the folder; throws `STANDALONE_DATA_*`, naming the setting. */
-export async function holdDataFolder(path: string): Promise<DataFolder> {
-  try {
+export async function holdDataFolder(path: string): Promise<HeldDataFolder> {
+  checkFolder(path, () => {
     makeFolder(path)
+    if (!existsSync(formatFile(path)))
+      writeFileSync(formatFile(path), `${JSON.stringify({ format: DATA_FORMAT })}\n`)
+  })
+  const server = await listenAsHolder(path, holderAddress(path))
+  return {
+    ...foldersOf(path),
+    release: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
+
+/**
+ * Opens the folder that a server made, without holding it, whether one runs or not; throws
+ * `STANDALONE_DATA_*`, naming the setting, and makes nothing.
+ */
+export function openDataFolder(path: string): DataFolder {
+  checkFolder(path, () => {
+    if (!existsSync(formatFile(path)))
+      throw standaloneErrors.create('STANDALONE_DATA_ABSENT', {
+        expected: 'BACKHAUL_DATA_DIR to name the data folder of a server',
+        received: `${path}, which holds none`,
+      })
+  })
+  return foldersOf(path)
+}
+
+function checkFolder(path: string, prepare: () => void): void {
+  try {
+    prepare()
     checkFormat(path)
   } catch (cause) {
     if (cause instanceof Error && cause.name === 'BackhaulError') throw cause
@@ -48,14 +87,16 @@ export async function holdDataFolder(path: string): Promise<DataFolder> {
       cause,
     })
   }
-  const server = await listenAsHolder(path, holderAddress(path))
+}
+
+function foldersOf(path: string): DataFolder {
   return {
     path,
     logFolder: join(path, 'log'),
     speedFolder: join(path, 'speed'),
     objectsFolder: join(path, 'objects'),
     secret: (name) => readOrMakeSecret(join(path, 'secrets'), name),
-    release: () => new Promise((resolve) => server.close(() => resolve())),
+    holder: () => askHolder(holderAddress(path)),
   }
 }
 
@@ -76,16 +117,12 @@ function makeFolder(path: string): void {
   }
 }
 
+function formatFile(path: string): string {
+  return join(path, 'format.json')
+}
+
 function checkFormat(path: string): void {
-  const file = join(path, 'format.json')
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    writeFileSync(file, `${JSON.stringify({ format: DATA_FORMAT })}\n`)
-    return
-  }
+  const text = readFileSync(formatFile(path), 'utf8')
   let format: unknown
   try {
     format = (JSON.parse(text) as { format?: unknown }).format
@@ -125,7 +162,7 @@ export async function listenAsHolder(path: string, address: string): Promise<Ser
   }
   throw standaloneErrors.create('STANDALONE_DATA_HELD', {
     expected: `BACKHAUL_DATA_DIR to name a folder that no server holds`,
-    received: `${path}, held by process ${holder ?? 'unknown'}`,
+    received: `${path}, held by process ${holder?.processId ?? 'unknown'}`,
   })
 }
 
@@ -146,15 +183,20 @@ function tryListen(server: Server, address: string): Promise<boolean> {
   })
 }
 
-/** The process id the holder answers with; `undefined` when nobody answers. */
-function askHolder(address: string): Promise<string | undefined> {
+/** `undefined` when nobody listens; whoever listens is a holder, even one that does not answer. */
+function askHolder(address: string): Promise<Holder | undefined> {
   return new Promise((resolve) => {
     let answer = ''
-    const socket = createConnection(address)
+    let connected = false
+    const socket = createConnection(address, () => (connected = true))
     socket.setTimeout(HOLDER_ANSWER_MS, () => socket.destroy())
     socket.on('data', (chunk) => (answer += chunk.toString()))
-    socket.on('error', () => resolve(undefined))
-    socket.on('close', () => resolve(answer === '' ? undefined : answer))
+    // Followed by its closing.
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      const processId = answer === '' ? undefined : Number(answer)
+      resolve(connected ? { processId } : undefined)
+    })
   })
 }
 

@@ -6,6 +6,11 @@ export const standaloneErrors = defineErrors({
     retryable: false,
     action: 'Set BACKHAUL_DATA_DIR to another folder, or run the version that wrote this one.',
   },
+  STANDALONE_DATA_ABSENT: {
+    rule: 'a command must be given the data folder of a server',
+    retryable: false,
+    action: 'Correct BACKHAUL_DATA_DIR, or start the server once, which makes the folder.',
+  },
   STANDALONE_DATA_HELD: {
     rule: 'a data folder may be held by one server at a time',
     retryable: false,

@@ -4,7 +4,7 @@ import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import { EMPTY_AGGREGATES } from '../../shared/qoe/merge.ts'
 import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from '../../shared/speed/rows.ts'
 import { speedErrors } from '../../shared/speed/speed-errors.ts'
-import type { MinuteQuery, SpeedStore } from '../../shared/speed/speed-store.ts'
+import type { MinuteQuery, SessionPage, SpeedStore } from '../../shared/speed/speed-store.ts'
 
 export const TEST_VIEW = 'view-1'
 
@@ -40,6 +40,13 @@ export class MemorySpeedStore implements SpeedStore {
     return Promise.resolve()
   }
 
+  deleteSession(view: string, sessionId: string): Promise<void> {
+    for (const rows of [this.sessions, this.positions])
+      for (const [key, row] of rows)
+        if (row.view === view && row.sessionId === sessionId) rows.delete(key)
+    return Promise.resolve()
+  }
+
   async readMinutes(query: MinuteQuery): Promise<MinuteRow[]> {
     this.minuteQueries.push(query)
     await this.#fail()
@@ -60,6 +67,17 @@ export class MemorySpeedStore implements SpeedStore {
     return [...this.sessions.values()].filter(
       (row) => row.view === view && row.sessionId === sessionId,
     )
+  }
+
+  async readSessions(
+    view: string,
+    { afterSessionId = '', limit }: SessionPage,
+  ): Promise<SessionRow[]> {
+    await this.#fail()
+    const rows = [...this.sessions.values()].filter((row) => row.view === view)
+    const ids = new Set(rows.map(({ sessionId }) => sessionId).toSorted())
+    const page = [...ids].filter((id) => id > afterSessionId).slice(0, limit)
+    return page.flatMap((id) => rows.filter(({ sessionId }) => sessionId === id))
   }
 
   async readPositions(session: SessionRow, fromRow: number, limit: number): Promise<PositionRow[]> {

@@ -3,13 +3,14 @@
  * the next one, and so its flush. Commits follow one another, never overlap: a failed commit takes
  * down exactly the tasks in it, and what a task prepared always stands on durable state.
  *
- * One process writes a folder at a time. Every commit is conditional on an owner row that each
- * opening raises, so a process that was overtaken by another can write nothing any more.
+ * One process owns a folder, others may write as its guests (`owner-row.ts`). What a store caches
+ * of the tables is loaded again when another process has written, before any task is prepared.
  */
 import { statfs } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../runtime/clock.ts'
-import { BackhaulError } from '../runtime/errors.ts'
+import { assert, BackhaulError } from '../runtime/errors.ts'
+import { OwnerRow, type Access, type Change } from './owner-row.ts'
 import {
   commitCause,
   isFull,
@@ -20,22 +21,18 @@ import {
 } from './root.ts'
 import type { CommitStanding, CommitTelemetry } from './telemetry.ts'
 
-/** Puts the value, or removes the key when there is none. */
-export interface Change {
-  readonly table: Table
-  readonly key: Buffer
-  readonly value: Buffer | undefined
-}
-
 /** One caller's write. Tasks are prepared in the order in which they were asked for. */
 export interface WriteTask<Result> {
   /** Bytes of keys and values that it adds; 0 for a task that only removes, which is never refused as full. */
   readonly bytes: number
-  /** Says what to write, when its commit is made up. What it throws refuses this task alone. */
+  /**
+   * Says what to write, when its commit is made up; once more when another process has written
+   * meanwhile, after `abandoned`. What it throws refuses this task alone.
+   */
   prepare(): readonly Change[]
   /** The commit is on disk. */
   committed(): Result
-  /** The commit failed, nothing of it is in the store; undoes what `prepare` staged. */
+  /** Nothing of the commit is in the store; undoes what `prepare` staged. */
   abandoned(): void
 }
 
@@ -45,10 +42,15 @@ export interface CommitErrors {
   unavailable(received: string, cause?: unknown): BackhaulError
   overtaken(): BackhaulError
   closed(): BackhaulError
+  /** A write was asked of a reader. */
+  readOnly(): BackhaulError
 }
 
-export interface GroupCommitOptions {
+export interface GroupCommitOptions<Name extends string> {
   readonly folder: string
+  readonly access: Access
+  /** All tables of the store. */
+  readonly tables: readonly Name[]
   /** Bytes that keys and values may take in LMDB's pages, free pages not counted. */
   readonly mapBytes: number
   /** Tasks of one commit hold at most this many bytes, one large task excepted. */
@@ -60,6 +62,8 @@ export interface GroupCommitOptions {
   readonly errors: CommitErrors
   readonly clock: Clock
   readonly telemetry: CommitTelemetry
+  /** Another process has written: loads what the store caches of its tables. */
+  load?(): void
   beforeCommit?(): Promise<void> | void
   afterCommit?(): Promise<void> | void
 }
@@ -70,51 +74,82 @@ interface Queued {
   reject(error: unknown): void
 }
 
-const OWNER_KEY = Buffer.from('owner')
+/** What a commit writes, and the tasks that stand or fall with it. */
+interface Batch {
+  readonly staged: readonly Queued[]
+  readonly changes: readonly Change[]
+}
+
 /** Room in the map beyond the budget, so that LMDB need not map the file anew. */
 const MAP_SLACK_BYTES = 64 * 1024 * 1024
 
-export class GroupCommit {
-  readonly #options: GroupCommitOptions
+export class GroupCommit<Name extends string = string> {
+  readonly #options: GroupCommitOptions<Name>
   readonly #root: LmdbRoot
-  readonly #owner: Table
-  readonly #ownerVersion: number
-  readonly #tables: Table[] = []
+  readonly #owner: OwnerRow
+  readonly #tables: ReadonlyMap<string, Table>
   readonly #queue: Queued[] = []
   #queuedBytes = 0
   #running: Promise<void> | undefined
   #closed = false
   #broken: unknown
   /** Never below the bytes in use; measured again before anything is refused for it. */
-  #usedBytesAtMost = 0
+  #usedBytesAtMost: number
   /** Part of the bound that the commit being made up will use. */
   #stagedBytes = 0
 
-  constructor(options: GroupCommitOptions) {
+  constructor(options: GroupCommitOptions<Name>) {
+    const { access, errors, folder, mapBytes, tables } = options
     this.#options = options
-    this.#root = openLmdbRoot(options.folder, options.mapBytes + MAP_SLACK_BYTES)
-    this.#owner = this.#root.table('owner', { versions: true })
-    this.#ownerVersion = this.#root.database.transactionSync(() => {
-      const version = (this.#owner.getEntry(OWNER_KEY)?.version ?? 0) + 1
-      this.#owner.putSync(OWNER_KEY, Buffer.from('1'), version)
-      return version
-    })
+    try {
+      this.#root = openLmdbRoot(folder, mapBytes + MAP_SLACK_BYTES, access === 'reader')
+      this.#owner = new OwnerRow(this.#root, errors.overtaken)
+      this.#tables = new Map(tables.map((name) => [name, this.#root.table(name)]))
+      if (access === 'owner') this.#owner.claim()
+    } catch (error) {
+      throw errors.unavailable(error instanceof Error ? error.message : String(error), error)
+    }
+    this.#usedBytesAtMost = this.measureUsedBytes()
     options.telemetry.standingIsRead(() => this.#standing())
   }
 
-  table(name: string): Table {
-    const table = this.#root.table(name)
-    this.#tables.push(table)
-    this.#usedBytesAtMost = this.measureUsedBytes()
+  table(name: Name): Table {
+    const table = this.#tables.get(name)
+    assert(table !== undefined, 'a table is opened with its store')
     return table
+  }
+
+  /** Whether what the store caches is written by this process and, which it notices, its guests. */
+  get isOwner(): boolean {
+    return this.#options.access === 'owner'
+  }
+
+  /** Throws for a reader. */
+  assertWrites(): void {
+    if (this.#options.access === 'reader') throw this.#options.errors.readOnly()
+  }
+
+  /**
+   * Called before a read: lets a guest or reader see what others have written so far, which an
+   * owner's reads do without. Throws when the store has failed for good.
+   */
+  beforeRead(): void {
+    if (this.#broken !== undefined) throw this.#unavailable()
+    if (!this.isOwner) this.#root.database.resetReadTxn()
+  }
+
+  /** Looks for what guests have written beside an owner that does not write itself. */
+  noticeGuests(): void {
+    const mayLook = !this.#closed && this.#broken === undefined && this.#running === undefined
+    if (mayLook && this.#owner.guestHasWritten()) this.#load()
   }
 
   /** Resolves with `task.committed()` once the task is on disk. */
   write<Result>(task: WriteTask<Result>): Promise<Result> {
-    const { errors, queueMaxBytes, queueMaxTasks } = this.#options
+    const { access, errors, queueMaxBytes, queueMaxTasks } = this.#options
     if (this.#closed) return this.#refuse(errors.closed())
-    if (this.#broken !== undefined)
-      return this.#refuse(errors.unavailable('a store that failed and must be opened anew'))
+    if (access === 'reader') return this.#refuse(errors.readOnly())
+    if (this.#broken !== undefined) return this.#refuse(this.#unavailable())
     // A task larger than the whole queue may still wait alone.
     const tooMuch = this.#queue.length > 0 && this.#queuedBytes + task.bytes > queueMaxBytes
     if (tooMuch || this.#queue.length >= queueMaxTasks)
@@ -134,7 +169,7 @@ export class GroupCommit {
   /** Bytes of the pages in use, as LMDB counts them. */
   measureUsedBytes(): number {
     let bytes = 0
-    for (const table of this.#tables) {
+    for (const table of this.#tables.values()) {
       const stats = table.getStats() as PageCounts
       const pages = stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages
       bytes += pages * stats.pageSize
@@ -148,6 +183,10 @@ export class GroupCommit {
     this.#closed = true
     await this.#running
     await this.#root.database.close()
+  }
+
+  #unavailable(): BackhaulError {
+    return this.#options.errors.unavailable('a store that failed and must be opened anew')
   }
 
   #refuse(error: BackhaulError): Promise<never> {
@@ -188,37 +227,71 @@ export class GroupCommit {
   }
 
   async #commit(queued: readonly Queued[]): Promise<void> {
-    const { errors, clock, telemetry } = this.#options
+    const { clock, telemetry } = this.#options
     const startedAtMs = clock.monotonicMs()
+    let batch: Batch
+    try {
+      batch = await this.#write(queued)
+    } catch (error) {
+      const failure = await this.#failureOf(error)
+      telemetry.commitFailed(failure.code)
+      for (const { task } of queued) task.abandoned()
+      // A task that was refused before has its answer already.
+      for (const { reject } of queued) reject(failure)
+      return
+    }
+    if (batch.changes.length > 0) {
+      const bytes = batch.staged.reduce((sum, { task }) => sum + task.bytes, 0)
+      telemetry.committed({ bytes, durationMs: clock.monotonicMs() - startedAtMs })
+    }
+    await this.#publish(batch.staged)
+  }
+
+  /** Resolves when what the tasks want is on disk. */
+  async #write(queued: readonly Queued[]): Promise<Batch> {
+    if (!this.isOwner) {
+      await this.#options.beforeCommit?.()
+      return this.#writeAlone(queued)
+    }
+    const batch = this.#prepare(queued)
+    await this.#options.beforeCommit?.()
+    if (batch.changes.length === 0) return batch
+    if (await this.#owner.writeIfUnchanged(batch.changes)) return batch
+    for (const { task } of batch.staged) task.abandoned()
+    return this.#writeAlone(batch.staged)
+  }
+
+  #writeAlone(queued: readonly Queued[]): Promise<Batch> {
+    if (this.#broken !== undefined) throw this.#unavailable()
+    return this.#owner.writeAlone(() => {
+      this.#load()
+      return this.#prepare(queued)
+    })
+  }
+
+  #load(): void {
+    this.#root.database.resetReadTxn()
+    this.#usedBytesAtMost = this.measureUsedBytes()
+    this.#options.load?.()
+  }
+
+  /** Asks the tasks what to write; refuses those that cannot be. */
+  #prepare(queued: readonly Queued[]): Batch {
     const staged: Queued[] = []
     const changes: Change[] = []
     this.#stagedBytes = 0
     for (const entry of queued) {
       try {
-        if (this.#broken !== undefined) throw errors.unavailable('a store that failed before')
+        if (this.#broken !== undefined) throw this.#unavailable()
         this.#reserve(entry.task.bytes)
         for (const change of entry.task.prepare()) changes.push(change)
         staged.push(entry)
       } catch (error) {
-        if (error instanceof BackhaulError) telemetry.writeRefused(error.code)
+        if (error instanceof BackhaulError) this.#options.telemetry.writeRefused(error.code)
         entry.reject(error)
       }
     }
-    try {
-      await this.#options.beforeCommit?.()
-      if (changes.length > 0) await this.#apply(changes)
-    } catch (error) {
-      const failure = await this.#failureOf(error)
-      telemetry.commitFailed(failure.code)
-      for (const { task } of staged) task.abandoned()
-      for (const { reject } of staged) reject(failure)
-      return
-    }
-    if (changes.length > 0) {
-      const bytes = staged.reduce((sum, { task }) => sum + task.bytes, 0)
-      telemetry.committed({ bytes, durationMs: clock.monotonicMs() - startedAtMs })
-    }
-    await this.#publish(staged)
+    return { staged, changes }
   }
 
   async #publish(staged: readonly Queued[]): Promise<void> {
@@ -233,17 +306,6 @@ export class GroupCommit {
       if (failure === undefined) resolve(result)
       else reject(failure)
     }
-  }
-
-  async #apply(changes: readonly Change[]): Promise<void> {
-    const written = await this.#owner.ifVersion(OWNER_KEY, this.#ownerVersion, () => {
-      for (const { table, key, value } of changes) {
-        // The writes' own promises stand for the condition's, which is awaited.
-        if (value === undefined) void table.remove(key)
-        else void table.put(key, value)
-      }
-    })
-    if (!written) throw this.#options.errors.overtaken()
   }
 
   /** Throws when the store has no room for the bytes. */

@@ -4,22 +4,25 @@
  * promise is an acknowledgement. Event-turn batching is off because the batch that it adds rejects
  * a promise nobody holds when a commit fails. Keys and values are plain bytes; keys sort bytewise.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
 
 export type Table = Database<Buffer, Buffer>
 
 export interface LmdbRoot {
   readonly database: RootDatabase<Buffer, Buffer>
-  /** Opens the named table, creating it when it is missing. */
+  /** Opens the named table, creating it when it is missing; throws when it may not. */
   table(name: string, options?: { readonly versions: boolean }): Table
 }
 
 const TABLES_MAX = 16
 const BINARY = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const
 
-export function openLmdbRoot(folder: string, mapBytes: number): LmdbRoot {
+/** Opened for reading only, the folder must hold an environment already. */
+export function openLmdbRoot(folder: string, mapBytes: number, readOnly = false): LmdbRoot {
+  // LMDB's binding would make a folder that is missing.
+  if (readOnly && !existsSync(join(folder, 'data.mdb'))) throw new Error(`no store in ${folder}`)
   const database = open<Buffer, Buffer>({
     path: folder,
     noSubdir: false,
@@ -27,19 +30,23 @@ export function openLmdbRoot(folder: string, mapBytes: number): LmdbRoot {
     maxDbs: TABLES_MAX,
     overlappingSync: false,
     eventTurnBatching: false,
+    readOnly,
     ...BINARY,
   })
-  // LMDB syncs its files but not the folders that hold their names.
-  syncFolder(resolve(folder))
-  syncFolder(dirname(resolve(folder)))
-  return {
-    database,
-    table: (name, options) =>
-      database.openDB<Buffer, Buffer>(name, {
-        ...BINARY,
-        useVersions: options?.versions ?? false,
-      }),
+  if (!readOnly) {
+    // LMDB syncs its files but not the folders that hold their names.
+    syncFolder(resolve(folder))
+    syncFolder(dirname(resolve(folder)))
   }
+  return { database, table: (name, options) => openTable(database, name, options?.versions) }
+}
+
+function openTable(database: RootDatabase<Buffer, Buffer>, name: string, useVersions = false) {
+  const options = { ...BINARY, useVersions }
+  // Where it may not create a table, the binding answers nothing, against its own types.
+  const table: Table | undefined = database.openDB<Buffer, Buffer>(name, options)
+  if (table === undefined) throw new Error(`no table ${name} in the store`)
+  return table
 }
 
 function syncFolder(path: string): void {

@@ -366,6 +366,39 @@ describe('the LMDB event log', () => {
     })
   })
 
+  it('refuses everything once LMDB has failed for good, and goes on when it is opened anew', async () => {
+    // LMDB writes the page that ends a commit through a descriptor of its own, opened for
+    // synchronous writes; closed, it stands for a disk that fails at that moment.
+    const script = `
+      import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+      const O_DSYNC = 0o10000
+      const log = await open(clock)
+      const append = (log) => log.append('t', 0, [{ key: undefined, value: Buffer.from('a'), headers: {} }])
+      const all = { fromOffset: 0, maxRecords: 100, maxBytes: 1000, waitMs: 0 }
+      await append(log)
+      for (const fd of readdirSync('/proc/self/fd')) {
+        let path
+        try { path = readlinkSync('/proc/self/fd/' + fd) } catch { continue }
+        if (!path.endsWith('data.mdb')) continue
+        const [, flags] = /flags:\\s*(\\d+)/.exec(readFileSync('/proc/self/fdinfo/' + fd, 'utf8'))
+        if (parseInt(flags, 8) & O_DSYNC) closeSync(Number(fd))
+      }
+      const codes = []
+      for (const call of [() => append(log), () => append(log), () => log.read('t', 0, all)])
+        await call().then(() => codes.push('done'), (error) => codes.push(error.code))
+      await log.close()
+      const anew = await open(clock)
+      await append(anew)
+      const { records } = await anew.read('t', 0, all)
+      await anew.close()
+      console.log(JSON.stringify({ codes, offsets: records.map(({ offset }) => offset) }))`
+    const lines = await outputOf(childScript(await temporaryChildFolder(folder), script), [])
+    expect(JSON.parse(lines.at(-1) ?? '')).toEqual({
+      codes: ['LOG_UNAVAILABLE', 'LOG_UNAVAILABLE', 'LOG_UNAVAILABLE'],
+      offsets: [0, 1],
+    })
+  })
+
   describe('metrics', () => {
     let telemetry: ReturnType<typeof createTelemetryBase>
 

@@ -1,9 +1,9 @@
 /**
- * The event log in one LMDB folder, all topics and partitions together, for one process that
- * writes. Appends of all partitions that are asked for while a commit is on its way share the next
- * one; an append resolves when its commit is flushed. Appends to one partition are queued in the
- * order of the calls. Committed offsets of groups are durable; membership is of this process, and
- * ends with it.
+ * The event log in one LMDB folder, all topics and partitions together. One process owns it; others
+ * may append as its guests, or read. Appends of all partitions that are asked for while a commit is
+ * on its way share the next one; an append resolves when its commit is flushed. Appends to one
+ * partition are queued in the order of the calls. Committed offsets of groups are durable;
+ * membership is of this process, and ends with it.
  */
 import type { Clock } from '../runtime/clock.ts'
 import { assert } from '../runtime/errors.ts'
@@ -11,6 +11,7 @@ import { noFailpoints, type Failpoints } from '../runtime/failpoints.ts'
 import { systemRandom, type Random } from '../runtime/random.ts'
 import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts'
 import { GroupCommit } from '../lmdb/group-commit.ts'
+import type { Access } from '../lmdb/owner-row.ts'
 import type { Table } from '../lmdb/root.ts'
 import { ConsumerGroup } from './consumer-groups.ts'
 import {
@@ -33,6 +34,7 @@ import {
   APPEND_QUEUE_MAX_BYTES,
   APPEND_QUEUE_MAX_CALLS,
   COMMIT_MAX_BYTES,
+  FOLLOW_PERIOD_MS,
   GROUP_NAME_MAX_BYTES,
   RETENTION_PERIOD_MS,
 } from './lmdb-limits.ts'
@@ -47,8 +49,10 @@ import { LmdbTopics, type LmdbTopic } from './lmdb-topics.ts'
 import { logErrors } from './log-errors.ts'
 
 export interface LmdbEventLogOptions {
-  /** Folder of the environment; created when it is missing. */
+  /** Folder of the environment; created when it is missing, but not by a reader. */
   readonly folder: string
+  /** `owner` when absent. Only an owner applies the retention by itself. */
+  readonly access?: Access
   /** Bytes of pages in use beyond which appends are refused with `LOG_FULL`. */
   readonly mapBytes: number
   readonly clock: Clock
@@ -70,7 +74,7 @@ class LmdbEventLog implements EventLog {
   readonly #topics: LmdbTopics
   readonly #telemetry: LmdbLogTelemetry
   readonly #groups = new Map<string, ConsumerGroup>()
-  readonly #stopRetention: () => void
+  readonly #stopTimers: (() => void)[]
   #retention: Promise<number> = Promise.resolve(0)
   #closed = false
 
@@ -80,6 +84,8 @@ class LmdbEventLog implements EventLog {
     this.#telemetry = createLmdbLogTelemetry(options.telemetry ?? createTelemetryBase('silent'))
     this.#commits = new GroupCommit({
       folder: options.folder,
+      access: options.access ?? 'owner',
+      tables: ['chunks', 'groups', 'partitions', 'topics'],
       mapBytes: options.mapBytes,
       commitMaxBytes: COMMIT_MAX_BYTES,
       queueMaxBytes: APPEND_QUEUE_MAX_BYTES,
@@ -89,9 +95,11 @@ class LmdbEventLog implements EventLog {
         unavailable: (received, cause) => logErrors.create('LOG_UNAVAILABLE', { received, cause }),
         overtaken: () => logErrors.create('LOG_OVERTAKEN'),
         closed: () => logErrors.create('LOG_CLOSED'),
+        readOnly: () => logErrors.create('LOG_READ_ONLY'),
       },
       clock: options.clock,
       telemetry: this.#telemetry,
+      load: () => this.#topics.load(),
       beforeCommit: () => failpoints.hit('log.beforeCommit'),
       afterCommit: () => failpoints.hit('log.afterCommit'),
     })
@@ -103,12 +111,8 @@ class LmdbEventLog implements EventLog {
       options.random ?? systemRandom,
     )
     this.#telemetry.partitionsAreRead(() => this.#partitionStandings())
-    this.#stopRetention = this.#clock.every(RETENTION_PERIOD_MS, () => {
-      // A run that fails (a full disk, closing) is repeated by the next.
-      this.applyRetention().catch((error: unknown) => {
-        if (!this.#closed) this.#telemetry.retentionFailed(error)
-      })
-    })
+    this.#stopTimers = [this.#clock.every(FOLLOW_PERIOD_MS, () => this.#follow())]
+    if (this.#commits.isOwner) this.#stopTimers.push(this.#applyRetentionByItself())
   }
 
   async ensureTopics(topics: readonly TopicSpec[]): Promise<void> {
@@ -132,7 +136,7 @@ class LmdbEventLog implements EventLog {
     if (first.records.length > 0 || request.waitMs <= 0) return first
     await this.#appendOrEnd(from, request)
     if (this.#closed) return { records: [], endOffset: from.state.endOffset }
-    return this.#readNow(from, request)
+    return this.#readNow(this.#partition(topic, partition), request)
   }
 
   async readAt(topic: string, positions: readonly Position[]): Promise<(LogRecord | undefined)[]> {
@@ -155,6 +159,7 @@ class LmdbEventLog implements EventLog {
   }
 
   async joinGroup(group: string, topic: string, handler: GroupHandler): Promise<GroupMember> {
+    this.#commits.assertWrites()
     const { partitions } = this.#topic(topic).spec
     const key = groupPrefix(group, topic).toString('latin1')
     let members = this.#groups.get(key)
@@ -189,12 +194,35 @@ class LmdbEventLog implements EventLog {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#stopRetention()
+    for (const stop of this.#stopTimers) stop()
     for (const partition of this.#topics.partitions()) partition.wake()
     await this.#commits.close()
   }
 
+  /** Notices what other processes have appended; wakes the reads that wait for it. */
+  #follow(): void {
+    try {
+      if (this.#commits.isOwner) return this.#commits.noticeGuests()
+      this.#commits.beforeRead()
+      for (const partition of this.#topics.partitions())
+        if (partition.waitingReads > 0) partition.load()
+    } catch (error) {
+      this.#telemetry.followingFailed(error)
+    }
+  }
+
+  #applyRetentionByItself(): () => void {
+    return this.#clock.every(RETENTION_PERIOD_MS, () => {
+      // A run that fails (a full disk, closing) is repeated by the next.
+      this.applyRetention().catch((error: unknown) => {
+        if (!this.#closed) this.#telemetry.retentionFailed(error)
+      })
+    })
+  }
+
   async #applyRetention(): Promise<number> {
+    this.#commits.assertWrites()
+    if (!this.#commits.isOwner) this.#topics.load()
     let removed = 0
     for (const { spec, partitions } of this.#topics.all())
       for (const partition of partitions) {
@@ -274,6 +302,7 @@ class LmdbEventLog implements EventLog {
 
   #topic(name: string): LmdbTopic {
     if (this.#closed) throw logErrors.create('LOG_CLOSED')
+    this.#commits.beforeRead()
     return this.#topics.get(name)
   }
 
@@ -284,6 +313,8 @@ class LmdbEventLog implements EventLog {
       found !== undefined,
       `${topic} has partitions 0 to ${spec.partitions - 1}, not ${partition}`,
     )
+    // An owner notices what others write; to load at every call would cost its appends.
+    if (!this.#commits.isOwner) found.load()
     return found
   }
 }

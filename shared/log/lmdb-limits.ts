@@ -21,6 +21,8 @@ export const TOPICS_MAX = 65_535
 export const RETENTION_SLICE_CHUNKS = 256
 /** How often the log applies its retention by itself. */
 export const RETENTION_PERIOD_MS = 60_000
+/** How often the log looks for records that another process appended, for the reads that wait. */
+export const FOLLOW_PERIOD_MS = 200
 /** How long a group waits for a member's handler before it goes on without the member. */
 export const REBALANCE_TIMEOUT_MS = 60_000
 /** Length of a consumer group’s name in UTF-8; its length is 8 bits of a key. */

@@ -3,7 +3,8 @@
  * the readers that wait for its next record.
  */
 import { assert } from '../runtime/errors.ts'
-import type { Change, WriteTask } from '../lmdb/group-commit.ts'
+import type { WriteTask } from '../lmdb/group-commit.ts'
+import type { Change } from '../lmdb/owner-row.ts'
 import type { Table } from '../lmdb/root.ts'
 import type { Appended, NewRecord } from './event-log.ts'
 import { chunkKey, encodeChunk, recordBytes, type ChunkKey } from './lmdb-chunk.ts'
@@ -35,8 +36,8 @@ export class LmdbPartition {
   readonly #tables: LogTables
   readonly #stateKey: Buffer
   readonly #waiting = new Set<() => void>()
-  #durable: PartitionState
-  #staged: PartitionState
+  #durable: PartitionState = EMPTY
+  #staged: PartitionState = EMPTY
 
   constructor(tables: LogTables, topicNumber: number, partition: number) {
     this.#tables = tables
@@ -45,9 +46,19 @@ export class LmdbPartition {
     this.#stateKey = Buffer.allocUnsafe(4)
     this.#stateKey.writeUInt16BE(topicNumber, 0)
     this.#stateKey.writeUInt16BE(partition, 2)
-    const stored = tables.partitions.get(this.#stateKey)
+    this.load()
+  }
+
+  /**
+   * Takes the state from the table, and wakes the reads that wait when another process appended. An
+   * owner, which prepares a commit on what it has staged, loads only between commits.
+   */
+  load(): void {
+    const stored = this.#tables.partitions.get(this.#stateKey)
+    const before = this.#durable
     this.#durable = stored === undefined ? EMPTY : decodeState(stored)
     this.#staged = this.#durable
+    if (this.#durable.endOffset > before.endOffset) this.wake()
   }
 
   get state(): PartitionState {
@@ -108,6 +119,8 @@ export class LmdbPartition {
         let { startOffset, chunkBytes } = before
         const changes: Change[] = []
         for (const { key, chunk } of oldest) {
+          // Another process may have deleted it since it was found.
+          if (chunk.lastOffset < startOffset) continue
           startOffset = chunk.lastOffset + 1
           chunkBytes -= chunk.valueBytes
           changes.push({ table: this.#tables.chunks, key, value: undefined })

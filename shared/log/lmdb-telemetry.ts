@@ -48,6 +48,11 @@ export const lmdbLogMetrics = defineMetrics({
     name: 'log_retention_failures_total',
     help: 'Runs of the retention that failed and were left to the next.',
   },
+  followingFailures: {
+    kind: 'counter',
+    name: 'log_following_failures_total',
+    help: 'Looks for what other processes appended that failed and were left to the next.',
+  },
 })
 
 /** How one partition stands at this moment. */
@@ -65,6 +70,7 @@ export interface LmdbLogTelemetry extends CommitTelemetry {
   partitionsAreRead(standing: () => Iterable<LogPartitionStanding>): void
   recordsRemoved(topic: string, records: number): void
   retentionFailed(error: unknown): void
+  followingFailed(error: unknown): void
 }
 
 export function createLmdbLogTelemetry({ registry, log }: TelemetryBase): LmdbLogTelemetry {
@@ -91,6 +97,10 @@ export function createLmdbLogTelemetry({ registry, log }: TelemetryBase): LmdbLo
     retentionFailed(error) {
       metrics.retentionFailures.inc()
       log.warn({ err: error }, 'retention of the log failed, the next run tries again')
+    },
+    followingFailed(error) {
+      metrics.followingFailures.inc()
+      log.debug({ err: error }, 'a look for what other processes appended failed')
     },
   }
 }

@@ -23,6 +23,9 @@ interface StoredTopic {
   readonly retentionBytes: number
 }
 
+/** Bytes of a topic's row beside its name. */
+const STORED_TOPIC_MAX_BYTES = 256
+
 export class LmdbTopics {
   readonly #commits: GroupCommit
   readonly #table: Table
@@ -36,11 +39,19 @@ export class LmdbTopics {
     this.#table = commits.table('topics')
     this.#tables = tables
     this.#random = random
+    this.load()
+  }
+
+  /** Takes topics and the state of their partitions from the tables; an owner's between commits. */
+  load(): void {
     for (const { key, value } of this.#table.getRange({}))
       this.#set(key.toString(), JSON.parse(value.toString()) as StoredTopic)
+    for (const partition of this.partitions()) partition.load()
   }
 
   get(name: string): LmdbTopic {
+    // Another process may have created it; an owner notices that by itself.
+    if (!this.#topics.has(name) && !this.#commits.isOwner) this.load()
     const topic = this.#topics.get(name)
     if (topic === undefined) throw logErrors.create('LOG_TOPIC_UNKNOWN', { received: name })
     return topic
@@ -63,29 +74,35 @@ export class LmdbTopics {
   }
 
   async #ensure(spec: TopicSpec): Promise<void> {
-    const { name, partitions, retentionMs, retentionBytes } = spec
     assertSpec(spec)
+    const { name } = spec
+    let stored: StoredTopic | undefined
+    await this.#commits.write({
+      bytes: name.length + STORED_TOPIC_MAX_BYTES,
+      prepare: () => {
+        stored = this.#toStore(spec)
+        const value = Buffer.from(JSON.stringify(stored))
+        return [{ table: this.#table, key: Buffer.from(name), value }]
+      },
+      committed: () => {
+        assert(stored !== undefined, 'a topic is prepared before it is committed')
+        this.#set(name, stored)
+      },
+      abandoned: () => undefined,
+    })
+  }
+
+  #toStore({ name, partitions, retentionMs, retentionBytes }: TopicSpec): StoredTopic {
     const existing = this.#topics.get(name)
     if (existing !== undefined && existing.spec.partitions !== partitions)
       throw logErrors.create('LOG_TOPIC_MISMATCH', {
         expected: `BACKHAUL_PARTITIONS to be the ${existing.spec.partitions} partitions that ${name} has`,
         received: `${partitions}`,
       })
-    const stored: StoredTopic = {
-      topicId: existing?.topicId ?? this.#random.uuid(),
-      number: existing?.number ?? this.#topics.size,
-      partitions,
-      retentionMs,
-      retentionBytes,
-    }
-    assert(stored.number < TOPICS_MAX, `a log has at most ${TOPICS_MAX} topics`)
-    const value = Buffer.from(JSON.stringify(stored))
-    await this.#commits.write({
-      bytes: value.length,
-      prepare: () => [{ table: this.#table, key: Buffer.from(name), value }],
-      committed: () => this.#set(name, stored),
-      abandoned: () => undefined,
-    })
+    const number = existing?.number ?? this.#topics.size
+    assert(number < TOPICS_MAX, `a log has at most ${TOPICS_MAX} topics`)
+    const topicId = existing?.topicId ?? this.#random.uuid()
+    return { topicId, number, partitions, retentionMs, retentionBytes }
   }
 
   #set(name: string, stored: StoredTopic): void {

@@ -42,9 +42,14 @@ export const logErrors = defineErrors({
     action: 'None: the member drops its state and joins again.',
   },
   LOG_OVERTAKEN: {
-    rule: 'one process at a time may write an embedded event log',
+    rule: 'one process at a time may own an embedded event log',
     retryable: false,
     action: 'Stop one of the two processes that use the data folder, and start the other anew.',
+  },
+  LOG_READ_ONLY: {
+    rule: 'a reader of an embedded event log must not write to it',
+    retryable: false,
+    action: 'Use a command that writes, which opens the log as a guest of the server.',
   },
   LOG_CLOSED: {
     rule: 'the event log must be open',

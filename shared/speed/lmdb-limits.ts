@@ -15,6 +15,8 @@ export const ROWS_PER_TURN = 512
 export const MINUTE_SEEKS_MAX = 4_096
 /** Expired rows that one commit deletes. */
 export const EXPIRY_SLICE_ROWS = 512
+/** Rows of a session that one commit deletes. */
+export const DELETION_SLICE_ROWS = 512
 /** How often the store deletes expired rows by itself. */
 export const EXPIRY_PERIOD_MS = 60_000
 

@@ -75,11 +75,12 @@ export function partitionPrefix(view: string): Buffer {
 }
 
 export function recentKey(row: SessionRow): Buffer {
-  return Buffer.concat([
-    partitionPrefix(row.view),
-    timeBytes(row.firstReceivedAtMs),
-    sessionKey(row),
-  ])
+  return recentKeyOf(row.view, row.firstReceivedAtMs, sessionKey(row))
+}
+
+/** The recent key that points to a sessions key. */
+export function recentKeyOf(view: string, firstReceivedAtMs: number, session: Buffer): Buffer {
+  return Buffer.concat([partitionPrefix(view), timeBytes(firstReceivedAtMs), session])
 }
 
 /** The same index entry at another start of arrival. */

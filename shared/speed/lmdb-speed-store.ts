@@ -1,12 +1,14 @@
 /**
- * The speed store in one LMDB folder. Calls that come while a commit is on its way share the next
- * one; each resolves when its rows are flushed. Which of two rows stays is decided by the write
- * stamp when the commit is made up, so it does not depend on the order of the calls.
+ * The speed store in one LMDB folder. One process owns it; others may write as its guests, or read.
+ * Calls that come while a commit is on its way share the next one; each resolves when its rows are
+ * flushed. Which of two rows stays is decided by the write stamp when the commit is made up, so it
+ * does not depend on the order of the calls.
  */
 import type { Clock } from '../runtime/clock.ts'
 import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts'
 import { GroupCommit } from '../lmdb/group-commit.ts'
 import { withPrefix } from '../lmdb/key-ranges.ts'
+import type { Access } from '../lmdb/owner-row.ts'
 import type { Table } from '../lmdb/root.ts'
 import {
   COMMIT_MAX_BYTES,
@@ -37,15 +39,18 @@ import {
   sessionKeyOfRecent,
   sessionPrefix,
 } from './lmdb-row-keys.ts'
+import { findSessions } from './lmdb-session-pages.ts'
 import { ROW_TABLES, StampedRows, type EncodedRow } from './lmdb-stamped-rows.ts'
 import { createLmdbSpeedTelemetry, type LmdbSpeedTelemetry } from './lmdb-telemetry.ts'
 import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
-import type { MinuteQuery, SpeedStore } from './speed-store.ts'
+import type { MinuteQuery, SessionPage, SpeedStore } from './speed-store.ts'
 
 export interface LmdbSpeedStoreOptions {
-  /** Folder of the environment; created when it is missing. */
+  /** Folder of the environment; created when it is missing, but not by a reader. */
   readonly folder: string
+  /** `owner` when absent. Only an owner deletes expired rows by itself. */
+  readonly access?: Access
   /** Bytes of pages in use beyond which rows are refused with `SPEED_FULL`. */
   readonly mapBytes: number
   readonly clock: Clock
@@ -67,15 +72,17 @@ class LmdbSpeedStore implements SpeedStore {
   readonly #recent: Table
   readonly #rows: StampedRows
   readonly #telemetry: LmdbSpeedTelemetry
-  readonly #stopExpiry: () => void
+  readonly #stopExpiry: (() => void) | undefined
   #expiring: Promise<number> = Promise.resolve(0)
   #closed = false
 
-  constructor({ folder, mapBytes, clock, telemetry }: LmdbSpeedStoreOptions) {
+  constructor({ folder, access = 'owner', mapBytes, clock, telemetry }: LmdbSpeedStoreOptions) {
     this.#clock = clock
     this.#telemetry = createLmdbSpeedTelemetry(telemetry ?? createTelemetryBase('silent'))
     this.#commits = new GroupCommit({
       folder,
+      access,
+      tables: ['minutes', 'sessions', 'positions', 'partitions', 'recent', 'expiry'],
       mapBytes,
       commitMaxBytes: COMMIT_MAX_BYTES,
       queueMaxBytes: WRITE_QUEUE_MAX_BYTES,
@@ -88,6 +95,7 @@ class LmdbSpeedStore implements SpeedStore {
           speedErrors.create('SPEED_UNAVAILABLE', { received, cause }),
         overtaken: () => speedErrors.create('SPEED_OVERTAKEN'),
         closed: () => speedErrors.create('SPEED_CLOSED'),
+        readOnly: () => speedErrors.create('SPEED_READ_ONLY'),
       },
     })
     this.#minutes = this.#commits.table('minutes')
@@ -100,12 +108,7 @@ class LmdbSpeedStore implements SpeedStore {
       expiry: this.#commits.table('expiry'),
       recent: this.#recent,
     })
-    this.#stopExpiry = clock.every(EXPIRY_PERIOD_MS, () => {
-      // A run that fails (a full disk, closing) is repeated by the next.
-      this.removeExpired().catch((error: unknown) => {
-        if (!this.#closed) this.#telemetry.expiryFailed(error)
-      })
-    })
+    if (this.#commits.isOwner) this.#stopExpiry = this.#removeExpiredByItself()
   }
 
   putMinutes(rows: readonly MinuteRow[]): Promise<void> {
@@ -124,6 +127,10 @@ class LmdbSpeedStore implements SpeedStore {
 
   putPartitions(rows: readonly PartitionRow[]): Promise<void> {
     return this.#rows.write(map(rows, encodedPartition))
+  }
+
+  deleteSession(view: string, sessionId: string): Promise<void> {
+    return this.#rows.deleteSession(view, sessionId)
   }
 
   async readMinutes(query: MinuteQuery): Promise<MinuteRow[]> {
@@ -160,6 +167,12 @@ class LmdbSpeedStore implements SpeedStore {
     return found
   }
 
+  async readSessions(view: string, page: SessionPage): Promise<SessionRow[]> {
+    this.#assertOpen()
+    const wanted = { ...page, view, nowMs: this.#clock.nowMs() }
+    return findSessions(this.#sessions, wanted, () => this.#assertOpen())
+  }
+
   async readPartitions(view: string): Promise<PartitionRow[]> {
     return this.#readPrefix(this.#partitions, partitionPrefix(view)).map(decodePartition)
   }
@@ -167,6 +180,7 @@ class LmdbSpeedStore implements SpeedStore {
   removeExpired(): Promise<number> {
     // Runs follow one another: two at once would count the same rows.
     const run = async (): Promise<number> => {
+      this.#commits.assertWrites()
       const removed = await this.#rows.removeExpired(this.#clock.nowMs())
       if (removed > 0) this.#telemetry.rowsExpired(removed)
       return removed
@@ -178,8 +192,17 @@ class LmdbSpeedStore implements SpeedStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#stopExpiry()
+    this.#stopExpiry?.()
     await this.#commits.close()
+  }
+
+  #removeExpiredByItself(): () => void {
+    return this.#clock.every(EXPIRY_PERIOD_MS, () => {
+      // A run that fails (a full disk, closing) is repeated by the next.
+      this.removeExpired().catch((error: unknown) => {
+        if (!this.#closed) this.#telemetry.expiryFailed(error)
+      })
+    })
   }
 
   #readPrefix(table: Table, prefix: Buffer): Buffer[] {
@@ -189,8 +212,10 @@ class LmdbSpeedStore implements SpeedStore {
     return entries.map(({ value }) => value).filter((value) => isAlive(value, nowMs))
   }
 
+  /** Before every read, and again after a turn of the event loop. */
   #assertOpen(): void {
     if (this.#closed) throw speedErrors.create('SPEED_CLOSED')
+    this.#commits.beforeRead()
   }
 }
 

@@ -3,11 +3,20 @@
  * rows by start of arrival. A row and its index entries are written in one commit.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Change, GroupCommit, WriteTask } from '../lmdb/group-commit.ts'
+import type { GroupCommit, WriteTask } from '../lmdb/group-commit.ts'
+import { withPrefix } from '../lmdb/key-ranges.ts'
+import type { Change } from '../lmdb/owner-row.ts'
 import type { Table } from '../lmdb/root.ts'
-import { EXPIRY_SLICE_ROWS, ROWS_PER_TASK } from './lmdb-limits.ts'
+import { DELETION_SLICE_ROWS, EXPIRY_SLICE_ROWS, ROWS_PER_TASK } from './lmdb-limits.ts'
 import { decodeHeader, type RowHeader } from './lmdb-row-codec.ts'
-import { expiryBound, expiryKey, parseExpiryKey, recentKeyAt } from './lmdb-row-keys.ts'
+import {
+  expiryBound,
+  expiryKey,
+  parseExpiryKey,
+  recentKeyAt,
+  recentKeyOf,
+  sessionPrefix,
+} from './lmdb-row-keys.ts'
 
 /** Index of the table in `RowTables.rows`; part of the expiry index's keys. */
 export const ROW_TABLES = { minutes: 0, sessions: 1, positions: 2, partitions: 3 } as const
@@ -78,6 +87,58 @@ export class StampedRows {
     }
   }
 
+  /** Deletes the session's rows, and then what points to its frames; a repeat goes on after a failure. */
+  async deleteSession(view: string, sessionId: string): Promise<void> {
+    for (const table of [ROW_TABLES.sessions, ROW_TABLES.positions] as const) {
+      const task = this.#deletionTask(view, table, sessionPrefix(view, sessionId))
+      while ((await this.#commits.write(task)) === DELETION_SLICE_ROWS);
+    }
+  }
+
+  /** Resolves with how many of the rows whose keys have the prefix it deleted: a slice, or the last. */
+  #deletionTask(view: string, table: RowTable, prefix: Buffer): WriteTask<number> {
+    let deleted = 0
+    return {
+      bytes: 0,
+      prepare: () => {
+        const rows = this.#rowsWith(table, prefix)
+        deleted = rows.length
+        return rows.flatMap(({ key, header }) => {
+          const changes: Change[] = [
+            { table: this.#table(table), key, value: undefined },
+            {
+              table: this.#tables.expiry,
+              key: expiryKey(header.expiresAtMs, table, key),
+              value: undefined,
+            },
+          ]
+          if (table === ROW_TABLES.sessions)
+            changes.push({
+              table: this.#tables.recent,
+              key: recentKeyOf(view, header.firstReceivedAtMs, key),
+              value: undefined,
+            })
+          this.#stage(table, key, undefined)
+          return changes
+        })
+      },
+      ...this.#ends(() => deleted),
+    }
+  }
+
+  /** A slice of the rows whose keys have the prefix, those of the commit being made up included. */
+  #rowsWith(table: RowTable, prefix: Buffer): { key: Buffer; header: RowHeader }[] {
+    const headers = new Map<string, RowHeader | undefined>()
+    for (const { key, value } of this.#table(table).getRange(withPrefix(prefix)))
+      headers.set(key.toString('latin1'), decodeHeader(value))
+    const stagedPrefix = stagedKey(table, prefix)
+    for (const [staged, header] of this.#staged)
+      if (staged.startsWith(stagedPrefix)) headers.set(staged.slice(`${table}`.length), header)
+    return [...headers]
+      .flatMap(([key, header]) => (header ? [{ key: Buffer.from(key, 'latin1'), header }] : []))
+      .slice(0, DELETION_SLICE_ROWS)
+  }
+
   #putTask(rows: readonly EncodedRow[]): WriteTask<void> {
     const bytes = rows.reduce(
       (sum, { key, value }) => sum + 2 * key.length + value.length + INDEX_BYTES,
@@ -128,6 +189,7 @@ export class StampedRows {
     return {
       bytes: 0,
       prepare: () => {
+        removed = 0
         const changes: Change[] = []
         for (const { key: indexKey, value: recentKey } of entries) {
           const { table, key, expiresAtMs } = parseExpiryKey(indexKey)

@@ -21,9 +21,14 @@ export const speedErrors = defineErrors({
     action: 'Ask for a shorter time, fewer keys or a narrower cut.',
   },
   SPEED_OVERTAKEN: {
-    rule: 'one process at a time may write an embedded speed store',
+    rule: 'one process at a time may own an embedded speed store',
     retryable: false,
     action: 'Stop one of the two processes that use the data folder, and start the other anew.',
+  },
+  SPEED_READ_ONLY: {
+    rule: 'a reader of an embedded speed store must not write to it',
+    retryable: false,
+    action: 'Use a command that writes, which opens the store as a guest of the server.',
   },
   SPEED_CLOSED: {
     rule: 'the speed store must be open',

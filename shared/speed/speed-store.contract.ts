@@ -217,6 +217,32 @@ export function describeSpeedStore(
         expect(await minutes()).toEqual(expect.arrayContaining(rows))
       })
 
+      it('of a repair, partition −1, are found and decided like those of any partition', async () => {
+        const repaired = minuteRow({ partition: -1, generation: 0, stampUs: 5 })
+        const later = minuteRow({ partition: -1, minuteStartMs: START_MS + MINUTE_MS })
+        const rows = [
+          repaired,
+          later,
+          minuteRow({ partition: 0 }),
+          minuteRow({ partition: 65_534 }),
+        ]
+        await store.putMinutes(rows)
+        await store.putMinutes([{ ...repaired, stampUs: 4, lastOffset: 0 }])
+        await store.putPartitions([partitionRow({ partition: -1 })])
+        const expected = rows.toSorted(byMinuteAndKey)
+        expect(await minutes()).toEqual(expected)
+        expect(await minutes({ keys: ['["a"]'] })).toEqual(expected)
+        expect(await minutes({ fromMs: START_MS + 1 })).toEqual([later])
+        const replaced = { ...repaired, stampUs: 6, lastOffset: 99 }
+        await store.putMinutes([replaced])
+        await reopen()
+        expect((await minutes()).filter(({ partition }) => partition === -1)).toEqual([
+          replaced,
+          later,
+        ])
+        expect(await store.readPartitions('view-1')).toEqual([partitionRow({ partition: -1 })])
+      })
+
       it('can be asked for by keys, few or many', async () => {
         const keys = range(40).map((index) => `["k${index}"]`)
         const rows = range(5).flatMap((minute) =>
@@ -368,6 +394,117 @@ export function describeSpeedStore(
       })
     })
 
+    describe('a deleted session', () => {
+      const everyOrigin = [
+        { incarnation: 0 },
+        { incarnation: 1 },
+        { partition: -1 },
+        { partition: 4, generation: 2, topicEpoch: 1 },
+      ]
+      const sessions = (sessionId: string, view = 'view-1') =>
+        everyOrigin.map((origin) => sessionRow({ ...origin, sessionId, view }))
+      const positionsOf = (rows: readonly SessionRow[], count: number) =>
+        rows.flatMap(({ sessionId, view, incarnation, partition, generation, topicEpoch }) =>
+          range(count).map((rowNumber) =>
+            positionRow({
+              sessionId,
+              view,
+              incarnation,
+              partition,
+              generation,
+              topicEpoch,
+              rowNumber,
+            }),
+          ),
+        )
+
+      it('is gone with all its rows, positions and its place among the recent ones', async () => {
+        const [gone, stays, elsewhere] = [
+          sessions('gone'),
+          sessions('stays'),
+          sessions('gone', 'view-2'),
+        ]
+        for (const rows of [gone, stays, elsewhere])
+          await store.putSessions(rows, positionsOf(rows, 3))
+        await store.deleteSession('view-1', 'gone')
+        await reopen()
+        expect(await store.readSession('view-1', 'gone')).toEqual([])
+        for (const row of gone) expect(await store.readPositions(row, 0, 10)).toEqual([])
+        const recent = await store.readRecentSessions('view-1', 100)
+        expect(recent.map(({ sessionId }) => sessionId)).toEqual(everyOrigin.map(() => 'stays'))
+        for (const row of [...stays, ...elsewhere])
+          expect(await store.readPositions(row, 0, 10)).toHaveLength(3)
+        expect(await store.readSession('view-2', 'gone')).toHaveLength(everyOrigin.length)
+      })
+
+      it('is gone however many rows it has, and a second deletion finds nothing', async () => {
+        const [row = sessionRow()] = sessions('long')
+        await store.putSessions([row], positionsOf([row], 1_200))
+        await store.deleteSession('view-1', 'long')
+        expect(await store.readPositions(row, 0, 10)).toEqual([])
+        await store.deleteSession('view-1', 'long')
+        await store.deleteSession('view-1', 'absent')
+      })
+
+      it('takes with it what was written before, and nothing of what is written after', async () => {
+        const before = store.putSessions([sessionRow()], [positionRow()])
+        const deleting = store.deleteSession('view-1', 'session-1')
+        await Promise.all([before, deleting])
+        expect(await store.readSession('view-1', 'session-1')).toEqual([])
+        const again = sessionRow({ stampUs: 5_000, firstReceivedAtMs: START_MS + 1 })
+        await store.putSessions([again], [])
+        expect(await store.readSession('view-1', 'session-1')).toEqual([again])
+        expect(await store.readRecentSessions('view-1', 10)).toEqual([again])
+        expect(await store.readPositions(again, 0, 10)).toEqual([])
+      })
+    })
+
+    describe('pages of sessions', () => {
+      const allPages = async (view: string, limit: number): Promise<SessionRow[][]> => {
+        const pages: SessionRow[][] = []
+        let afterSessionId: string | undefined
+        for (;;) {
+          const after = afterSessionId === undefined ? {} : { afterSessionId }
+          const page = await store.readSessions(view, { ...after, limit })
+          if (page.length === 0) return pages
+          pages.push(page)
+          afterSessionId = page.at(-1)?.sessionId
+        }
+      }
+
+      it('hold every session of the view once, with all its rows', async () => {
+        const rows = range(1_300).flatMap((index) =>
+          range(1 + (index % 3)).map((incarnation) =>
+            sessionRow({ sessionId: `s${index}`, incarnation }),
+          ),
+        )
+        await store.putSessions(rows, [])
+        await store.putSessions([sessionRow({ view: 'view-2', sessionId: 'other' })], [])
+        for (const limit of [1_300, 500, 7]) {
+          const pages = await allPages('view-1', limit)
+          for (const page of pages.slice(0, -1))
+            expect(new Set(page.map(({ sessionId }) => sessionId)).size).toBe(limit)
+          expect(pages.flat().toSorted(bySession)).toEqual(rows.toSorted(bySession))
+        }
+        expect((await allPages('view-2', 10)).flat()).toMatchObject([{ sessionId: 'other' }])
+        expect(await allPages('absent', 10)).toEqual([])
+      })
+
+      it('go on after a session that was deleted meanwhile', async () => {
+        await store.putSessions(
+          range(20).map((index) => sessionRow({ sessionId: `s${index}` })),
+          [],
+        )
+        const first = await store.readSessions('view-1', { limit: 8 })
+        const last = first.at(-1)?.sessionId ?? ''
+        await store.deleteSession('view-1', last)
+        const rest = await store.readSessions('view-1', { afterSessionId: last, limit: 100 })
+        const ids = [...first, ...rest].map(({ sessionId }) => sessionId)
+        expect(new Set(ids).size).toBe(20)
+        expect(rest).toHaveLength(12)
+      })
+    })
+
     it('keeps partition rows apart by view', async () => {
       const rows = [partitionRow(), partitionRow({ partition: 0 }), partitionRow({ generation: 9 })]
       await store.putPartitions([...rows, partitionRow({ view: 'view-2' })])
@@ -393,6 +530,7 @@ export function describeSpeedStore(
       expect(await store.readRecentSessions('view-1', 10)).toMatchObject([{ sessionId: 's2' }])
       expect(await store.readPositions(sessionRow({ sessionId: 's2' }), 0, 9)).toHaveLength(1)
       expect(await store.readPartitions('view-1')).toEqual([])
+      expect(await store.readSessions('view-1', { limit: 9 })).toMatchObject([{ sessionId: 's2' }])
     })
 
     it('refuses calls after it was closed', async () => {
@@ -402,8 +540,18 @@ export function describeSpeedStore(
       await expect(store.readMinutes(QUERY)).rejects.toMatchObject(closed)
       await expect(store.readSession('v', 's')).rejects.toMatchObject(closed)
       await expect(store.readPartitions('v')).rejects.toMatchObject(closed)
+      await expect(store.readSessions('v', { limit: 1 })).rejects.toMatchObject(closed)
+      await expect(store.deleteSession('v', 's')).rejects.toMatchObject(closed)
     })
   })
+}
+
+function bySession(a: SessionRow, b: SessionRow): number {
+  return a.sessionId < b.sessionId
+    ? -1
+    : a.sessionId > b.sessionId
+      ? 1
+      : a.incarnation - b.incarnation
 }
 
 function byMinuteAndKey(a: MinuteRow, b: MinuteRow): number {

@@ -14,6 +14,12 @@ export interface SpeedStore {
   /** Writes session rows and the position rows they speak of; positions become visible first. */
   putSessions(rows: readonly SessionRow[], positions: readonly PositionRow[]): Promise<void>
   putPartitions(rows: readonly PartitionRow[]): Promise<void>
+  /**
+   * Deletes all rows of a session: every incarnation, partition and generation of the view, their
+   * positions, and its place among the recent ones. A writer that still keeps the session brings
+   * it back with its next, higher write stamp.
+   */
+  deleteSession(view: string, sessionId: string): Promise<void>
   /** Rows of one cut with `fromMs ≤ minuteStartMs < toMs`, of all partitions and generations of the view. */
   readMinutes(query: MinuteQuery): Promise<MinuteRow[]>
   /** All rows of a session: every incarnation, partition and generation of the view. */
@@ -22,10 +28,20 @@ export interface SpeedStore {
   readPositions(session: SessionRow, fromRow: number, limit: number): Promise<PositionRow[]>
   /** Sessions by start of arrival, newest first; for lists on the page. */
   readRecentSessions(view: string, limit: number): Promise<SessionRow[]>
+  /** Sessions with all their rows, page by page, for a comparison of the whole view. */
+  readSessions(view: string, page: SessionPage): Promise<SessionRow[]>
   readPartitions(view: string): Promise<PartitionRow[]>
   /** Deletes expired rows; returns how many. The adapter also does so by itself. */
   removeExpired(): Promise<number>
   close(): Promise<void>
+}
+
+/** Pages follow one another in an order of the store's own; a page without rows is beyond the last. */
+export interface SessionPage {
+  /** The last session of the page before; absent for the first page. */
+  readonly afterSessionId?: string
+  /** Sessions of the page. */
+  readonly limit: number
 }
 
 export interface MinuteQuery {
