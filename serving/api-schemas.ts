@@ -4,6 +4,7 @@
  * definitions. `null` means undefined (no denominator, not counted, not known yet), never zero.
  */
 import { z } from 'zod'
+import { reconcileSummarySchema } from '../shared/warehouse/reconcile-summary.ts'
 import type { ServingLimits } from './limits.ts'
 
 const count = (doc: string) => z.int().min(0).describe(doc)
@@ -33,7 +34,7 @@ const metricFields = {
   events: count('Distinct events applied'),
   lost: count('Events that never arrived, counted when a session closes'),
   duplicates: count('Repeated events that were dropped'),
-  late: count('Events that came too late for the live view'),
+  late: count('Events that came too late for the live view; 0 in the history, which counts them'),
   frames: count('Frames that arrived'),
   bytes: count('Bytes of their records'),
   averageStartupMs: ratio('Average start-up time, ms'),
@@ -91,12 +92,25 @@ const seriesSchema = z.object({
 })
 export type QoeSeries = z.infer<typeof seriesSchema>
 
+const degradedSchema = z.object({
+  code: z.string().describe('Stable error code, see docs/errors.md'),
+  detail: z.string(),
+})
+export type Degraded = z.infer<typeof degradedSchema>
+
 const freshnessFields = {
   cut: z.string().describe('The configured cut that answered'),
   asOfMs: nullableEpochMs('Watermark up to which the cut’s rows are in the store'),
   concurrencyCompleteToMs: nullableEpochMs('Instants before this time are complete'),
   nowMs: epochMs('The server’s clock'),
   stale: flag('The rows are older than they should be; their age is `nowMs − asOfMs`'),
+  historyToMs: nullableEpochMs(
+    'The batch-complete boundary: whole steps before it come from the history; null when no batch has completed or the range is all live',
+  ),
+  degraded: z
+    .array(degradedSchema)
+    .optional()
+    .describe('Why minutes of the history were taken from the live side, as far as it has them'),
 }
 
 export const qoeResponseSchema = z.object({
@@ -193,7 +207,7 @@ export type TimelineEntry = z.infer<typeof timelineEntrySchema>
 const sessionQualitySchema = z.object({
   lost: count('Events that never arrived, counted when the session closes'),
   duplicates: count('Repeated events'),
-  late: count('Too late for the live view'),
+  late: count('Too late for the live view; 0 in the history, as are the next two'),
   amended: count('Came after their gap was given up'),
   afterClose: count('Came after the close by time-out'),
   rejected: count('Refused by the gateway'),
@@ -202,6 +216,9 @@ const sessionQualitySchema = z.object({
 
 export const sessionResponseSchema = z.object({
   sessionId: z.string(),
+  source: z
+    .enum(['speed', 'history'])
+    .describe('Which side holds the summary; the history does once the speed store has let it go'),
   incarnation: z
     .int()
     .min(0)
@@ -216,7 +233,8 @@ export const sessionResponseSchema = z.object({
   lastLoggedAtMs: epochMs('Append time of the last applied frame'),
   position: z
     .object({ topicEpoch: z.int(), partition: z.int(), generation: z.int(), lastOffset: z.int() })
-    .describe('Log position that summary and timeline show'),
+    .optional()
+    .describe('Log position that summary and timeline show; absent from the history'),
   summary: sessionSummarySchema.describe('The latest part'),
   parts: z.array(sessionSummarySchema),
   quality: sessionQualitySchema,
@@ -227,6 +245,10 @@ export const sessionResponseSchema = z.object({
     beyondLimit: count('Frames beyond the limit of a timeline: not shown'),
   }),
   nextCursor: z.string().optional().describe('Pass as `cursor` for the next page'),
+  degraded: z
+    .array(degradedSchema)
+    .optional()
+    .describe('Why events that the log no longer holds were not read from the history'),
 })
 export type SessionResponse = z.infer<typeof sessionResponseSchema>
 
@@ -284,8 +306,32 @@ export const statusResponseSchema = z.object({
       stale: z.boolean(),
     }),
   ),
-  batch: z.object({ lastRun: z.null().describe('No batch has run') }),
-  reconcile: z.object({ lastRun: z.null().describe('No reconciliation has run') }),
+  batch: z.object({
+    lastRun: z
+      .object({
+        run: z.int().min(1),
+        startedAtMs: epochMs('When it began'),
+        endedAtMs: epochMs('When its control rows were written'),
+        watermarkMs: epochMs('Smallest watermark of a partition at the last complete cuts'),
+        historyToMs: epochMs('The batch-complete boundary: minutes before it are history'),
+        records: count('Records of the log that it took'),
+        events: count('Events that it put into the history'),
+      })
+      .nullable()
+      .describe('The newest complete run; null while none is known'),
+    isRunning: flag('A run is under way'),
+    nextRunAtMs: nullableEpochMs('When the next run is due; null when none is scheduled'),
+    failure: z
+      .object({ code: z.string(), detail: z.string(), atMs: epochMs('When it failed') })
+      .nullable()
+      .describe('Why the last attempt did not complete; the next one goes on with it'),
+  }),
+  reconcile: z.object({
+    lastRun: reconcileSummarySchema
+      .nullable()
+      .describe('The newest comparison of live and history; null before the first'),
+  }),
+  degraded: z.array(degradedSchema).optional().describe('Why the history cannot be read now'),
 })
 export type StatusResponse = z.infer<typeof statusResponseSchema>
 

@@ -11,15 +11,10 @@ import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import type { MinuteReader } from './minute-reader.ts'
 import { openApiDocument } from './openapi.ts'
-import {
-  pathUnknown,
-  SESSION_PATH,
-  withinTime,
-  type Queries,
-  type QueryRequest,
-} from './queries.ts'
+import { pathUnknown, SESSION_PATH, type Queries, type QueryRequest } from './queries.ts'
 import type { StaticFiles } from './static-files.ts'
 import type { ServingTelemetry } from './telemetry.ts'
+import { withinTime } from './within-time.ts'
 
 export interface ApiRequest extends QueryRequest {
   /** Lower case. */

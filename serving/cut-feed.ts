@@ -5,13 +5,11 @@
  */
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
-import type { PartitionProgress } from './generations.ts'
-import type { ServingLimits } from './limits.ts'
-import type { MinuteReader } from './minute-reader.ts'
+import { readMinutes, type Moment, type Reading, type ReadingContext } from './reading.ts'
 import type { MergedMinute, MergedMinutes } from './row-merge.ts'
 
 export interface RefreshRequest {
-  readonly progress: PartitionProgress
+  readonly moment: Moment
   /** End of the newest minute. */
   readonly toMs: number
   /** Length of the longest window subscribed to. */
@@ -19,46 +17,78 @@ export interface RefreshRequest {
   readonly monotonicMs: number
 }
 
-type FeedLimits = Pick<ServingLimits, 'liveNewestMinutes' | 'liveFullReadMs'>
+export type FeedFacts = Omit<Reading, 'minutes'>
+
+const NOTHING_READ: Reading = {
+  minutes: new Map(),
+  sideOf: () => ({ source: 'speed', asOfMs: undefined }),
+  asOfMs: undefined,
+  isLive: true,
+  historyToMs: undefined,
+  degraded: [],
+}
 
 export class CutFeed {
   readonly #cut: Cut
-  readonly #reader: MinuteReader
-  readonly #limits: FeedLimits
+  readonly #context: ReadingContext
   #minutes = new Map<number, MergedMinute>()
   #window = 0
   #toMs = 0
   #fullReadAtMs: number | undefined
   #signature = ''
   #asOfMs: number | undefined
+  #reading = NOTHING_READ
 
-  constructor(cut: Cut, reader: MinuteReader, limits: FeedLimits) {
+  constructor(cut: Cut, context: ReadingContext) {
     this.#cut = cut
-    this.#reader = reader
-    this.#limits = limits
+    this.#context = context
   }
 
   async refresh(request: RefreshRequest): Promise<void> {
-    const { progress, toMs, minutes, monotonicMs } = request
+    const { moment, toMs, minutes, monotonicMs } = request
+    const { liveFullReadMs, liveNewestMinutes } = this.#context.limits
+    const progress = await moment.progress()
     const asOfMs = progress.asOfMs(this.#cut.width)
     const full =
       this.#fullReadAtMs === undefined ||
-      monotonicMs - this.#fullReadAtMs >= this.#limits.liveFullReadMs ||
+      monotonicMs - this.#fullReadAtMs >= liveFullReadMs ||
       minutes > this.#window ||
       progress.signature !== this.#signature
     const moved = asOfMs === undefined || asOfMs !== this.#asOfMs || toMs !== this.#toMs
     if (!full && this.#cut.width === 'wide' && !moved) return
-    const fromMs = toMs - (full ? minutes : this.#limits.liveNewestMinutes) * MINUTE_MS
-    const read = await this.#reader.readMinutes({ cut: this.#cut, fromMs, toMs }, progress)
+    const fromMs = toMs - (full ? minutes : liveNewestMinutes) * MINUTE_MS
+    const selection = { cut: this.#cut, by: [], where: new Map() }
+    const range = { fromMs, toMs, stepMs: MINUTE_MS }
+    const reading = await readMinutes(selection, range, moment, this.#context)
     for (const startMs of this.#minutes.keys())
       if (startMs < toMs - minutes * MINUTE_MS || startMs >= fromMs) this.#minutes.delete(startMs)
-    for (const [startMs, minute] of read) this.#minutes.set(startMs, minute)
+    for (const [startMs, minute] of reading.minutes) this.#minutes.set(startMs, minute)
     this.#window = minutes
     this.#toMs = toMs
     this.#asOfMs = asOfMs
-    if (!full) return
+    if (!full) {
+      // What is older stays as the last whole read found it, with the boundary it saw.
+      this.#reading = { ...this.#reading, asOfMs: reading.asOfMs }
+      return
+    }
+    this.#reading = reading
     this.#fullReadAtMs = monotonicMs
     this.#signature = progress.signature
+  }
+
+  /** What the last whole read says of its buckets; the watermark is that of the last read. */
+  get facts(): FeedFacts {
+    const { asOfMs, historyToMs, degraded, sideOf } = this.#reading
+    return {
+      asOfMs,
+      isLive: true,
+      historyToMs,
+      degraded,
+      sideOf(startMs) {
+        const side = sideOf(startMs)
+        return side.source === 'speed' ? { ...side, asOfMs } : side
+      },
+    }
   }
 
   /** The minutes of a window that ends with the newest one. */

@@ -48,10 +48,30 @@ export const servingErrors = defineErrors({
     action: 'Start again without a cursor.',
   },
   SERVING_SESSION_UNKNOWN: {
-    rule: 'a session must be in the speed store to be shown',
+    rule: 'a session must be in the speed store or in the history to be shown',
     retryable: true,
     status: 404,
     action: 'Check the id. A new session shows a few seconds after its first event.',
+  },
+  SERVING_HISTORY_UNAVAILABLE: {
+    rule: 'the warehouse must answer for the history',
+    retryable: true,
+    status: 503,
+    action:
+      'Check the batch and the warehouse. Meanwhile answers hold what the speed store has, and say so.',
+  },
+  SERVING_HISTORY_BUSY: {
+    rule: 'the number of history queries at a time is bounded',
+    retryable: true,
+    status: 503,
+    action: 'Ask again; the answer held what the speed store has.',
+  },
+  SERVING_HISTORY_CUT_MISSING: {
+    rule: 'a cut is in the history from the run on that first computed it',
+    retryable: false,
+    status: 503,
+    action:
+      'Ask for a range after the cut was configured; `batch run` computes it for new minutes only.',
   },
   SERVING_PATH_UNKNOWN: {
     rule: 'a path must be one of the API',

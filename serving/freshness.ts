@@ -1,7 +1,9 @@
 /** How old the rows behind an answer are. */
 import type { Cut } from '../shared/qoe/cuts.ts'
-import type { CutWidth, PartitionProgress } from './generations.ts'
+import type { Degraded } from './api-schemas.ts'
+import type { CutWidth } from './generations.ts'
 import type { ServingLimits } from './limits.ts'
+import type { Reading } from './reading.ts'
 
 export interface Freshness {
   readonly cut: string
@@ -9,6 +11,8 @@ export interface Freshness {
   readonly concurrencyCompleteToMs: number | null
   readonly nowMs: number
   readonly stale: boolean
+  readonly historyToMs: number | null
+  readonly degraded?: Degraded[]
 }
 
 type FreshnessLimits = Pick<
@@ -18,17 +22,19 @@ type FreshnessLimits = Pick<
 
 export function freshnessOf(
   cut: Cut,
-  progress: PartitionProgress,
+  reading: Pick<Reading, 'asOfMs' | 'isLive' | 'historyToMs' | 'degraded'>,
   nowMs: number,
   limits: FreshnessLimits,
 ): Freshness {
-  const asOfMs = progress.asOfMs(cut.width)
+  const { asOfMs, isLive, historyToMs, degraded } = reading
   return {
     cut: cut.id,
     asOfMs: asOfMs ?? null,
     concurrencyCompleteToMs: asOfMs === undefined ? null : asOfMs - limits.heartbeatIntervalMs,
     nowMs,
-    stale: isStale(cut.width, asOfMs, nowMs, limits),
+    stale: isLive && isStale(cut.width, asOfMs, nowMs, limits),
+    historyToMs: historyToMs ?? null,
+    ...(degraded.length === 0 ? {} : { degraded: [...degraded] }),
   }
 }
 

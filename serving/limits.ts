@@ -47,6 +47,30 @@ export interface ServingLimits {
   readonly requestsInFlightMax: number
   /** How long a query may take; then it is answered 503. */
   readonly requestTimeoutMs: number
+  /** History queries that run at a time; further ones wait. */
+  readonly historyQueriesInFlightMax: number
+  /** History queries that wait; beyond, the answer is made of what the live side has. */
+  readonly historyQueriesWaitingMax: number
+  /** How long an answer waits for the history before it is made of what the live side has. */
+  readonly historyTimeoutMs: number
+  /** The same for the live feed, whose subscribers all wait for one poll. */
+  readonly liveHistoryTimeoutMs: number
+  /** How often a newer batch run is looked for, in the background. */
+  readonly historyRefreshMs: number
+  /** Age at which a snapshot that was not looked after must be confirmed before it is used. */
+  readonly historySnapshotMaxAgeMs: number
+  /** Age at which a snapshot is opened anew without a newer run: its files are not kept for ever. */
+  readonly historySnapshotLifeMs: number
+  /** How long a warehouse that failed is left alone. */
+  readonly historyRetryMs: number
+  /** Rows one query may read from the history. */
+  readonly historyRowsPerQueryMax: number
+  /** Rows of the history's minutes kept in memory, and one for each minute. */
+  readonly historyMinuteRowsMax: number
+  /** Parts of a session id that are read from the history. */
+  readonly historyPartsMax: number
+  /** Events of a session that are read from the history for its timeline; later ones are not shown. */
+  readonly historyTimelineEventsMax: number
   /** Live connections; beyond, 503. */
   readonly liveConnectionsMax: number
   /** Subscriptions of one live connection. */
@@ -113,6 +137,18 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   closedMinuteTtlMs: 5 * MINUTE_MS,
   requestsInFlightMax: 64,
   requestTimeoutMs: 15_000,
+  historyQueriesInFlightMax: 4,
+  historyQueriesWaitingMax: 64,
+  historyTimeoutMs: 5_000,
+  liveHistoryTimeoutMs: 1_000,
+  historyRefreshMs: 5_000,
+  historySnapshotMaxAgeMs: 60_000,
+  historySnapshotLifeMs: 5 * MINUTE_MS,
+  historyRetryMs: 2_000,
+  historyRowsPerQueryMax: 50_000,
+  historyMinuteRowsMax: 100_000,
+  historyPartsMax: 1_000,
+  historyTimelineEventsMax: 20_000,
   liveConnectionsMax: 256,
   liveSubscriptionsPerConnectionMax: 16,
   liveSubscriptionIdMaxChars: 64,
@@ -155,6 +191,20 @@ export function assertServingLimits(limits: ServingLimits): void {
     limits.liveIdleTimeoutMs >= SOCKET_IDLE_TIMEOUT_MS.min &&
       limits.liveIdleTimeoutMs <= SOCKET_IDLE_TIMEOUT_MS.max,
     'liveIdleTimeoutMs is one that the WebSocket server takes',
+  )
+  assert(
+    limits.liveHistoryTimeoutMs <= limits.historyTimeoutMs &&
+      limits.historyTimeoutMs < limits.requestTimeoutMs,
+    'liveHistoryTimeoutMs ≤ historyTimeoutMs < requestTimeoutMs',
+  )
+  assert(
+    limits.historyRefreshMs <= limits.historySnapshotMaxAgeMs &&
+      limits.historySnapshotMaxAgeMs <= limits.historySnapshotLifeMs,
+    'historyRefreshMs ≤ historySnapshotMaxAgeMs ≤ historySnapshotLifeMs',
+  )
+  assert(
+    limits.historyTimelineEventsMax <= limits.historyRowsPerQueryMax,
+    'historyTimelineEventsMax ≤ historyRowsPerQueryMax',
   )
   assert(limits.livePollMs <= limits.liveFullReadMs, 'livePollMs ≤ liveFullReadMs')
   assert(

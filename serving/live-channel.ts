@@ -7,7 +7,6 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import type { LiveUpdate, QoeSeries } from './api-schemas.ts'
 import type { CutFeed } from './cut-feed.ts'
 import { freshnessOf } from './freshness.ts'
-import type { PartitionProgress } from './generations.ts'
 import type { ServingLimits } from './limits.ts'
 import { bucketFacts } from './qoe.ts'
 import type { Selection } from './qoe-query.ts'
@@ -50,10 +49,10 @@ export class LiveChannel<Member> {
     this.#seriesMax = options.seriesMax
   }
 
-  update(feed: CutFeed, progress: PartitionProgress, moment: ChannelMoment): RenderedUpdate {
+  update(feed: CutFeed, moment: ChannelMoment): RenderedUpdate {
     const { selection } = this
     const range = { fromMs: moment.toMs - this.minutes * MINUTE_MS, toMs: moment.toMs }
-    const facts = bucketFacts(selection, progress, moment)
+    const facts = bucketFacts(selection, feed.facts, moment)
     const series = groupKeys(feed.window(this.minutes), selection, this.#seriesMax).map((group) =>
       toSeries(group, range, MINUTE_MS, facts),
     )
@@ -61,7 +60,7 @@ export class LiveChannel<Member> {
     const base: Omit<LiveUpdate, 'id' | 'full' | 'series'> = {
       ...range,
       by: [...selection.by],
-      ...freshnessOf(selection.cut, progress, moment.nowMs, moment.limits),
+      ...freshnessOf(selection.cut, feed.facts, moment.nowMs, moment.limits),
     }
     const whole = once(() => JSON.stringify({ full: true, ...base, series }))
     // A series came or went: a client that patches buckets would keep a stale one.

@@ -66,7 +66,7 @@ function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
     limits: merged,
     clock,
     paneLifeMs: 90 * MINUTE_MS,
-    batchBoundaryMs: () => undefined,
+    history: undefined,
     cuts: ['total', 'cdn', 'content'].map(parseCut),
     telemetry: {
       livePolled: () => undefined,

@@ -15,8 +15,8 @@ import { LiveChannel } from './live-channel.ts'
 import { CutFeed } from './cut-feed.ts'
 import { liveClientMessageSchema, type LiveServerMessage } from './api-schemas.ts'
 import { servingErrors } from './errors.ts'
-import type { QoeContext } from './qoe.ts'
 import { parseBy, selectCut } from './qoe-query.ts'
+import { openMoment, type Moment, type ReadingContext } from './reading.ts'
 import type { ServingTelemetry } from './telemetry.ts'
 
 /** One live connection as the hub sees it. */
@@ -27,7 +27,7 @@ export interface LiveSink {
   close(code: number, reason: string): void
 }
 
-export interface LiveHubOptions extends QoeContext {
+export interface LiveHubOptions extends ReadingContext {
   readonly cuts: readonly Cut[]
   readonly telemetry: Pick<
     ServingTelemetry,
@@ -208,33 +208,49 @@ export class LiveHub {
   }
 
   async #poll(): Promise<void> {
-    const { reader, limits } = this.#options
-    const progress = await reader.readProgress()
+    const { limits } = this.#options
     const nowMs = this.#clock.nowMs()
     const toMs = (Math.floor(nowMs / MINUTE_MS) + 1) * MINUTE_MS
+    const minutes = Math.max(...[...this.#channels.values()].map((channel) => channel.minutes))
+    // All subscribers wait for this poll, so it waits little for the history.
+    const moment = await openMoment(
+      { fromMs: toMs - minutes * MINUTE_MS, toMs },
+      { timeoutMs: limits.liveHistoryTimeoutMs, waitsForSnapshot: false },
+      this.#options,
+    )
+    try {
+      await this.#pollFeeds(moment, { nowMs, toMs })
+    } finally {
+      moment.release()
+    }
+  }
+
+  async #pollFeeds(
+    moment: Moment,
+    { nowMs, toMs }: { readonly nowMs: number; readonly toMs: number },
+  ): Promise<void> {
     const byCut = Map.groupBy(this.#channels.values(), (channel) => channel.selection.cut)
     for (const id of this.#feeds.keys())
       if (![...byCut.keys()].some((cut) => cut.id === id)) this.#feeds.delete(id)
     for (const [cut, channels] of byCut) {
       let feed = this.#feeds.get(cut.id)
-      if (feed === undefined) this.#feeds.set(cut.id, (feed = new CutFeed(cut, reader, limits)))
+      if (feed === undefined) this.#feeds.set(cut.id, (feed = new CutFeed(cut, this.#options)))
       await feed.refresh({
-        progress,
+        moment,
         toMs,
         minutes: Math.max(...channels.map((channel) => channel.minutes)),
         monotonicMs: this.#clock.monotonicMs(),
       })
-      for (const channel of channels) this.#deliver(channel, feed, progress, { nowMs, toMs })
+      for (const channel of channels) this.#deliver(channel, feed, { nowMs, toMs })
     }
   }
 
   #deliver(
     channel: LiveChannel<Member>,
     feed: CutFeed,
-    progress: Awaited<ReturnType<QoeContext['reader']['readProgress']>>,
     moment: { readonly nowMs: number; readonly toMs: number },
   ): void {
-    const update = channel.update(feed, progress, { ...moment, ...this.#options })
+    const update = channel.update(feed, { ...moment, ...this.#options })
     for (const member of channel.members) {
       if (this.#isBehind(member.client)) {
         member.needsWhole = true

@@ -2,7 +2,6 @@
  * Reads merged minutes of a cut. Minutes whose panes are closed in all partitions do not change
  * any more and are kept in memory, bounded by rows and by time (a repair may restate them).
  */
-import { LRUCache } from 'lru-cache'
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -11,6 +10,7 @@ import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import { servingErrors } from './errors.ts'
 import { readProgress, type PartitionProgress } from './generations.ts'
 import type { ServingLimits } from './limits.ts'
+import { MinuteCache } from './minute-cache.ts'
 import type { MinuteRange } from './qoe-query.ts'
 import { mergeMinuteRows, type MergedMinute, type MergedMinutes } from './row-merge.ts'
 
@@ -38,18 +38,13 @@ export interface MinuteRequest extends MinuteRange {
   readonly keys?: readonly string[]
 }
 
-const NO_KEYS: MergedMinute = new Map()
-
 export function createMinuteReader(options: MinuteReaderOptions): MinuteReader {
   const { speed, view, limits, clock } = options
-  const closed = new LRUCache<string, MergedMinute>({
-    maxSize: limits.closedMinuteRowsMax,
-    sizeCalculation: (minute) => minute.size + 1,
-    ttl: limits.closedMinuteTtlMs,
-    // The cache takes time 0 for "has no age".
-    perf: { now: () => clock.monotonicMs() + 1 },
-    // The clock is asked at every look-up, so that a clock moved by hand counts at once.
-    ttlResolution: 0,
+  const closed = new MinuteCache({
+    rowsMax: limits.closedMinuteRowsMax,
+    ttlMs: limits.closedMinuteTtlMs,
+    clock,
+    onAsked: options.onCache,
   })
 
   async function readFromStore(
@@ -78,35 +73,14 @@ export function createMinuteReader(options: MinuteReaderOptions): MinuteReader {
     async readMinutes(request, progress) {
       if (request.keys !== undefined) return readFromStore(request, progress)
       const asOfMs = progress.asOfMs(request.cut.width)
-      const closedBeforeMs = asOfMs === undefined ? 0 : asOfMs - options.paneLifeMs
-      const nameOf = (startMs: number) => `${request.cut.id} ${startMs} ${progress.signature}`
-      const minutes = new Map<number, MergedMinute>()
-      let missingFromMs: number | undefined
-      let missingToMs = request.fromMs
-      let misses = 0
-      for (let startMs = request.fromMs; startMs < request.toMs; startMs += MINUTE_MS) {
-        const known = closed.get(nameOf(startMs))
-        if (known !== undefined) minutes.set(startMs, known)
-        else {
-          missingFromMs ??= startMs
-          missingToMs = startMs + MINUTE_MS
-          misses++
-        }
-      }
-      options.onCache?.({ hits: minutes.size, misses })
-      if (missingFromMs === undefined) return minutes
-      const missing = { ...request, fromMs: missingFromMs, toMs: missingToMs }
-      const read = await readFromStore(missing, progress)
-      for (let startMs = missingFromMs; startMs < missingToMs; startMs += MINUTE_MS) {
-        if (minutes.has(startMs)) continue
-        const minute = read.get(startMs) ?? NO_KEYS
-        minutes.set(startMs, minute)
-        if (startMs + MINUTE_MS < closedBeforeMs) closed.set(nameOf(startMs), minute)
-      }
-      return minutes
+      return closed.read(request, {
+        nameOf: (startMs) => `${request.cut.id} ${startMs} ${progress.signature}`,
+        closedBeforeMs: asOfMs === undefined ? 0 : asOfMs - options.paneLifeMs - MINUTE_MS,
+        read: (missing) => readFromStore({ ...request, ...missing }, progress),
+      })
     },
     get cachedRows() {
-      return closed.calculatedSize
+      return closed.rows
     },
   }
 }

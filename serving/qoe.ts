@@ -1,37 +1,14 @@
 /** `GET /v1/qoe`: one question over live and history. */
-import type { Clock } from '../shared/runtime/clock.ts'
-import { assert } from '../shared/runtime/errors.ts'
 import type { QoeResponse } from './api-schemas.ts'
-import { splitAtBoundary } from './boundary.ts'
 import { freshnessOf } from './freshness.ts'
-import type { PartitionProgress } from './generations.ts'
-import type { ServingLimits } from './limits.ts'
-import type { MinuteReader } from './minute-reader.ts'
-import { pinnedKeys, type MinuteRange, type QoeQuery, type Selection } from './qoe-query.ts'
-import type { MergedMinutes } from './row-merge.ts'
+import type { MinuteRange, QoeQuery, Selection } from './qoe-query.ts'
+import { openMoment, readMinutes, type Reading, type ReadingContext } from './reading.ts'
 import { groupKeys, toSeries, type BucketFacts } from './series.ts'
 
-export interface QoeContext {
-  readonly reader: MinuteReader
-  readonly limits: ServingLimits
-  readonly clock: Clock
-  readonly paneLifeMs: number
-  /** End of what the batch has completed, or `undefined` while none has. */
-  readonly batchBoundaryMs: () => number | undefined
-}
-
-const NO_MINUTES: MergedMinutes = new Map()
-
-export async function answerQoe(query: QoeQuery, context: QoeContext): Promise<QoeResponse> {
-  const { reader, limits, clock } = context
-  const progress = await reader.readProgress()
-  const split = splitAtBoundary(query, query.stepMs, context.batchBoundaryMs())
-  assert(split.history === undefined, 'a batch boundary needs a history reader')
-  const minutes =
-    split.speed === undefined
-      ? NO_MINUTES
-      : await readSelection(query, split.speed, reader, progress)
-  const facts = bucketFacts(query, progress, context)
+export async function answerQoe(query: QoeQuery, context: ReadingContext): Promise<QoeResponse> {
+  const { limits, clock } = context
+  const reading = await readOnce(query, query, context)
+  const facts = bucketFacts(query, reading, context)
   return {
     from: new Date(query.fromMs).toISOString(),
     to: new Date(query.toMs).toISOString(),
@@ -39,35 +16,35 @@ export async function answerQoe(query: QoeQuery, context: QoeContext): Promise<Q
     toMs: query.toMs,
     stepMs: query.stepMs,
     by: [...query.by],
-    ...freshnessOf(query.cut, progress, clock.nowMs(), limits),
-    series: groupKeys(minutes, query, query.seriesMax).map((group) =>
+    ...freshnessOf(query.cut, reading, clock.nowMs(), limits),
+    series: groupKeys(reading.minutes, query, query.seriesMax).map((group) =>
       toSeries(group, query, query.stepMs, facts),
     ),
   }
 }
 
-/** Reads the minutes a selection needs: single keys where the filter names them all. */
-export function readSelection(
+/** One reading as of a moment of its own. */
+export async function readOnce(
   selection: Selection,
-  range: MinuteRange,
-  reader: MinuteReader,
-  progress: PartitionProgress,
-): Promise<MergedMinutes> {
-  const keys = selection.cut.dimensions.length === 0 ? undefined : pinnedKeys(selection)
-  return reader.readMinutes(
-    { cut: selection.cut, ...range, ...(keys === undefined ? {} : { keys }) },
-    progress,
-  )
+  range: MinuteRange & { readonly stepMs: number },
+  context: ReadingContext,
+): Promise<Reading> {
+  const patience = { timeoutMs: context.limits.historyTimeoutMs, waitsForSnapshot: true }
+  const moment = await openMoment(range, patience, context)
+  try {
+    return await readMinutes(selection, range, moment, context)
+  } finally {
+    moment.release()
+  }
 }
 
 export function bucketFacts(
   selection: Selection,
-  progress: PartitionProgress,
-  context: Pick<QoeContext, 'limits' | 'paneLifeMs'>,
+  reading: Pick<Reading, 'sideOf'>,
+  context: Pick<ReadingContext, 'limits' | 'paneLifeMs'>,
 ): BucketFacts {
   return {
-    source: 'speed',
-    asOfMs: progress.asOfMs(selection.cut.width),
+    sideOf: reading.sideOf,
     paneLifeMs: context.paneLifeMs,
     limits: context.limits,
     viewersCounted: selection.cut.viewers,

@@ -10,11 +10,13 @@ import { describeValue, type BackhaulError } from '../shared/runtime/errors.ts'
 import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseParameters } from './query-parameters.ts'
-import { answerQoe, type QoeContext } from './qoe.ts'
+import { answerQoe } from './qoe.ts'
 import { parseQoeQuery } from './qoe-query.ts'
+import type { ReadingContext } from './reading.ts'
 import { parseSessionQuery, type SessionsApi } from './sessions.ts'
 import { answerStatus, type StatusContext } from './status.ts'
 import { answerTop, parseTopQuery } from './top.ts'
+import { withinTime } from './within-time.ts'
 
 export interface QueryRequest {
   readonly path: string
@@ -23,7 +25,7 @@ export interface QueryRequest {
   readonly authorization: string
 }
 
-export interface QueriesOptions extends QoeContext, StatusContext {
+export interface QueriesOptions extends ReadingContext, StatusContext {
   readonly clock: Clock
   readonly limits: ServingLimits
   readonly sessions: SessionsApi
@@ -95,25 +97,6 @@ function decodeSessionId(text: string): string {
     `1 to ${SESSION_ID_MAX_CHARS} characters, percent-encoded`,
     text,
   )
-}
-
-/** `work`, or `SERVING_TIMEOUT` when it takes longer. */
-export function withinTime<Value>(
-  work: Promise<Value>,
-  clock: Clock,
-  timeoutMs: number,
-): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(timeoutMs, () =>
-      reject(
-        servingErrors.create('SERVING_TIMEOUT', {
-          expected: `an answer within ${timeoutMs} ms`,
-          received: 'none',
-        }),
-      ),
-    )
-    work.then(resolve, reject).finally(cancel)
-  })
 }
 
 export function pathUnknown(path: string): BackhaulError {

@@ -17,9 +17,11 @@ const minute = (keys: Record<string, Parameters<typeof aggregates>[0]>) =>
 const labels = (groups: readonly { key: object; other: boolean }[]) =>
   groups.map(({ key, other }) => `${Object.values(key).join(',')}${other ? ' (other)' : ''}`)
 
+function liveAt(asOfMs: number | undefined): BucketFacts['sideOf'] {
+  return () => ({ source: 'speed', asOfMs })
+}
 const facts: BucketFacts = {
-  source: 'speed',
-  asOfMs: 10 * MINUTE_MS,
+  sideOf: liveAt(10 * MINUTE_MS),
   paneLifeMs: 3 * MINUTE_MS,
   limits: DEFAULT_SERVING_LIMITS,
   viewersCounted: true,
@@ -129,7 +131,7 @@ describe('buckets', () => {
 
   it('are complete once the watermark is past their end by the pane life', () => {
     const completeAt = (asOfMs: number | undefined) =>
-      toSeries(group, range, MINUTE_MS, { ...facts, asOfMs }).buckets.map(
+      toSeries(group, range, MINUTE_MS, { ...facts, sideOf: liveAt(asOfMs) }).buckets.map(
         ({ complete }) => complete,
       )
     expect(completeAt(5 * MINUTE_MS)).toEqual([true, false, false, false])
@@ -141,13 +143,14 @@ describe('buckets', () => {
   it('have complete concurrency once all instants are a heartbeat interval behind', () => {
     // The last instant of minute 0 is at 50 s, the interval 30 s.
     const concurrencyAt = (asOfMs: number) =>
-      toSeries(group, range, MINUTE_MS, { ...facts, asOfMs }).buckets[0]?.concurrencyComplete
+      toSeries(group, range, MINUTE_MS, { ...facts, sideOf: liveAt(asOfMs) }).buckets[0]
+        ?.concurrencyComplete
     expect(concurrencyAt(80_000)).toBe(false)
     expect(concurrencyAt(80_001)).toBe(true)
   })
 
   it('give no value for instants that the watermark has not reached', () => {
-    const [bucket] = toSeries(group, range, MINUTE_MS, { ...facts, asOfMs: 25_000 }).buckets
+    const [bucket] = toSeries(group, range, MINUTE_MS, { ...facts, sideOf: liveAt(25_000) }).buckets
     expect(bucket?.concurrentPlaysByInstant).toEqual([1, 2, 3, null, null, null])
   })
 })

@@ -8,10 +8,10 @@ import {
 import { OTHER_KEY, type Dimension } from '../shared/qoe/cuts.ts'
 import { mergeAggregates } from '../shared/qoe/merge.ts'
 import type { QoeBucket, QoeSeries } from './api-schemas.ts'
-import type { Source } from './boundary.ts'
 import type { ServingLimits } from './limits.ts'
 import { qoeMetrics } from './metrics.ts'
 import type { MinuteRange, Selection } from './qoe-query.ts'
+import type { Reading } from './reading.ts'
 import type { MergedMinutes } from './row-merge.ts'
 
 /** One key of the answer with its aggregates by minute. */
@@ -22,9 +22,8 @@ export interface KeyMinutes {
 }
 
 export interface BucketFacts {
-  readonly source: Source
-  /** Watermark of the rows; `undefined` while a partition has written nothing. */
-  readonly asOfMs: number | undefined
+  /** Which side a bucket is from, and the watermark of its rows. */
+  readonly sideOf: Reading['sideOf']
   readonly paneLifeMs: number
   readonly limits: Pick<ServingLimits, 'heartbeatIntervalMs' | 'lowSampleBelow'>
   readonly viewersCounted: boolean
@@ -111,15 +110,16 @@ function toBucket(
   facts: BucketFacts,
 ): QoeBucket {
   const endMs = startMs + stepMs
-  const { asOfMs } = facts
+  const { source, asOfMs } = facts.sideOf(startMs)
+  const isPast = source === 'history'
   const within = minutesWithin(minutes, { fromMs: startMs, toMs: endMs })
   const lastInstantMs = endMs - INSTANT_INTERVAL_MS
   const bucket: QoeBucket = {
     startMs,
-    source: facts.source,
-    complete: asOfMs !== undefined && asOfMs > endMs + facts.paneLifeMs,
+    source,
+    complete: isPast || (asOfMs !== undefined && asOfMs > endMs + facts.paneLifeMs),
     concurrencyComplete:
-      asOfMs !== undefined && asOfMs - facts.limits.heartbeatIntervalMs > lastInstantMs,
+      isPast || (asOfMs !== undefined && asOfMs - facts.limits.heartbeatIntervalMs > lastInstantMs),
     asOfMs: asOfMs ?? null,
     ...qoeMetrics(within, metricOptions(facts)),
   }

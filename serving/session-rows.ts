@@ -1,6 +1,8 @@
 /** From session rows of the speed store to the shapes of the API. */
+import { assert } from '../shared/runtime/errors.ts'
 import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
-import type { SessionListItem, SessionSummary } from './api-schemas.ts'
+import type { SessionListItem, SessionResponse, SessionSummary } from './api-schemas.ts'
+import type { PastSessionAnswer } from './history/past-session-reader.ts'
 import { roundThousandths } from './metrics.ts'
 
 /**
@@ -50,6 +52,35 @@ export function summarisePart(part: PartSummary): SessionSummary {
       part.ratedMediaUs === 0 ? null : Number(part.bitsPlayed) / part.ratedMediaUs,
     stalledTimeRatio: part.watchedMs === 0 ? null : part.stallMs / part.watchedMs,
     events: part.events,
+  }
+}
+
+/** A session that only the history holds: what the live view set aside is counted in there. */
+export function pastSessionHead({
+  session,
+  timeline,
+}: PastSessionAnswer): Omit<
+  SessionResponse,
+  'incarnations' | 'timeline' | 'timelineFrames' | 'nextCursor'
+> {
+  const parts = session.parts.map(summarisePart)
+  const summary = parts.at(-1)
+  assert(summary !== undefined, 'a session of the history has a part')
+  const firstReceivedAtMs = Math.min(...timeline.entries.map((entry) => entry.receivedAtMs))
+  return {
+    sessionId: session.sessionId,
+    source: 'history',
+    incarnation: session.incarnation,
+    context: { ...session.context },
+    closed: session.closed,
+    clockOffsetMs: session.clockOffsetMs,
+    firstReceivedAtMs: Number.isFinite(firstReceivedAtMs)
+      ? firstReceivedAtMs
+      : summary.firstEventTimeMs,
+    lastLoggedAtMs: session.lastLoggedAtMs,
+    summary,
+    parts,
+    quality: { ...session.quality, late: 0, amended: 0, afterClose: 0, repairs: {} },
   }
 }
 

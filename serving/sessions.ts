@@ -5,9 +5,15 @@ import { describeValue } from '../shared/runtime/errors.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
 import type { SessionListResponse, SessionResponse, TimelineEntry } from './api-schemas.ts'
 import { servingErrors } from './errors.ts'
+import { unavailable, type History } from './history/history.ts'
+import {
+  readPastSession,
+  type KeepTimeline,
+  type PastSessionAnswer,
+} from './history/past-session-reader.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseCount, parseParameters } from './query-parameters.ts'
-import { currentSessionRows, listSession, summarisePart } from './session-rows.ts'
+import { currentSessionRows, listSession, pastSessionHead, summarisePart } from './session-rows.ts'
 import { readTimeline, type Timeline, type TimelineContext } from './session-timeline.ts'
 
 export interface SessionQuery {
@@ -29,6 +35,8 @@ export interface SessionsContext extends TimelineContext {
   readonly view: string
   readonly clock: Clock
   readonly limits: ServingLimits
+  /** Absent where no batch runs. */
+  readonly history: History | undefined
 }
 
 export const SESSION_PARAMETERS = {
@@ -59,7 +67,10 @@ export function parseSessionQuery(
 }
 
 export interface SessionsApi {
-  /** Throws `SERVING_SESSION_UNKNOWN`, or what a store throws. */
+  /**
+   * Throws `SERVING_SESSION_UNKNOWN`, `SERVING_HISTORY_*` where only the history could know the
+   * session, or what a store throws.
+   */
   show(query: SessionQuery): Promise<SessionResponse>
   listRecent(queryText: string): Promise<SessionListResponse>
   /** Timelines kept for paging. */
@@ -77,7 +88,15 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
     sizeCalculation: (timeline) => Math.max(1, timeline.entries.length),
   })
 
-  async function timelineOf(row: SessionRow): Promise<Timeline> {
+  const keep: KeepTimeline = async (name, read) => {
+    const known = timelines.get(name)
+    if (known !== undefined) return known
+    const timeline = await read()
+    timelines.set(name, timeline)
+    return timeline
+  }
+
+  function timelineOf(row: SessionRow): Promise<Timeline> {
     const name = JSON.stringify([
       row.sessionId,
       row.topicEpoch,
@@ -87,11 +106,16 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       row.stampUs,
       row.lastOffset,
     ])
-    const known = timelines.get(name)
-    if (known !== undefined) return known
-    const timeline = await readTimeline(row, context)
-    timelines.set(name, timeline)
-    return timeline
+    return keep(name, () => readTimeline(row, context))
+  }
+
+  /** What the history holds of it; `undefined` too where there is no history. */
+  async function past(asked: {
+    sessionId: string
+    incarnation: number | undefined
+  }): Promise<PastSessionAnswer | undefined> {
+    const { history } = context
+    return history && readPastSession(asked, keep, { ...context, history })
   }
 
   return {
@@ -100,13 +124,27 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       const row = rows.find(
         ({ incarnation }) => query.incarnation === undefined || incarnation === query.incarnation,
       )
-      if (row === undefined)
-        throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
-          expected: 'a session of the speed store',
-          received: describeValue(query.sessionId),
-        })
+      if (row === undefined) {
+        const known = await past(query)
+        if (known === undefined)
+          throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
+            expected: 'a session of the speed store or the history',
+            received: describeValue(query.sessionId),
+          })
+        const incarnations = [...new Set([...incarnationsOf(rows), ...known.incarnations])]
+        return { ...pastSessionHead(known), incarnations, ...page(known.timeline, query) }
+      }
+      const head = sessionHead(row, rows)
       const timeline = await timelineOf(row)
-      return { ...sessionHead(row, rows), ...page(timeline, query) }
+      // The log keeps frames for a shorter time than the speed store its rows.
+      if (timeline.frames.expired === 0) return { ...head, ...page(timeline, query) }
+      try {
+        const known = await past(row)
+        return { ...head, ...page(fuller(timeline, known?.timeline), query) }
+      } catch (error) {
+        const { code, message } = unavailable(error)
+        return { ...head, degraded: [{ code, detail: message }], ...page(timeline, query) }
+      }
     },
     async listRecent(queryText) {
       const parameters = parseParameters(queryText, SESSIONS_PARAMETERS, limits.queryMaxChars)
@@ -139,8 +177,9 @@ function sessionHead(
     })
   return {
     sessionId: row.sessionId,
+    source: 'speed',
     incarnation: row.incarnation,
-    incarnations: rows.map(({ incarnation }) => incarnation),
+    incarnations: incarnationsOf(rows),
     context: JSON.parse(row.contextJson) as Record<string, unknown>,
     closed: row.closed,
     clockOffsetMs: row.clockOffsetMs,
@@ -156,6 +195,15 @@ function sessionHead(
     parts,
     quality: { ...row.quality, repairs: { ...row.quality.repairs } },
   }
+}
+
+function incarnationsOf(rows: readonly SessionRow[]): number[] {
+  return rows.map(({ incarnation }) => incarnation)
+}
+
+/** Of two timelines of one session, the one that shows more of it. */
+function fuller(live: Timeline, past: Timeline | undefined): Timeline {
+  return past !== undefined && past.entries.length >= live.entries.length ? past : live
 }
 
 function page(

@@ -133,7 +133,12 @@ describe('the API over HTTP', () => {
 
   it('works on a bounded number of queries at a time, and gives up on one that hangs', async () => {
     const { serving, speed, clock } = await startTestServing({
-      limits: { requestsInFlightMax: 2, requestTimeoutMs: 1_000 },
+      limits: {
+        requestsInFlightMax: 2,
+        requestTimeoutMs: 1_000,
+        historyTimeoutMs: 500,
+        liveHistoryTimeoutMs: 500,
+      },
     })
     const waiting: (() => void)[] = []
     speed.readPartitions = () => new Promise((resolve) => waiting.push(() => resolve([])))

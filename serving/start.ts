@@ -12,10 +12,13 @@ import type { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import type { BatchActivity } from '../shared/warehouse/batch-activity.ts'
+import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import { createApi, type ApiRequest } from './api.ts'
 import type { ServingConfig } from './config.ts'
 import { servingErrors } from './errors.ts'
 import { assertServingLimits, DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
+import { History, type HistoryOptions } from './history/history.ts'
 import { LiveHub } from './live-hub.ts'
 import { routeLive } from './live-socket.ts'
 import { createMinuteReader } from './minute-reader.ts'
@@ -37,6 +40,16 @@ export interface ServingOptions {
   readonly foldLimits: FoldLimits
   /** Partitions of `playback.events`. */
   readonly partitions: number
+  /** Absent where no batch runs: then everything is answered from the speed store. */
+  readonly batch?: {
+    readonly warehouse: Pick<Warehouse, 'open'>
+    /** Absent where something else schedules the runs. */
+    readonly activity?: () => BatchActivity
+    /** Calls `listener` after every run; otherwise a new run shows within `historyRefreshMs`. */
+    readonly onRun?: (listener: () => void) => void
+  }
+  /** Metrics of another process that shows here, in the text format. */
+  readonly moreMetrics?: () => Promise<string>
   readonly limits?: Partial<ServingLimits>
 }
 
@@ -61,23 +74,30 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     paneLifeMs,
     onCache: telemetry.closedMinutesAsked,
   })
-  const context = { ...options, reader, limits, paneLifeMs, telemetry, batchBoundaryMs: noBatch }
+  const history = historyOf(options, { limits, paneLifeMs, telemetry })
+  const batchActivity = options.batch?.activity
+  const context = { ...options, reader, limits, paneLifeMs, telemetry, history, batchActivity }
   const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
   const sessions = createSessionsApi(context)
   const hub = new LiveHub(context)
   const app = App()
   let stopping = false
   const queries = createQueries({ ...context, sessions })
-  const renderMetrics = () => {
+  const renderMetrics = async () => {
     telemetry.sizesChanged({
       requestsInFlight: queries.inFlight,
       closedMinuteRows: reader.cachedRows,
       timelineCacheSessions: sessions.cachedTimelines,
       timelineCacheEvents: sessions.cachedEvents,
+      historyQueriesInFlight: history?.slots.inFlight ?? 0,
+      historyQueriesWaiting: history?.slots.waiting ?? 0,
+      historyMinuteRows: history?.minutes.cachedRows ?? 0,
       liveConnections: hub.connections,
       liveChannels: hub.channels,
     })
-    return options.telemetry.registry.metrics()
+    const more = await options.moreMetrics?.()
+    const own = await options.telemetry.registry.metrics()
+    return more === undefined ? own : `${own}\n${more}`
   }
   const api = createApi({
     ...context,
@@ -93,6 +113,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     void api.handle(plainRequest(request)).then((answer) => response.answer(answer))
   })
   const stops = new StopStack()
+  stops.add('history', () => history?.stop())
   stops.add('connections', () => void app.close())
   stops.add('requests', () => api.settle(STOP_GRACE_MS))
   stops.add('live hub', () => hub.stop())
@@ -151,16 +172,21 @@ function addressRefused({ host, port }: ServingConfig, systemCode: string): Back
   })
 }
 
+function historyOf(
+  { batch, partitions, clock }: ServingOptions,
+  parts: Pick<HistoryOptions, 'limits' | 'paneLifeMs' | 'telemetry'>,
+): History | undefined {
+  if (batch === undefined) return undefined
+  const history = new History({ ...parts, warehouse: batch.warehouse, partitions, clock })
+  batch.onRun?.(() => history.runEnded())
+  return history
+}
+
 /** How long a pane takes late events after its end. */
 function paneLifeOf(limits: FoldLimits): number {
   return (
     limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
   )
-}
-
-/** No batch runs in this deployment, so no minute is history yet. */
-function noBatch(): undefined {
-  return undefined
 }
 
 /** A uWebSockets.js request is only readable inside its handler. */

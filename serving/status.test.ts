@@ -41,6 +41,8 @@ async function statusOf(rows: Parameters<MemorySpeedStore['putPartitions']>[0]) 
     view: TEST_VIEW,
     partitions: 2,
     cuts,
+    history: undefined,
+    batchActivity: undefined,
   })
   expect(statusResponseSchema.parse(status)).toEqual(status)
   return status

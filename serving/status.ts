@@ -1,13 +1,21 @@
-/** `GET /v1/status`: how far the log is folded, and how fresh each cut is. */
+/** `GET /v1/status`: how far the log is folded, how fresh each cut is, and how far history goes. */
 import type { EventLog } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
+import type { BatchActivity } from '../shared/warehouse/batch-activity.ts'
 import type { StatusResponse } from './api-schemas.ts'
 import { isStale } from './freshness.ts'
 import type { PartitionProgress } from './generations.ts'
-import type { QoeContext } from './qoe.ts'
+import type { BatchRun } from './history/control-rows.ts'
+import { unavailable } from './history/history.ts'
+import type { ReadingContext } from './reading.ts'
 
-export interface StatusContext extends Pick<QoeContext, 'reader' | 'limits' | 'clock'> {
+export interface StatusContext extends Pick<
+  ReadingContext,
+  'reader' | 'limits' | 'clock' | 'history'
+> {
+  /** Absent where no batch is scheduled. */
+  readonly batchActivity: (() => BatchActivity) | undefined
   readonly log: EventLog
   readonly view: string
   readonly partitions: number
@@ -17,8 +25,9 @@ export interface StatusContext extends Pick<QoeContext, 'reader' | 'limits' | 'c
 export async function answerStatus(context: StatusContext): Promise<StatusResponse> {
   const { cuts, limits, log, clock } = context
   const partitions = Array.from({ length: context.partitions }, (_, partition) => partition)
-  const [progress, ...ranges] = await Promise.all([
+  const [progress, past, ...ranges] = await Promise.all([
     context.reader.readProgress(),
+    historyStatus(context),
     ...partitions.map((partition) => log.offsets(TOPICS.events, partition)),
   ])
   const nowMs = clock.nowMs()
@@ -42,8 +51,45 @@ export async function answerStatus(context: StatusContext): Promise<StatusRespon
         stale: isStale(cut.width, asOfMs, nowMs, limits),
       }
     }),
-    batch: { lastRun: null },
-    reconcile: { lastRun: null },
+    ...past,
+  }
+}
+
+async function historyStatus({
+  history,
+  batchActivity,
+}: StatusContext): Promise<Pick<StatusResponse, 'batch' | 'reconcile' | 'degraded'>> {
+  let degraded: StatusResponse['degraded']
+  try {
+    // The status is asked every few seconds: what is known does, and is renewed meanwhile.
+    const snapshot = await history?.acquire(history.run === undefined)
+    snapshot?.release()
+  } catch (error) {
+    const { code, message } = unavailable(error)
+    degraded = [{ code, detail: message }]
+  }
+  const activity = batchActivity?.()
+  return {
+    batch: {
+      lastRun: history?.run === undefined ? null : runStatus(history.run),
+      isRunning: activity?.isRunning ?? false,
+      nextRunAtMs: activity?.nextRunAtMs ?? null,
+      failure: activity?.failure ?? null,
+    },
+    reconcile: { lastRun: activity?.reconcile ?? null },
+    ...(degraded === undefined ? {} : { degraded }),
+  }
+}
+
+function runStatus(run: BatchRun): NonNullable<StatusResponse['batch']['lastRun']> {
+  return {
+    run: run.run,
+    startedAtMs: run.startedAtMs,
+    endedAtMs: run.endedAtMs,
+    watermarkMs: run.watermarkMs,
+    historyToMs: run.completeToMs,
+    records: run.records,
+    events: run.events,
   }
 }
 

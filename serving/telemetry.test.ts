@@ -10,6 +10,8 @@ import {
 } from './testing/test-serving.ts'
 import { minuteRow, partitionRow } from './testing/test-stores.ts'
 
+/** An answer never waits longer for the history than for everything. */
+const IMPATIENT = { historyTimeoutMs: 500, liveHistoryTimeoutMs: 500 }
 const MINUTE_MS = 60_000
 const minuteStartMs = NOW_MS - 30_000
 
@@ -18,7 +20,7 @@ afterEach(stopTestServings)
 describe('the gauges of /metrics', () => {
   it('count the queries being worked on, up to the limit', async () => {
     const { serving, speed, clock } = await startTestServing({
-      limits: { requestsInFlightMax: 2, requestTimeoutMs: 1_000 },
+      limits: { requestsInFlightMax: 2, requestTimeoutMs: 1_000, ...IMPATIENT },
     })
     const inFlight = () => gauge(serving, 'serving_requests_in_flight')
     const waiting: (() => void)[] = []

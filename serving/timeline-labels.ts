@@ -8,7 +8,7 @@ import type { FoldException, PlaybackState, SessionRow } from '../shared/speed/r
 import type { TimelineEntry } from './api-schemas.ts'
 
 /** An entry under way; `contentId` is that of its frame. */
-interface Draft {
+export interface Draft {
   entry: TimelineEntry
   readonly contentId: string | undefined
 }
@@ -36,7 +36,7 @@ export function labelFrames(
     else if (seen.has(seq)) draft.entry.status = 'duplicate'
     seen.add(seq)
   }
-  drafts.sort((a, b) => a.entry.seq - b.entry.seq || a.entry.offset - b.entry.offset)
+  drafts.sort(inTimelineOrder)
   const applied = drafts.filter(({ entry }) => entry.status === 'applied')
   // Events apply in seq order, so what still waits has the highest seqs.
   const waiting = applied.splice(applied.length - Math.min(applied.length, setAside.waiting))
@@ -121,8 +121,13 @@ function draftFrame(frame: FrameRecord, sessionOffsetMs: number, limits: FoldLim
   return [...accepted, ...rejected]
 }
 
+/** Ascending by seq, then by offset; within a frame as it stands. */
+export function inTimelineOrder(a: Draft, b: Draft): number {
+  return a.entry.seq - b.entry.seq || a.entry.offset - b.entry.offset
+}
+
 /** Session times never run backwards; each applied event gets the state after it, and its part. */
-function replayStates(applied: readonly Draft[], limits: FoldLimits): void {
+export function replayStates(applied: readonly Draft[], limits: FoldLimits): void {
   let state: PlaybackState = 'idle'
   let part = 0
   let contentId: string | undefined

@@ -3,7 +3,7 @@ import { MINUTE_MS, type MinuteAggregates } from '../shared/qoe/aggregates.ts'
 import type { TopResponse } from './api-schemas.ts'
 import { freshnessOf } from './freshness.ts'
 import { largestInstant, qoeMetrics } from './metrics.ts'
-import { bucketFacts, readSelection, type QoeContext } from './qoe.ts'
+import { readOnce } from './qoe.ts'
 import {
   parseBy,
   parseRange,
@@ -13,6 +13,7 @@ import {
   type Selection,
 } from './qoe-query.ts'
 import { invalidParameter, parseCount, parseParameters } from './query-parameters.ts'
+import type { ReadingContext } from './reading.ts'
 import { groupKeys, minutesWithin } from './series.ts'
 
 const TOP_METRICS = ['plays', 'concurrentPlays'] as const
@@ -49,12 +50,10 @@ export function parseTopQuery(queryText: string, context: QueryContext): TopQuer
 }
 
 /** Keys summed by the fold's cap (`other`) are no key and are left out. */
-export async function answerTop(query: TopQuery, context: QoeContext): Promise<TopResponse> {
-  const { reader, limits, clock } = context
-  const progress = await reader.readProgress()
-  const minutes = await readSelection(query, query, reader, progress)
-  const facts = bucketFacts(query, progress, context)
-  const items = groupKeys(minutes, query, Number.MAX_SAFE_INTEGER)
+export async function answerTop(query: TopQuery, context: ReadingContext): Promise<TopResponse> {
+  const { limits, clock } = context
+  const reading = await readOnce(query, { ...query, stepMs: MINUTE_MS }, context)
+  const items = groupKeys(reading.minutes, query, Number.MAX_SAFE_INTEGER)
     .filter((group) => !group.other)
     .map((group) => {
       const within = minutesWithin(group.minutes, query)
@@ -67,7 +66,7 @@ export async function answerTop(query: TopQuery, context: QoeContext): Promise<T
       key,
       value,
       metrics: qoeMetrics(within, {
-        viewersCounted: facts.viewersCounted,
+        viewersCounted: query.cut.viewers,
         lowSampleBelow: limits.lowSampleBelow,
       }),
     }))
@@ -76,7 +75,7 @@ export async function answerTop(query: TopQuery, context: QoeContext): Promise<T
     by: [...query.by],
     fromMs: query.fromMs,
     toMs: query.toMs,
-    ...freshnessOf(query.cut, progress, clock.nowMs(), limits),
+    ...freshnessOf(query.cut, reading, clock.nowMs(), limits),
     items,
   }
 }

@@ -34,7 +34,8 @@ function seriesOf(
       const concurrentPlays = Array<number>(6).fill(count)
       keys.set(JSON.stringify([cdn]), aggregates({ plays: count, events: 1, concurrentPlays }))
     }
-  const facts = { source: 'speed' as const, asOfMs, paneLifeMs: 1, limits, viewersCounted: true }
+  const sideOf = () => ({ source: 'speed' as const, asOfMs })
+  const facts = { sideOf, paneLifeMs: 1, limits, viewersCounted: true }
   return groupKeys(minutes, selection, 5).map((group) => toSeries(group, range, MINUTE_MS, facts))
 }
 
@@ -50,6 +51,7 @@ function update(values: Partial<LiveUpdate> & Pick<LiveUpdate, 'series'>): LiveU
     concurrencyCompleteToMs: 130_000,
     nowMs: 162_000,
     stale: false,
+    historyToMs: null,
     ...values,
   }
 }

@@ -289,8 +289,14 @@ function qualityPanel(session: SessionResponse): HTMLElement {
         {},
         `${session.clockOffsetMs >= 0 ? '+' : '−'}${joined(formatDuration(Math.abs(session.clockOffsetMs)))}`,
       ),
-      h('dt', {}, 'Log position'),
-      h('dd', {}, `${session.position.partition} : ${session.position.lastOffset}`),
+      h('dt', {}, session.position === undefined ? 'From' : 'Log position'),
+      h(
+        'dd',
+        {},
+        session.position === undefined
+          ? 'the history'
+          : `${session.position.partition} : ${session.position.lastOffset}`,
+      ),
     ),
   )
 }

@@ -86,6 +86,7 @@ export class TestPartition {
       clock: this.clock,
       limits: { ...DEFAULT_SERVING_LIMITS, ...limits },
       foldLimits: DEFAULT_FOLD_LIMITS,
+      history: undefined,
     })
   }
 

@@ -1,0 +1,210 @@
+/** Sessions from the tables `sessions`, `events` and `event_copies`: what the speed side has let go. */
+import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import { clampCorrected, correctedMs } from '../../shared/qoe/clock-offset.ts'
+import type { EndReason, PartSummary, PlaybackState } from '../../shared/speed/rows.ts'
+import {
+  contextColumns,
+  eventColumns,
+  type EventColumn,
+} from '../../shared/warehouse/event-columns.ts'
+import type { Row, Select } from '../../shared/warehouse/warehouse.ts'
+import type { TimelineEntry } from '../api-schemas.ts'
+import type { Timeline } from '../session-timeline.ts'
+import { inTimelineOrder, replayStates, type Draft } from '../timeline-labels.ts'
+import { utcDate } from './minutes.ts'
+import { bigintOf, integerOf, optionalIntegerOf, textOf } from './row-values.ts'
+
+/** One incarnation of a session id. */
+export interface PastSession {
+  readonly sessionId: string
+  readonly incarnation: number
+  readonly context: Record<string, unknown>
+  readonly parts: readonly PartSummary[]
+  readonly quality: {
+    readonly lost: number
+    readonly duplicates: number
+    readonly rejected: number
+  }
+  readonly closed: boolean
+  readonly clockOffsetMs: number
+  readonly lastLoggedAtMs: number
+}
+
+const DAY_MS = 24 * 60 * 60_000
+/** Columns of the event that are no field of its own. */
+const OWN_PLACE: ReadonlySet<string> = new Set(['seq', 'at_ms', 'type'])
+const FIELD_COLUMNS = eventColumns.filter(({ name }) => !OWN_PLACE.has(name))
+const PLACE_COLUMNS = [
+  'log_partition',
+  'log_offset',
+  'log_index',
+  'received_at_ms',
+  'logged_at_ms',
+  'sent_at_ms',
+  'content_id',
+]
+
+export function selectSession(sessionId: string, limit: number): Select {
+  return {
+    sql: `SELECT *\nFROM sessions\nWHERE session_id = @session_id\nORDER BY incarnation DESC, part DESC\nLIMIT @max_rows`,
+    parameters: { session_id: sessionId, max_rows: limit },
+  }
+}
+
+/** Incarnations, newest first, from rows descending by incarnation and part. */
+export function pastSessions(rows: readonly Row[]): PastSession[] {
+  const byIncarnation = Map.groupBy(rows, (row) => integerOf(row, 'incarnation'))
+  return [...byIncarnation].flatMap(([incarnation, newestFirst]) => {
+    const parts = newestFirst.toReversed()
+    const last = parts.at(-1)
+    if (last === undefined) return []
+    return {
+      sessionId: textOf(last, 'session_id') ?? '',
+      incarnation,
+      context: objectOf(last, contextColumns),
+      parts: parts.map(partOf),
+      quality: {
+        lost: integerOf(last, 'lost'),
+        duplicates: integerOf(last, 'duplicates'),
+        rejected: integerOf(last, 'rejected'),
+      },
+      closed: last['closed'] === true,
+      clockOffsetMs: integerOf(last, 'clock_offset_ms'),
+      lastLoggedAtMs: Math.max(...parts.map((row) => integerOf(row, 'last_logged_at_ms'))),
+    }
+  })
+}
+
+function partOf(row: Row): PartSummary {
+  const flag = (column: string) => (integerOf(row, column) === 0 ? 0 : 1)
+  return {
+    part: integerOf(row, 'part'),
+    contentId: textOf(row, 'content_id'),
+    firstEventTimeMs: integerOf(row, 'first_event_time_ms'),
+    lastEventTimeMs: integerOf(row, 'last_event_time_ms'),
+    state: textOf(row, 'state') as PlaybackState,
+    endReason: textOf(row, 'end_reason') as EndReason | undefined,
+    attempt: flag('attempt'),
+    play: flag('play'),
+    ebvs: flag('ebvs'),
+    ebvsLong: flag('ebvs_long'),
+    vsf: flag('vsf'),
+    vpf: flag('vpf'),
+    endedPlay: flag('ended_play'),
+    failed: flag('failed'),
+    startupMs: optionalIntegerOf(row, 'startup_ms'),
+    playerStartupMs: optionalIntegerOf(row, 'player_startup_ms'),
+    stallCount: integerOf(row, 'stall_count'),
+    stallMs: integerOf(row, 'stall_ms'),
+    playingMs: integerOf(row, 'playing_ms'),
+    watchedMs: integerOf(row, 'watched_ms'),
+    mediaUs: integerOf(row, 'media_us'),
+    ratedMediaUs: integerOf(row, 'rated_media_us'),
+    bitsPlayed: bigintOf(row, 'bits_played'),
+    events: integerOf(row, 'events'),
+  }
+}
+
+/** All copies of a session's events in the order of its timeline, at most `limit`. */
+export function selectTimeline(session: PastSession, limit: number): Select {
+  const { sql, parameters } = copiesOf(session)
+  return {
+    sql: `${sql}\nORDER BY seq, log_offset, log_index\nLIMIT @max_rows`,
+    parameters: { ...parameters, max_rows: limit },
+  }
+}
+
+/** How many frames those copies came in. */
+export function selectFrameCount(session: PastSession): Select {
+  const { sql, parameters } = copiesOf(session)
+  return {
+    sql: `SELECT COUNT(*) AS frames
+FROM (SELECT DISTINCT log_partition, log_offset FROM (${sql}) AS copies) AS frames`,
+    parameters,
+  }
+}
+
+function copiesOf({ sessionId, incarnation, parts, lastLoggedAtMs }: PastSession) {
+  const columns = [...eventColumns.map(({ name }) => name), ...PLACE_COLUMNS].join(', ')
+  const ofSession = `session_id = @session_id AND incarnation = @incarnation
+  AND received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)`
+  const firstMs = Math.min(...parts.map((part) => part.firstEventTimeMs))
+  return {
+    sql: `SELECT 'applied' AS status, ${columns} FROM events WHERE ${ofSession}
+UNION ALL
+SELECT kind AS status, ${columns} FROM event_copies WHERE ${ofSession}`,
+    parameters: {
+      session_id: sessionId,
+      incarnation,
+      // Session time is at most the clock step ahead of arrival, and a repeat comes soon or never.
+      from_date: utcDate(Math.max(0, firstMs - DAY_MS)),
+      to_date: utcDate(lastLoggedAtMs + DAY_MS),
+    },
+  }
+}
+
+/** The timeline of the copies read; `framesTotal` = frames of the whole session. */
+export function timelineFromRows(
+  rows: readonly Row[],
+  session: PastSession,
+  framesTotal: number | undefined,
+  limits: FoldLimits,
+): Timeline {
+  const drafts = rows.map((row) => draftOf(row, session.clockOffsetMs, limits))
+  drafts.sort(inTimelineOrder)
+  replayStates(
+    drafts.filter(({ entry }) => entry.status === 'applied'),
+    limits,
+  )
+  const shown = new Set(rows.map((row) => `${row['log_partition']}@${row['log_offset']}`)).size
+  const total = framesTotal ?? shown
+  return {
+    entries: drafts.map(({ entry }) => entry),
+    frames: { total, expired: 0, beyondLimit: total - shown },
+  }
+}
+
+function draftOf(row: Row, clockOffsetMs: number, limits: FoldLimits): Draft {
+  const receivedAtMs = integerOf(row, 'received_at_ms')
+  const status = textOf(row, 'status') as TimelineEntry['status']
+  const place = {
+    seq: integerOf(row, 'seq'),
+    receivedAtMs,
+    loggedAtMs: integerOf(row, 'logged_at_ms'),
+    offset: integerOf(row, 'log_offset'),
+    status,
+  }
+  const contentId = textOf(row, 'content_id')
+  const atMs = optionalIntegerOf(row, 'at_ms')
+  if (status === 'rejected' || atMs === undefined)
+    return {
+      contentId,
+      entry: { ...place, type: 'rejected', eventTimeMs: receivedAtMs, fields: {} },
+    }
+  const frameOffsetMs = receivedAtMs - integerOf(row, 'sent_at_ms')
+  const corrected = correctedMs({ atMs, frameOffsetMs, receivedAtMs }, clockOffsetMs, limits)
+  return {
+    contentId,
+    entry: {
+      ...place,
+      type: textOf(row, 'type') ?? '',
+      atMs,
+      eventTimeMs: Math.round(clampCorrected(corrected, receivedAtMs, limits)),
+      fields: objectOf(row, FIELD_COLUMNS),
+    },
+  }
+}
+
+/** The JSON object that columns were made from; what is null was absent. */
+function objectOf(row: Row, columns: readonly EventColumn[]): Record<string, unknown> {
+  const object: Record<string, unknown> = {}
+  for (const { name, path, json } of columns) {
+    const value = row[name]
+    if (value === null || value === undefined) continue
+    let at = object
+    for (const field of path.slice(0, -1)) at = (at[field] ??= {}) as Record<string, unknown>
+    const plain = typeof value === 'bigint' ? Number(value) : value
+    at[path.at(-1) ?? name] = json ? (JSON.parse(String(plain)) as unknown) : plain
+  }
+  return object
+}
