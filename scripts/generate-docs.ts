@@ -19,6 +19,7 @@ import { processorMetrics } from '../processor/telemetry.ts'
 import { openApiDocument } from '../serving/openapi.ts'
 import { servingConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
+import { historyMetrics } from '../serving/history/telemetry.ts'
 import * as servingLimits from '../serving/limits.ts'
 import { servingMetrics } from '../serving/telemetry.ts'
 import * as clientLimits from '../client/limits.ts'
@@ -100,7 +101,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Gateway', metrics: gatewayMetrics },
       { title: 'Processor', metrics: processorMetrics },
       { title: 'Batch', metrics: batchMetrics },
-      { title: 'Serving', metrics: servingMetrics },
+      { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics } },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),

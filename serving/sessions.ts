@@ -3,12 +3,18 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { describeValue } from '../shared/runtime/errors.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
-import type { SessionListResponse, SessionResponse, TimelineEntry } from './api-schemas.ts'
+import type {
+  Degraded,
+  SessionListResponse,
+  SessionResponse,
+  TimelineEntry,
+} from './api-schemas.ts'
 import { servingErrors } from './errors.ts'
 import { unavailable, type History } from './history/history.ts'
 import {
   readPastSession,
   type KeepTimeline,
+  type AskedSession,
   type PastSessionAnswer,
 } from './history/past-session-reader.ts'
 import type { ServingLimits } from './limits.ts'
@@ -110,10 +116,7 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
   }
 
   /** What the history holds of it; `undefined` too where there is no history. */
-  async function past(asked: {
-    sessionId: string
-    incarnation: number | undefined
-  }): Promise<PastSessionAnswer | undefined> {
+  async function past(asked: AskedSession): Promise<PastSessionAnswer | undefined> {
     const { history } = context
     return history && readPastSession(asked, keep, { ...context, history })
   }
@@ -124,26 +127,17 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       const row = rows.find(
         ({ incarnation }) => query.incarnation === undefined || incarnation === query.incarnation,
       )
-      if (row === undefined) {
-        const known = await past(query)
-        if (known === undefined)
-          throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
-            expected: 'a session of the speed store or the history',
-            received: describeValue(query.sessionId),
-          })
-        const incarnations = [...new Set([...incarnationsOf(rows), ...known.incarnations])]
-        return { ...pastSessionHead(known), incarnations, ...page(known.timeline, query) }
-      }
+      if (row === undefined) return showPast(query, rows, await past(query))
       const head = sessionHead(row, rows)
       const timeline = await timelineOf(row)
       // The log keeps frames for a shorter time than the speed store its rows.
       if (timeline.frames.expired === 0) return { ...head, ...page(timeline, query) }
-      try {
-        const known = await past(row)
-        return { ...head, ...page(fuller(timeline, known?.timeline), query) }
-      } catch (error) {
-        const { code, message } = unavailable(error)
-        return { ...head, degraded: [{ code, detail: message }], ...page(timeline, query) }
+      const completed = await completeTimeline(timeline, () => past(row))
+      const { degraded } = completed
+      return {
+        ...head,
+        ...(degraded === undefined ? {} : { degraded }),
+        ...page(completed.timeline, query),
       }
     },
     async listRecent(queryText) {
@@ -201,9 +195,34 @@ function incarnationsOf(rows: readonly SessionRow[]): number[] {
   return rows.map(({ incarnation }) => incarnation)
 }
 
-/** Of two timelines of one session, the one that shows more of it. */
-function fuller(live: Timeline, past: Timeline | undefined): Timeline {
-  return past !== undefined && past.entries.length >= live.entries.length ? past : live
+/** A session that the speed store has let go, or an incarnation of it. */
+function showPast(
+  query: SessionQuery,
+  rows: readonly SessionRow[],
+  known: PastSessionAnswer | undefined,
+): SessionResponse {
+  if (known === undefined)
+    throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
+      expected: 'a session of the speed store or the history',
+      received: describeValue(query.sessionId),
+    })
+  const incarnations = [...new Set([...incarnationsOf(rows), ...known.incarnations])]
+  return { ...pastSessionHead(known), incarnations, ...page(known.timeline, query) }
+}
+
+/** The history's timeline where it shows more than what the log still holds. */
+async function completeTimeline(
+  live: Timeline,
+  past: () => Promise<PastSessionAnswer | undefined>,
+): Promise<{ readonly timeline: Timeline; readonly degraded?: Degraded[] }> {
+  try {
+    const timeline = (await past())?.timeline
+    const isFuller = timeline !== undefined && timeline.entries.length >= live.entries.length
+    return { timeline: isFuller ? timeline : live }
+  } catch (error) {
+    const { code, message } = unavailable(error)
+    return { timeline: live, degraded: [{ code, detail: message }] }
+  }
 }
 
 function page(

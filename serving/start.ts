@@ -18,7 +18,8 @@ import { createApi, type ApiRequest } from './api.ts'
 import type { ServingConfig } from './config.ts'
 import { servingErrors } from './errors.ts'
 import { assertServingLimits, DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
-import { History, type HistoryOptions } from './history/history.ts'
+import { History } from './history/history.ts'
+import { createHistoryTelemetry } from './history/telemetry.ts'
 import { LiveHub } from './live-hub.ts'
 import { routeLive } from './live-socket.ts'
 import { createMinuteReader } from './minute-reader.ts'
@@ -74,7 +75,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     paneLifeMs,
     onCache: telemetry.closedMinutesAsked,
   })
-  const history = historyOf(options, { limits, paneLifeMs, telemetry })
+  const history = historyOf(options, limits, paneLifeMs)
   const batchActivity = options.batch?.activity
   const context = { ...options, reader, limits, paneLifeMs, telemetry, history, batchActivity }
   const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
@@ -83,21 +84,16 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const app = App()
   let stopping = false
   const queries = createQueries({ ...context, sessions })
-  const renderMetrics = async () => {
+  const reportSizes = () => {
     telemetry.sizesChanged({
       requestsInFlight: queries.inFlight,
       closedMinuteRows: reader.cachedRows,
       timelineCacheSessions: sessions.cachedTimelines,
       timelineCacheEvents: sessions.cachedEvents,
-      historyQueriesInFlight: history?.slots.inFlight ?? 0,
-      historyQueriesWaiting: history?.slots.waiting ?? 0,
-      historyMinuteRows: history?.minutes.cachedRows ?? 0,
       liveConnections: hub.connections,
       liveChannels: hub.channels,
     })
-    const more = await options.moreMetrics?.()
-    const own = await options.telemetry.registry.metrics()
-    return more === undefined ? own : `${own}\n${more}`
+    history?.reportSizes()
   }
   const api = createApi({
     ...context,
@@ -105,7 +101,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     files,
     corsOrigins: config.corsOrigins,
     isStopping: () => stopping,
-    renderMetrics,
+    renderMetrics: () => renderMetrics(options, reportSizes),
   })
   routeLive(app, { ...context, hub, corsOrigins: config.corsOrigins })
   app.any('/*', (raw, request) => {
@@ -172,12 +168,27 @@ function addressRefused({ host, port }: ServingConfig, systemCode: string): Back
   })
 }
 
+async function renderMetrics(options: ServingOptions, reportSizes: () => void): Promise<string> {
+  reportSizes()
+  const more = await options.moreMetrics?.()
+  const own = await options.telemetry.registry.metrics()
+  return more === undefined ? own : `${own}\n${more}`
+}
+
 function historyOf(
-  { batch, partitions, clock }: ServingOptions,
-  parts: Pick<HistoryOptions, 'limits' | 'paneLifeMs' | 'telemetry'>,
+  { batch, partitions, clock, telemetry }: ServingOptions,
+  limits: ServingLimits,
+  paneLifeMs: number,
 ): History | undefined {
   if (batch === undefined) return undefined
-  const history = new History({ ...parts, warehouse: batch.warehouse, partitions, clock })
+  const history = new History({
+    warehouse: batch.warehouse,
+    partitions,
+    paneLifeMs,
+    limits,
+    clock,
+    telemetry: createHistoryTelemetry(telemetry),
+  })
   batch.onRun?.(() => history.runEnded())
   return history
 }

@@ -41,38 +41,6 @@ export const servingMetrics = defineMetrics({
     name: 'serving_timeline_cache_events',
     help: 'Events of the timelines kept for paging; an empty timeline counts as one (limit: timelineCacheEventsMax).',
   },
-  historyQueriesInFlight: {
-    kind: 'gauge',
-    name: 'serving_history_queries_in_flight',
-    help: 'History queries that run, also those that nobody waits for any more (limit: historyQueriesInFlightMax).',
-  },
-  historyQueriesWaiting: {
-    kind: 'gauge',
-    name: 'serving_history_queries_waiting',
-    help: 'History queries that wait for their turn (limit: historyQueriesWaitingMax).',
-  },
-  historyMinutes: {
-    kind: 'counter',
-    name: 'serving_history_minute_lookups_total',
-    help: 'Minutes of the history asked for, by whether they were in the cache.',
-    labels: ['outcome'],
-  },
-  historyMinuteRows: {
-    kind: 'gauge',
-    name: 'serving_history_minute_rows',
-    help: 'Rows in the cache of the history’s minutes, and one for each minute (limit: historyMinuteRowsMax).',
-  },
-  historyBoundaryMs: {
-    kind: 'gauge',
-    name: 'serving_history_boundary_ms',
-    help: 'Batch-complete boundary, epoch ms: minutes before it are answered from the history.',
-  },
-  historyFailures: {
-    kind: 'counter',
-    name: 'serving_history_failures_total',
-    help: 'Times that the history could not be read, by error code of the warehouse.',
-    labels: ['code'],
-  },
   liveConnections: {
     kind: 'gauge',
     name: 'serving_live_connections',
@@ -130,30 +98,11 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
       metrics.closedMinutes.inc({ outcome: 'hit' }, counts.hits)
       metrics.closedMinutes.inc({ outcome: 'miss' }, counts.misses)
     },
-    historyMinutesAsked(counts: { readonly hits: number; readonly misses: number }) {
-      metrics.historyMinutes.inc({ outcome: 'hit' }, counts.hits)
-      metrics.historyMinutes.inc({ outcome: 'miss' }, counts.misses)
-    },
-    historyRunSeen(facts: { readonly run: number; readonly completeToMs: number }) {
-      metrics.historyBoundaryMs.set(facts.completeToMs)
-      log.info({ run: facts.run, completeToMs: facts.completeToMs }, 'history is read up to here')
-    },
-    /** Logged once a row of failures; the counter tells how long it lasts. */
-    historyFailed(facts: { readonly error: BackhaulError; readonly isFirst: boolean }) {
-      const { cause } = facts.error
-      metrics.historyFailures.inc({
-        code: cause instanceof BackhaulError ? cause.code : facts.error.code,
-      })
-      if (facts.isFirst) log.warn({ err: facts.error }, 'history cannot be read')
-    },
     sizesChanged(sizes: {
       readonly requestsInFlight: number
       readonly closedMinuteRows: number
       readonly timelineCacheSessions: number
       readonly timelineCacheEvents: number
-      readonly historyQueriesInFlight: number
-      readonly historyQueriesWaiting: number
-      readonly historyMinuteRows: number
       readonly liveConnections: number
       readonly liveChannels: number
     }) {
@@ -161,9 +110,6 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
       metrics.closedMinuteRows.set(sizes.closedMinuteRows)
       metrics.timelineCacheSessions.set(sizes.timelineCacheSessions)
       metrics.timelineCacheEvents.set(sizes.timelineCacheEvents)
-      metrics.historyQueriesInFlight.set(sizes.historyQueriesInFlight)
-      metrics.historyQueriesWaiting.set(sizes.historyQueriesWaiting)
-      metrics.historyMinuteRows.set(sizes.historyMinuteRows)
       metrics.liveConnections.set(sizes.liveConnections)
       metrics.liveChannels.set(sizes.liveChannels)
     },

@@ -12,7 +12,6 @@ import { BackhaulError } from '../../shared/runtime/errors.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import { servingErrors } from '../errors.ts'
 import type { ServingLimits } from '../limits.ts'
-import type { ServingTelemetry } from '../telemetry.ts'
 import { withinTime } from '../within-time.ts'
 import { HISTORY_BEGINS, LAST_CONTROL_ROWS, newestRun, type BatchRun } from './control-rows.ts'
 import { CUT_BEGINNINGS } from './minutes.ts'
@@ -20,6 +19,7 @@ import { QuerySlots } from './query-slots.ts'
 import { integerOf, optionalIntegerOf, textOf } from './row-values.ts'
 import { HistoryMinutes } from './history-minutes.ts'
 import { HistorySnapshot, queryLimits } from './snapshot.ts'
+import type { HistoryTelemetry } from './telemetry.ts'
 
 export interface HistoryOptions {
   readonly warehouse: Pick<Warehouse, 'open'>
@@ -28,16 +28,13 @@ export interface HistoryOptions {
   readonly paneLifeMs: number
   readonly limits: ServingLimits
   readonly clock: Clock
-  readonly telemetry: Pick<
-    ServingTelemetry,
-    'historyRunSeen' | 'historyFailed' | 'historyMinutesAsked'
-  >
+  readonly telemetry: HistoryTelemetry
 }
 
 export class History {
-  readonly slots: QuerySlots
   readonly minutes: HistoryMinutes
   readonly #options: HistoryOptions
+  readonly #slots: QuerySlots
   #current: HistorySnapshot | undefined
   /** Monotonic time when the control rows were last read. */
   #checkedMs: number | undefined
@@ -48,11 +45,11 @@ export class History {
 
   constructor(options: HistoryOptions) {
     this.#options = options
-    this.slots = new QuerySlots(options.limits)
+    this.#slots = new QuerySlots(options.limits)
     this.minutes = new HistoryMinutes({
       limits: options.limits,
       clock: options.clock,
-      onCache: options.telemetry.historyMinutesAsked,
+      onCache: options.telemetry.minutesAsked,
     })
   }
 
@@ -88,6 +85,12 @@ export class History {
     this.#failed(cause)
   }
 
+  /** Sets the gauges to what they are now. */
+  reportSizes(): void {
+    const { inFlight, waiting } = this.#slots
+    this.#options.telemetry.sizesChanged({ inFlight, waiting, minuteRows: this.minutes.cachedRows })
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#reading?.catch(() => undefined)
@@ -113,7 +116,7 @@ export class History {
 
   #failed(cause: unknown): BackhaulError {
     const error = unavailable(cause)
-    this.#options.telemetry.historyFailed({ error, isFirst: this.#failure === undefined })
+    this.#options.telemetry.failed({ error, isFirst: this.#failure === undefined })
     this.#failure = { error, atMs: this.#options.clock.monotonicMs() }
     return error
   }
@@ -130,7 +133,7 @@ export class History {
       current !== undefined && openedMs - current.openedMs < limits.historySnapshotLifeMs
     if (run?.run !== current?.run.run || (run !== undefined && !isFresh)) {
       const snapshot = run === undefined ? undefined : await this.#open(run, openedMs)
-      if (run !== undefined) telemetry.historyRunSeen(run)
+      if (run !== undefined) telemetry.runSeen(run)
       this.#replace(snapshot)
     }
     this.#checkedMs = openedMs
@@ -150,7 +153,7 @@ export class History {
         : []
       const beginsMs = begins && optionalIntegerOf(begins, 'begins_ms')
       const wholeFromMs = beginsMs === undefined ? 0 : beginsMs + paneLifeMs
-      const { slots } = this
+      const slots = this.#slots
       return new HistorySnapshot({ run, session, beginnings, wholeFromMs, slots, openedMs })
     } catch (error) {
       await session.close().catch(() => undefined)

@@ -24,6 +24,11 @@ export interface PastSessionReaderOptions {
   readonly clock: Clock
 }
 
+export interface AskedSession {
+  readonly sessionId: string
+  readonly incarnation: number | undefined
+}
+
 export interface PastSessionAnswer {
   readonly session: PastSession
   /** Newest first. */
@@ -39,7 +44,7 @@ export type KeepTimeline = (name: string, read: () => Promise<Timeline>) => Prom
  * newest incarnation is taken when none is named.
  */
 export async function readPastSession(
-  asked: { readonly sessionId: string; readonly incarnation: number | undefined },
+  asked: AskedSession,
   keep: KeepTimeline,
   options: PastSessionReaderOptions,
 ): Promise<PastSessionAnswer | undefined> {

@@ -12,7 +12,7 @@ import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import { problemSchema } from '../api-schemas.ts'
 import { servingConfig, type ServingConfig } from '../config.ts'
 import type { ServingLimits } from '../limits.ts'
-import { startServing, type RunningServing } from '../start.ts'
+import { startServing, type RunningServing, type ServingOptions } from '../start.ts'
 import { MemoryEventLog, MemorySpeedStore, TEST_VIEW } from './test-stores.ts'
 
 const MINUTE_MS = 60_000
@@ -26,6 +26,9 @@ export interface ServingSetup {
   readonly auth?: boolean
   readonly speed?: MemorySpeedStore
   readonly log?: MemoryEventLog
+  readonly batch?: NonNullable<ServingOptions['batch']>
+  /** The test's clock when time is not to stand still. */
+  readonly clock?: ManualClock
 }
 
 const running: RunningServing[] = []
@@ -33,7 +36,7 @@ const running: RunningServing[] = []
 /** A whole server in this process, its stores in memory, its clock at `NOW_MS`. */
 export async function startTestServing(setup: ServingSetup = {}) {
   const speed = setup.speed ?? new MemorySpeedStore()
-  const clock = new ManualClock(NOW_MS)
+  const clock = setup.clock ?? new ManualClock(NOW_MS)
   const telemetry = createTelemetryBase('silent')
   const serving = await startServing({
     config: { ...readConfig(servingConfig, {}, () => ''), port: 0, ...setup.config },
@@ -55,6 +58,7 @@ export async function startTestServing(setup: ServingSetup = {}) {
     view: TEST_VIEW,
     foldLimits: DEFAULT_FOLD_LIMITS,
     partitions: 1,
+    ...(setup.batch === undefined ? {} : { batch: setup.batch }),
     ...(setup.limits === undefined ? {} : { limits: setup.limits }),
   })
   running.push(serving)
