@@ -13,7 +13,7 @@ import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import type { BatchActivity } from '../shared/warehouse/batch-activity.ts'
-import type { Warehouse } from '../shared/warehouse/warehouse.ts'
+import type { WarehouseReader } from '../shared/warehouse/warehouse-reader.ts'
 import { createApi, type ApiRequest } from './api.ts'
 import type { ServingConfig } from './config.ts'
 import { servingErrors } from './errors.ts'
@@ -43,7 +43,7 @@ export interface ServingOptions {
   readonly partitions: number
   /** Absent where no batch runs: then everything is answered from the speed store. */
   readonly batch?: {
-    readonly warehouse: Pick<Warehouse, 'open'>
+    readonly warehouse: WarehouseReader
     /** Absent where something else schedules the runs. */
     readonly activity?: () => BatchActivity
     /** Calls `listener` after every run; otherwise a new run shows within `historyRefreshMs`. */

@@ -3,12 +3,15 @@ import { BackhaulError } from '../shared/runtime/errors.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { systemRandom } from '../shared/runtime/random.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
+import { settingsOfFlags, USAGE } from './arguments.ts'
 import { startStandalone } from './start.ts'
 import { welcomeText } from './welcome.ts'
 
 async function main(): Promise<void> {
+  const flags = settingsOfFlags(process.argv.slice(2))
+  if (flags === undefined) return console.log(USAGE)
   const running = await startStandalone({
-    environment: process.env,
+    environment: { ...process.env, ...flags },
     clock: systemClock,
     random: systemRandom,
   })

@@ -1,8 +1,10 @@
 /**
- * All roles in one process on embedded stores. Built top to bottom, stopped in reverse: players
- * are drained first, then the processor writes what it holds, then the stores close.
+ * All roles in one process on embedded stores, and the batch in a child of its own, so that a run
+ * takes neither time nor memory of those who take events. Built top to bottom, stopped in reverse:
+ * players are drained first, then the processor writes what it holds, then the stores close.
  */
 import { readFileSync } from 'node:fs'
+import { batchConfig } from '../batch/config.ts'
 import { gatewayConfig } from '../gateway/config.ts'
 import { startGateway } from '../gateway/start.ts'
 import { foldLimitsOf, processorConfig } from '../processor/config.ts'
@@ -25,7 +27,10 @@ import type { Random } from '../shared/runtime/random.ts'
 import { backhaulConfig, type BackhaulConfig } from '../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
+import { BatchClient } from './batch-client.ts'
+import { scheduleConfig } from './config.ts'
 import { holdDataFolder, type DataFolder } from './data-folder.ts'
+import { createStandaloneTelemetry } from './telemetry.ts'
 
 export interface StandaloneOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -46,6 +51,8 @@ export const standaloneConfigs: readonly ConfigSpec[] = [
   gatewayConfig,
   processorConfig,
   servingConfig,
+  batchConfig,
+  scheduleConfig,
 ]
 
 /** Starts everything; throws a `BackhaulError` of one line, with what was started stopped again. */
@@ -63,12 +70,7 @@ async function startAll(
   { environment, clock, random }: StandaloneOptions,
   stack: StopStack,
 ): Promise<RunningStandalone> {
-  const readFile = (path: string) => readFileSync(path, 'utf8')
-  refuseUnknownSettings(standaloneConfigs, environment)
-  const config = readConfig(backhaulConfig, environment, readFile)
-  const gatewaySettings = readConfig(gatewayConfig, environment, readFile)
-  const processorSettings = readConfig(processorConfig, environment, readFile)
-  const servingSettings = readConfig(servingConfig, environment, readFile)
+  const { config, gatewaySettings, processorSettings, servingSettings } = readSettings(environment)
   const telemetry = createTelemetryBase(config.logLevel)
 
   const folder = await holdDataFolder(config.dataDir)
@@ -88,6 +90,12 @@ async function startAll(
     clock,
   )
   const cuts = config.cuts.map(parseCut)
+  const batch = new BatchClient({
+    environment,
+    clock,
+    telemetry: createStandaloneTelemetry(telemetry),
+  })
+  stack.add('batch', () => batch.stop())
   const common = { ...stores, telemetry, clock, random, partitions: config.partitions }
 
   const processor = await startProcessor({
@@ -105,6 +113,12 @@ async function startAll(
     cuts,
     view: processor.view,
     foldLimits: foldLimitsOf(processorSettings),
+    batch: {
+      warehouse: batch,
+      activity: () => batch.activity,
+      onRun: (listener) => batch.onRun(listener),
+    },
+    moreMetrics: () => batch.metrics(),
   })
   stack.add('serving', () => serving.stop())
   const gateway = await startGateway({
@@ -117,12 +131,28 @@ async function startAll(
     ingestKeys: config.authIngestKeys,
   })
   stack.add('gateway', () => gateway.stop())
+  // The log and its topics are there, and nobody waits for it.
+  batch.start()
 
   return {
     gatewayUrl: gateway.url,
     servingUrl: serving.url,
     dataDir: folder.path,
     stop: () => stack.stop(),
+  }
+}
+
+function readSettings(environment: StandaloneOptions['environment']) {
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  refuseUnknownSettings(standaloneConfigs, environment)
+  // The process of the batch reads these; what is wrong with them is said here, at once.
+  readConfig(batchConfig, environment, readFile)
+  readConfig(scheduleConfig, environment, readFile)
+  return {
+    config: readConfig(backhaulConfig, environment, readFile),
+    gatewaySettings: readConfig(gatewayConfig, environment, readFile),
+    processorSettings: readConfig(processorConfig, environment, readFile),
+    servingSettings: readConfig(servingConfig, environment, readFile),
   }
 }
 

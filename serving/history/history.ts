@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
-import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import type { ReadSession, WarehouseReader } from '../../shared/warehouse/warehouse-reader.ts'
 import { servingErrors } from '../errors.ts'
 import type { ServingLimits } from '../limits.ts'
 import { withinTime } from '../within-time.ts'
@@ -22,7 +22,7 @@ import { HistorySnapshot, queryLimits } from './snapshot.ts'
 import type { HistoryTelemetry } from './telemetry.ts'
 
 export interface HistoryOptions {
-  readonly warehouse: Pick<Warehouse, 'open'>
+  readonly warehouse: WarehouseReader
   /** Partitions of `playback.events`. */
   readonly partitions: number
   readonly paneLifeMs: number
@@ -91,9 +91,9 @@ export class History {
     this.#options.telemetry.sizesChanged({ inFlight, waiting, minuteRows: this.minutes.cachedRows })
   }
 
-  async stop(): Promise<void> {
+  /** Lets go of the snapshot; one that is being opened is closed once it is there. */
+  stop(): void {
     this.#stopped = true
-    await this.#reading?.catch(() => undefined)
     this.#replace(undefined)
   }
 
@@ -169,8 +169,8 @@ export class History {
 }
 
 async function inSession<Value>(
-  warehouse: Pick<Warehouse, 'open'>,
-  work: (session: WarehouseSession) => Promise<Value>,
+  warehouse: WarehouseReader,
+  work: (session: ReadSession) => Promise<Value>,
 ): Promise<Value> {
   const session = await warehouse.open()
   try {

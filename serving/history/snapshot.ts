@@ -4,12 +4,8 @@
  * and a query that nobody waits for any more holds it too.
  */
 import type { Cut } from '../../shared/qoe/cuts.ts'
-import type {
-  QueryLimits,
-  Row,
-  Select,
-  WarehouseSession,
-} from '../../shared/warehouse/warehouse.ts'
+import type { QueryLimits, Row, Select } from '../../shared/warehouse/warehouse.ts'
+import type { ReadSession } from '../../shared/warehouse/warehouse-reader.ts'
 import type { MinuteRange } from '../qoe-query.ts'
 import type { ServingLimits } from '../limits.ts'
 import type { BatchRun } from './control-rows.ts'
@@ -17,7 +13,7 @@ import type { QuerySlots } from './query-slots.ts'
 
 export interface SnapshotOptions {
   readonly run: BatchRun
-  readonly session: WarehouseSession
+  readonly session: ReadSession
   /** First minute of each cut. */
   readonly beginnings: ReadonlyMap<string, number>
   /** What is older may be in the history in part; 0 when it holds all. */
@@ -30,7 +26,7 @@ export class HistorySnapshot {
   readonly run: BatchRun
   /** Monotonic time at which it was opened. */
   readonly openedMs: number
-  readonly #session: WarehouseSession
+  readonly #session: ReadSession
   readonly #beginnings: ReadonlyMap<string, number>
   readonly #wholeFromMs: number
   readonly #slots: QuerySlots

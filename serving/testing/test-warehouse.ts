@@ -10,14 +10,8 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import type { ColumnType, TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables, tables } from '../../shared/warehouse/tables.ts'
 import { warehouseErrors } from '../../shared/warehouse/warehouse-errors.ts'
-import type {
-  QueryLimits,
-  Row,
-  RowValue,
-  Select,
-  Warehouse,
-  WarehouseSession,
-} from '../../shared/warehouse/warehouse.ts'
+import type { QueryLimits, Row, RowValue, Select } from '../../shared/warehouse/warehouse.ts'
+import type { ReadSession, WarehouseReader } from '../../shared/warehouse/warehouse-reader.ts'
 import { DIMENSION_COLUMNS, utcDate } from '../history/minutes.ts'
 
 type Values = Readonly<Record<string, RowValue>>
@@ -39,7 +33,7 @@ const EMPTY_VALUES: Readonly<Record<ColumnType, RowValue>> = {
   TIMESTAMP: 0,
 }
 
-export class TestWarehouse implements Pick<Warehouse, 'open'> {
+export class TestWarehouse implements WarehouseReader {
   readonly #instance: DuckDBInstance
   readonly #writer: DuckDBConnection
   /** Thrown by every call while set. */
@@ -67,7 +61,7 @@ export class TestWarehouse implements Pick<Warehouse, 'open'> {
     return new TestWarehouse(instance, writer)
   }
 
-  async open(): Promise<WarehouseSession> {
+  async open(): Promise<ReadSession> {
     if (this.failure !== undefined) throw this.failure
     const connection = await this.#instance.connect()
     await connection.run('BEGIN TRANSACTION')
@@ -106,8 +100,7 @@ export class TestWarehouse implements Pick<Warehouse, 'open'> {
   }
 }
 
-class TestSession implements Pick<WarehouseSession, 'query' | 'close'> {
-  readonly tables: readonly TableSpec[] = []
+class TestSession implements ReadSession {
   readonly #warehouse: TestWarehouse
   readonly #connection: DuckDBConnection
 
@@ -125,15 +118,6 @@ class TestSession implements Pick<WarehouseSession, 'query' | 'close'> {
     this.#connection.closeSync()
     return Promise.resolve()
   }
-
-  load = neverCalled
-  scratch = neverCalled
-  insertMissing = neverCalled
-  replaceRows = neverCalled
-}
-
-function neverCalled(): never {
-  throw new Error('serving only reads')
 }
 
 /** `INSERT` of rows; required columns that are not given hold nothing in particular. */

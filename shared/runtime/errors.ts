@@ -28,6 +28,8 @@ export class BackhaulError extends Error {
   readonly spec: ErrorSpec
   /** What was expected and what came, without the code and the rule. */
   readonly detail: string
+  readonly expected: string | undefined
+  readonly received: string | undefined
 
   constructor(code: string, spec: ErrorSpec, detail: ErrorDetail = {}) {
     const parts: string[] = []
@@ -41,7 +43,28 @@ export class BackhaulError extends Error {
     this.code = code
     this.spec = spec
     this.detail = text
+    this.expected = detail.expected
+    this.received = detail.received
   }
+}
+
+/** A typed error as plain data, to be thrown again in another process. */
+export interface ErrorData {
+  readonly code: string
+  readonly spec: ErrorSpec
+  readonly expected: string | undefined
+  readonly received: string | undefined
+}
+
+export function errorToData({ code, spec, expected, received }: BackhaulError): ErrorData {
+  return { code, spec, expected, received }
+}
+
+export function errorFromData({ code, spec, expected, received }: ErrorData): BackhaulError {
+  return new BackhaulError(code, spec, {
+    ...(expected === undefined ? {} : { expected }),
+    ...(received === undefined ? {} : { received }),
+  })
 }
 
 export interface ErrorFactory<Code extends string> {

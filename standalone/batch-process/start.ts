@@ -1,0 +1,231 @@
+/**
+ * The batch of a standalone server, in a process of its own: it reads the log beside the server,
+ * runs by schedule, and answers queries of the history. Built top to bottom, stopped in reverse.
+ */
+import { join } from 'node:path'
+import { batchConfig, type BatchConfig } from '../../batch/config.ts'
+import { createBatch, type Batch } from '../../batch/start.ts'
+import { foldLimitsOf, processorConfig } from '../../processor/config.ts'
+import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
+import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import type { ObjectStore } from '../../shared/objects/object-store.ts'
+import { parseCut } from '../../shared/qoe/cuts.ts'
+import type { Clock } from '../../shared/runtime/clock.ts'
+import { readConfig } from '../../shared/runtime/config.ts'
+import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import { StopStack, type Running } from '../../shared/runtime/lifecycle.ts'
+import { backhaulConfig } from '../../shared/runtime/settings.ts'
+import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
+import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import {
+  readReconcileSummary,
+  type ReconcileSummary,
+} from '../../shared/warehouse/reconcile-summary.ts'
+import { allTables, tables } from '../../shared/warehouse/tables.ts'
+import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
+import type { ToBatch } from '../batch-messages.ts'
+import { toErrorData } from '../batch-messages.ts'
+import { scheduleConfig } from '../config.ts'
+import { openDataFolder, type DataFolder } from '../data-folder.ts'
+import {
+  BATCH_DATABASE_MIB,
+  BATCH_DATABASE_THREADS,
+  QUERY_DATABASE_MIB,
+  RECONCILE_LOOK_MS,
+} from '../limits.ts'
+import { QueryHost, type Send } from './query-host.ts'
+import { BatchSchedule, type RunResult } from './schedule.ts'
+
+export interface BatchProcessOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly readFile: (path: string) => string
+  readonly clock: Clock
+  readonly send: Send
+}
+
+export interface RunningBatchProcess extends Running {
+  /** Never rejects: what fails is answered or logged. */
+  receive(message: Exclude<ToBatch, { kind: 'stop' }>): Promise<void>
+}
+
+const MIB = 2 ** 20
+
+export async function startBatchProcess(
+  options: BatchProcessOptions,
+): Promise<RunningBatchProcess> {
+  const stack = new StopStack()
+  try {
+    return await startAll(options, stack)
+  } catch (error) {
+    await stack.stop()
+    throw error
+  }
+}
+
+async function startAll(
+  { environment, readFile, clock, send }: BatchProcessOptions,
+  stack: StopStack,
+): Promise<RunningBatchProcess> {
+  const common = readConfig(backhaulConfig, environment, readFile)
+  const { everyMs } = readConfig(scheduleConfig, environment, readFile)
+  const config = readConfig(batchConfig, withStandaloneMemory(environment), readFile)
+  const limits = foldLimitsOf(readConfig(processorConfig, environment, readFile))
+  const telemetry = createTelemetryBase(common.logLevel)
+  const folder = openDataFolder(common.dataDir)
+
+  const log = await openLmdbEventLog({
+    folder: folder.logFolder,
+    access: 'reader',
+    mapBytes: common.logMapBytes,
+    clock,
+    failpoints: noFailpoints,
+  })
+  stack.add('event log', () => log.close())
+  const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })
+  stack.add('object store', () => objects.close())
+  const openWarehouse = warehouseOpener({ objects, folder, clock }, stack)
+  const warehouse = await openWarehouse('warehouse', BATCH_DATABASE_MIB)
+  await warehouse.ensureTables(allTables)
+
+  const queries = new QueryHost(await openWarehouse('history', QUERY_DATABASE_MIB), send)
+  stack.add('queries', () => queries.stop())
+  const batch = createBatch({
+    log,
+    objects,
+    warehouse,
+    clock,
+    config,
+    limits,
+    cuts: common.cuts.map(parseCut),
+    telemetry,
+    failpoints: noFailpoints,
+    holder: `standalone ${process.pid}`,
+    temporaryFolder: temporaryFolder(folder),
+  })
+  let reconcile: ReconcileSummary | undefined
+  const tell = (runEnded: boolean) =>
+    void send({ kind: 'activity', activity: { ...schedule.activity, reconcile }, runEnded })
+  const schedule = new BatchSchedule({
+    everyMs,
+    clock,
+    run: (signal) => runOnce(batch, config, signal),
+    onChange: ({ runEnded }) => tell(runEnded),
+  })
+  schedule.start(await lastStartedAtMs(warehouse))
+  stack.add('schedule', () => schedule.stop())
+  const cancelLook = clock.every(RECONCILE_LOOK_MS, () => {
+    void lookForVerdict(objects, telemetry).then((found) => {
+      if (found?.reconciledAtMs === reconcile?.reconciledAtMs) return
+      reconcile = found
+      tell(false)
+    })
+  })
+  stack.add('verdict', cancelLook)
+  reconcile = await lookForVerdict(objects, telemetry)
+  await send({ kind: 'ready' })
+  tell(false)
+  return { receive: receiver({ queries, telemetry, send }), stop: () => stack.stop() }
+}
+
+/** What is not set is bounded so that the process stays within its memory. */
+function withStandaloneMemory(environment: BatchProcessOptions['environment']) {
+  return { BATCH_FLATTEN_MEMORY_BYTES: `${BATCH_DATABASE_MIB * MIB}`, ...environment }
+}
+
+function temporaryFolder({ path }: DataFolder): string {
+  return join(path, 'tmp')
+}
+
+function warehouseOpener(
+  parts: {
+    readonly objects: ObjectStore
+    readonly folder: DataFolder
+    readonly clock: Clock
+  },
+  stack: StopStack,
+) {
+  return async (name: string, memoryMiB: number): Promise<Warehouse> => {
+    const warehouse = await openDuckDbWarehouse({
+      store: parts.objects,
+      temporaryFolder: temporaryFolder(parts.folder),
+      memoryMaxBytes: memoryMiB * MIB,
+      threads: BATCH_DATABASE_THREADS,
+      clock: parts.clock,
+    })
+    stack.add(name, () => warehouse.close())
+    return warehouse
+  }
+}
+
+async function runOnce(
+  batch: Batch,
+  { runRecordsMax, runBytesMax }: BatchConfig,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const done = await batch.run({ signal })
+  const problems = done.outcome === 'idle' ? done.problems : done.report.problems
+  const [first] = problems
+  const topics = done.outcome === 'idle' ? [] : done.report.topics
+  return {
+    // A topic that gave less than one partition may give was taken whole.
+    isCutShort: topics.some(
+      ({ counts, textBytes }) => counts.records >= runRecordsMax || textBytes >= runBytesMax,
+    ),
+    problem: first && { code: first.code, detail: first.message },
+  }
+}
+
+async function lastStartedAtMs(warehouse: Warehouse): Promise<number | undefined> {
+  const session = await warehouse.open()
+  try {
+    const select = { sql: `SELECT MAX(started_at) AS started_at FROM ${tables.batchRuns.name}` }
+    const [row] = await session.query(select, { maxRows: 1, timeoutMs: 60_000 })
+    const startedAtMs = row?.['started_at']
+    return typeof startedAtMs === 'number' ? startedAtMs : undefined
+  } finally {
+    await session.close()
+  }
+}
+
+async function lookForVerdict(
+  objects: ObjectStore,
+  { log }: TelemetryBase,
+): Promise<ReconcileSummary | undefined> {
+  return readReconcileSummary(objects).catch((error: unknown) => {
+    log.warn({ err: error }, 'the verdict of the reconciliation cannot be read')
+    return undefined
+  })
+}
+
+function receiver(parts: {
+  readonly queries: QueryHost
+  readonly telemetry: TelemetryBase
+  readonly send: Send
+}): RunningBatchProcess['receive'] {
+  const { queries, telemetry, send } = parts
+  const answer = async (message: Parameters<RunningBatchProcess['receive']>[0]) => {
+    switch (message.kind) {
+      case 'open':
+        return queries.open(message.id)
+      case 'query':
+        return queries.query(message.id, message)
+      case 'close':
+        return queries.close(message.session)
+      case 'metrics':
+        return send({
+          kind: 'metrics',
+          id: message.id,
+          text: await telemetry.registry.metrics(),
+        })
+    }
+  }
+  return async (message) => {
+    try {
+      await answer(message)
+    } catch (error) {
+      telemetry.log.warn({ err: error, request: message.kind }, 'a request of the server failed')
+      if (message.kind !== 'close')
+        await send({ kind: 'failed', id: message.id, error: toErrorData(error) })
+    }
+  }
+}
