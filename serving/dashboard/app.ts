@@ -9,6 +9,7 @@ import { Overview } from './overview.ts'
 import { parseRoute } from './route.ts'
 import { SessionPage } from './session-page.ts'
 import { applyTheme, currentTheme } from './theme.ts'
+import { WindowChoice } from './window-choice.ts'
 
 const WINDOW_MINUTES = 30
 const RECENT_MINUTES = 5
@@ -31,7 +32,8 @@ const DEFAULT_SPLIT = SPLITS[0] as Split
 applyTheme(currentTheme())
 
 const overview = new Overview()
-const header = new Header(SPLITS, browserClock)
+const windowChoice = new WindowChoice(() => showRoute())
+const header = new Header(SPLITS, windowChoice.element, browserClock)
 const stage = h('div', { class: 'stage' })
 document.body.append(header.element, stage)
 let sessionPage: SessionPage | undefined
@@ -51,6 +53,7 @@ const live = new LiveClient({
       header.showFreshness(window.update)
       overview.drawTotal(window)
     } else if (id === 'recent') overview.drawRecent(window)
+    else if (id === 'overall') overview.drawOverall(window)
     else overview.drawSplitWindow(window)
   },
   onConnection(state) {
@@ -71,19 +74,27 @@ function showRoute(): void {
     sessionPage = new SessionPage(route.sessionId, browserClock)
     stage.replaceChildren(sessionPage.element)
     live.unsubscribe('split')
+    live.unsubscribe('overall')
     return
   }
   split = SPLITS.find(({ id }) => id === route.split) ?? DEFAULT_SPLIT
   header.showSplit(split)
   overview.chooseSplit(split.by.length === 0 ? 'Total' : `By ${split.label}`)
   stage.replaceChildren(overview.element)
-  live.subscribe('split', { by: split.by, minutes: WINDOW_MINUTES, series: SERIES })
+  const { minutes } = windowChoice
+  live.subscribe('split', { by: split.by, minutes, series: SERIES })
+  if (windowChoice.isShortest) live.unsubscribe('overall')
+  else live.subscribe('overall', { by: [], minutes, series: 1 })
   void refresh('sessions')
   void refresh('top')
 }
 
 const REQUESTS = {
-  status: async () => header.showStatus(await getJson<StatusResponse>('/v1/status')),
+  status: async () => {
+    const status = await getJson<StatusResponse>('/v1/status')
+    header.showStatus(status)
+    overview.drawBatch(status)
+  },
   sessions: async () =>
     overview.drawSessions(
       await getJson<SessionListResponse>(`/v1/sessions?recent=${RECENT_SESSIONS}`),

@@ -9,6 +9,8 @@ import { createPartitionFold } from '../../shared/qoe/partition-fold.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
+import type { BatchActivity } from '../../shared/warehouse/batch-activity.ts'
+import { tables } from '../../shared/warehouse/tables.ts'
 import { servingConfig } from '../config.ts'
 import { startServing, type RunningServing } from '../start.ts'
 import {
@@ -17,6 +19,7 @@ import {
   partitionRow,
   TEST_VIEW,
 } from '../testing/test-stores.ts'
+import { controlRows, insert, qoeMinute, TestWarehouse } from '../testing/test-warehouse.ts'
 
 const CHROMIUM_ARGUMENTS = [
   '--no-sandbox',
@@ -26,12 +29,20 @@ const CHROMIUM_ARGUMENTS = [
   '--disable-sync',
   '--no-first-run',
 ]
+const MINUTE_MS = 60_000
+const PANE_LIFE_MS =
+  DEFAULT_FOLD_LIMITS.allowedLatenessMs +
+  DEFAULT_FOLD_LIMITS.sessionTimeoutMs +
+  DEFAULT_FOLD_LIMITS.reorderMs +
+  DEFAULT_FOLD_LIMITS.outOfOrdernessMs
 const SESSION = 's <b>1</b>/ü'
 
 let browser: Browser
 let serving: RunningServing
 let speed: MemorySpeedStore
 let log: MemoryEventLog
+let warehouse: TestWarehouse
+let activity: BatchActivity
 beforeAll(async () => {
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: CHROMIUM_ARGUMENTS })
 })
@@ -40,6 +51,13 @@ afterAll(() => browser.close())
 beforeEach(async () => {
   speed = new MemorySpeedStore()
   log = new MemoryEventLog()
+  warehouse = await TestWarehouse.create()
+  activity = {
+    isRunning: false,
+    nextRunAtMs: undefined,
+    failure: undefined,
+    reconcile: undefined,
+  }
   serving = await startServing({
     config: { ...readConfig(servingConfig, {}, () => ''), port: 0 },
     log: log.asEventLog(),
@@ -54,9 +72,34 @@ beforeEach(async () => {
     view: TEST_VIEW,
     foldLimits: DEFAULT_FOLD_LIMITS,
     partitions: 1,
+    batch: { warehouse, activity: () => activity },
   })
 })
-afterEach(() => serving.stop())
+afterEach(async () => {
+  await serving.stop()
+  warehouse.close()
+})
+
+/** A complete run five seconds ago, which took two; its minutes reach back two hours from the boundary. */
+async function runBatch(): Promise<number> {
+  const nowMs = systemClock.nowMs()
+  const boundaryMs = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS - 100 * MINUTE_MS
+  const minutes = Array.from({ length: 120 }, (_, index) => boundaryMs - (index + 1) * MINUTE_MS)
+  const values = { plays: 30, attempts: 30, events: 300, concurrentPlays: [9, 9, 9, 9, 9, 9] }
+  const of = { cut: parseCut('cdn'), key: ['cdn-a'] }
+  await warehouse.write(
+    insert(
+      tables.qoeMinute,
+      ...minutes.flatMap((startMs) => [qoeMinute(startMs, values), qoeMinute(startMs, values, of)]),
+    ),
+    controlRows(7, [boundaryMs + PANE_LIFE_MS + 1], {
+      started_at: nowMs - 7_000,
+      ended_at: nowMs - 5_000,
+      events: 12_345,
+    }),
+  )
+  return boundaryMs
+}
 
 /** One session of a minute ago: start-up 800 ms, a stall of 1.5 s, then an end. */
 async function playSession(): Promise<void> {
@@ -178,6 +221,86 @@ describe('the dashboard', () => {
         .evaluateAll((all) => all.map((band) => band.className.replace('band band-', '')))
       expect(bands).toEqual(['starting', 'playing', 'stalled', 'playing'])
       expect(await page.locator('.events tbody tr').count()).toBe(5)
+    })
+  })
+
+  it('shows how far the history goes, when it goes on, and whether it agrees', async () => {
+    await playSession()
+    await open('', 1_440, async (page) => {
+      const lines = page.locator('.batch dd')
+      await lines.filter({ hasText: 'not scheduled' }).waitFor()
+      expect(await lines.allInnerTexts()).toEqual([
+        'none yet',
+        'none yet',
+        'not scheduled',
+        'not compared yet',
+      ])
+      await runBatch()
+      const reconcile = { run: 7, reconciledAtMs: 1, compared: 40, explained: 0, pending: 0 }
+      activity = {
+        ...activity,
+        nextRunAtMs: systemClock.nowMs() + 50_000,
+        reconcile: { ...reconcile, verdict: 'equal', defects: 0 },
+      }
+      await lines.filter({ hasText: '№\u202f7' }).waitFor({ timeout: 20_000 })
+      const [boundary, last, next, verdict] = await lines.allInnerTexts()
+      expect(boundary).toMatch(/^\d\d:\d\d, 2\u202fh ago|^\d\d:\d\d, \d+\u202fh ago/)
+      expect(last).toMatch(/s ago, 2\.00\u202fs$/)
+      expect(next).toMatch(/^in [45]\d\u202fs$/)
+      expect([verdict, await lines.nth(3).getAttribute('class')]).toEqual(['equal', 'good'])
+      activity = {
+        ...activity,
+        isRunning: true,
+        failure: { code: 'BATCH_DATA_LOSS', detail: 'gone', atMs: systemClock.nowMs() },
+        reconcile: { ...reconcile, verdict: 'defect', defects: 3 },
+      }
+      await page.locator('.batch .note', { hasText: 'BATCH_DATA_LOSS' }).waitFor()
+      expect((await lines.allInnerTexts()).slice(2)).toEqual(['running now', '3 defects'])
+    })
+  })
+
+  it('marks in the charts what is history', async () => {
+    await playSession()
+    const boundaryMs = await runBatch()
+    await open('#/cdn', 1_440, async (page) => {
+      await page.getByRole('button', { name: 'cdn-a' }).waitFor()
+      const plot = page.locator('.chart', { hasText: 'Starts per minute' }).locator('canvas')
+      /** Colours of the plot's ground a little left and right of the boundary, above the line. */
+      const grounds = () =>
+        plot.evaluate((element, share) => {
+          const canvas = element as HTMLCanvasElement
+          const over = canvas.parentElement?.querySelector('.u-over')?.getBoundingClientRect()
+          const outer = canvas.getBoundingClientRect()
+          const scale = canvas.width / outer.width
+          const at = (part: number) => {
+            const x = ((over?.left ?? 0) - outer.left + part * (over?.width ?? 0)) * scale
+            const y = ((over?.top ?? 0) - outer.top + 5) * scale
+            // A copy: reading the page's own canvas would make the browser warn about its speed.
+            const copy = document.createElement('canvas').getContext('2d')
+            copy?.drawImage(canvas, x, y, 1, 1, 0, 0, 1, 1)
+            return [...(copy?.getImageData(0, 0, 1, 1).data ?? [])].join()
+          }
+          return [at(share - 0.02), at(share + 0.02)]
+        }, share())
+      const share = () => {
+        const windowMs = 120 * MINUTE_MS
+        const toMs = (Math.floor(systemClock.nowMs() / MINUTE_MS) + 1) * MINUTE_MS
+        return (boundaryMs - (toMs - windowMs)) / (windowMs - MINUTE_MS)
+      }
+      // Half an hour lies wholly after the boundary.
+      expect(await page.getByRole('button', { name: '30 min' }).getAttribute('aria-pressed')).toBe(
+        'true',
+      )
+      await page.getByRole('button', { name: '2 h', exact: true }).click()
+      await expect
+        .poll(async () => {
+          const [past, live] = await grounds()
+          return past !== live
+        })
+        .toBe(true)
+      const row = page.locator('.keys tbody tr')
+      // 19 or 20 minutes of history with 30 plays each, and the one play of a minute ago.
+      expect(await row.innerText()).toMatch(/5[47]1|601/)
     })
   })
 

@@ -24,6 +24,7 @@ export class Header {
   readonly #clock: PageClock
   readonly #tabs: Map<string, HTMLAnchorElement>
   readonly #splitNav: HTMLElement
+  readonly #windowChoice: HTMLElement
   readonly #dot = h('i', { class: 'dot', 'aria-hidden': 'true' })
   readonly #health = h('span', { class: 'health', role: 'status' }, 'connecting…')
   readonly #lag = h('span', { class: 'dim lag' })
@@ -35,8 +36,9 @@ export class Header {
   #status: StatusResponse | undefined
   #liveError: { readonly text: string; readonly atMs: number } | undefined
 
-  constructor(splits: readonly Split[], clock: PageClock) {
+  constructor(splits: readonly Split[], windowChoice: HTMLElement, clock: PageClock) {
     this.#clock = clock
+    this.#windowChoice = windowChoice
     this.#tabs = new Map(
       splits.map(({ id, label }) => [id, h('a', { href: `#/${id}`, class: 'tab' }, label)]),
     )
@@ -55,6 +57,7 @@ export class Header {
         { class: 'bar-top' },
         h('a', { class: 'brand', href: '#/' }, h('i', { 'aria-hidden': 'true' }), 'Backhaul'),
         this.#splitNav,
+        windowChoice,
         h('div', { class: 'freshness' }, this.#dot, this.#health, this.#lag),
         themeButton(),
       ),
@@ -66,6 +69,7 @@ export class Header {
 
   showRoute(route: Route): void {
     this.#splitNav.hidden = route.page !== 'overview'
+    this.#windowChoice.hidden = route.page !== 'overview'
   }
 
   showSplit(split: Split): void {

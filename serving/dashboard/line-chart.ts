@@ -32,6 +32,7 @@ export class LineChart {
   #shape = ''
   #data: ChartData = { times: [], columns: [] }
   #styles: readonly LineStyle[] = []
+  #historyToMs: number | null = null
 
   constructor(options: LineChartOptions) {
     this.#options = options
@@ -46,10 +47,11 @@ export class LineChart {
     new ResizeObserver(() => this.#resize()).observe(this.#plotBox)
   }
 
-  /** Draws `data`; `styles` has one entry for each column. */
-  draw(data: ChartData, styles: readonly LineStyle[]): void {
+  /** Draws `data`; `styles` has one entry for each column. What is history is marked. */
+  draw(data: ChartData, styles: readonly LineStyle[], historyToMs: number | null): void {
     this.#data = data
     this.#styles = styles
+    this.#historyToMs = historyToMs
     const hasValue = data.columns.some((column) =>
       [column.complete, column.tail].some((values) => values.some((value) => value !== null)),
     )
@@ -124,8 +126,34 @@ export class LineChart {
         },
       ],
       series: [{}, ...this.#styles.flatMap((style) => this.#lines(style))],
-      hooks: { setCursor: [(plot) => this.#showTooltip(plot)] },
+      hooks: {
+        drawClear: [(plot) => this.#shadeHistory(plot)],
+        setCursor: [(plot) => this.#showTooltip(plot)],
+      },
     }
+  }
+
+  /** Left of the batch-complete boundary the numbers are the batch's. */
+  #shadeHistory(plot: uPlot): void {
+    const fromSeconds = this.#data.times[0]
+    if (this.#historyToMs === null || fromSeconds === undefined) return
+    if (this.#historyToMs <= fromSeconds * 1_000) return
+    const { ctx, bbox } = plot
+    const toPx = plot.valToPos(this.#historyToMs / 1_000, 'x', true)
+    const widthPx = Math.min(toPx - bbox.left, bbox.width)
+    ctx.save()
+    ctx.fillStyle = resolveColour('--past')
+    ctx.fillRect(bbox.left, bbox.top, widthPx, bbox.height)
+    ctx.fillStyle = resolveColour('--ink-3')
+    ctx.fillRect(bbox.left + widthPx - 1, bbox.top, 1, bbox.height)
+    const scale = devicePixelRatio
+    ctx.font = `${10 * scale}px system-ui, sans-serif`
+    ctx.textAlign = 'right'
+    ctx.textBaseline = 'top'
+    const text = 'history'
+    if (widthPx > ctx.measureText(text).width + 8 * scale)
+      ctx.fillText(text, bbox.left + widthPx - 4 * scale, bbox.top + 2 * scale)
+    ctx.restore()
   }
 
   #lines(style: LineStyle): uPlot.Series[] {
@@ -160,6 +188,7 @@ export class LineChart {
     const incomplete = lines.length > 0 && lines.every((line) => !line.complete)
     const head = h('div', { class: 'tooltip-head' }, formatClock(time * 1_000))
     if (incomplete) head.append(h('em', {}, ' still filling'))
+    if (time * 1_000 < (this.#historyToMs ?? 0)) head.append(h('em', {}, ' history'))
     this.#tooltip.replaceChildren(
       head,
       ...lines.slice(0, TOOLTIP_LINES).map((line) => this.#tooltipLine(line)),

@@ -1,5 +1,6 @@
 /** The overview: big numbers, six charts, the keys of the chosen split, top contents, sessions. */
-import type { QoeBucket, SessionListResponse, TopResponse } from '../api-schemas.ts'
+import type { QoeBucket, SessionListResponse, StatusResponse, TopResponse } from '../api-schemas.ts'
+import { BatchPanel } from './batch-panel.ts'
 import { instantData, minuteData, type ChartData } from './chart-data.ts'
 import { h } from './dom.ts'
 import { emptyState } from './empty-state.ts'
@@ -62,6 +63,7 @@ export class Overview {
   readonly #tiles = new Tiles()
   readonly #charts = CHARTS.map((spec) => new LineChart(spec))
   readonly #keys: KeyTable
+  readonly #batch = new BatchPanel()
   readonly #top = new TopContents()
   readonly #sessions = new RecentSessions()
   readonly #content: HTMLElement
@@ -74,6 +76,8 @@ export class Overview {
   #total: LiveWindow | undefined
   #recent: LiveWindow | undefined
   #split: LiveWindow | undefined
+  /** The total over the window of the split, where that is not the tiles' half hour. */
+  #overall: LiveWindow | undefined
 
   constructor() {
     this.#keys = new KeyTable({
@@ -93,7 +97,7 @@ export class Overview {
       this.#tiles.element,
       h('div', { class: 'charts' }, ...this.#charts.map(({ element }) => element)),
       this.#keys.element,
-      h('div', { class: 'side' }, this.#top.element, this.#sessions.element),
+      h('div', { class: 'side' }, this.#batch.element, this.#top.element, this.#sessions.element),
     )
     this.element = h('main', { id: 'content' }, this.#empty, this.#content)
     this.#empty.hidden = true
@@ -106,6 +110,7 @@ export class Overview {
   chooseSplit(title: string): void {
     this.#splitTitle = title
     this.#split = undefined
+    this.#overall = undefined
     this.#hidden.clear()
   }
 
@@ -118,6 +123,15 @@ export class Overview {
   drawRecent(recent: LiveWindow): void {
     this.#recent = recent
     this.#drawTiles()
+  }
+
+  drawOverall(overall: LiveWindow): void {
+    this.#overall = overall
+    this.#drawSplit()
+  }
+
+  drawBatch(status: StatusResponse): void {
+    this.#batch.draw(status)
   }
 
   drawSplitWindow(split: LiveWindow): void {
@@ -151,7 +165,7 @@ export class Overview {
   }
 
   #drawSplit(): void {
-    const overall = this.#total?.series[0]?.summary
+    const overall = (this.#overall ?? this.#total)?.series[0]?.summary
     if (this.#split === undefined || overall === undefined) return
     this.#keys.draw(this.#splitTitle, this.#split, overall, this.#hidden)
     this.#drawCharts()
@@ -166,7 +180,7 @@ export class Overview {
     const styles = shown.map(({ series, index }) => this.#styleOf(series, index))
     const series = shown.map((one) => one.series)
     for (const [index, spec] of CHARTS.entries())
-      this.#charts[index]?.draw(chartData(spec, window, series), styles)
+      this.#charts[index]?.draw(chartData(spec, window, series), styles, window.update.historyToMs)
   }
 
   #styleOf(series: KeySeries, index: number): LineStyle {
