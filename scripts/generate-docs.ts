@@ -42,7 +42,10 @@ import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
 import * as warehouseLimits from '../shared/warehouse/duckdb-limits.ts'
 import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
+import { scheduleConfig } from '../standalone/config.ts'
 import { standaloneErrors } from '../standalone/errors.ts'
+import * as standaloneLimits from '../standalone/limits.ts'
+import { standaloneMetrics } from '../standalone/telemetry.ts'
 import { clientTypes } from './docs/client-types.ts'
 import { configPage, environmentExample } from './docs/config-page.ts'
 import { errorsPage } from './docs/errors-page.ts'
@@ -56,6 +59,7 @@ const settings = [
   { title: 'Processor', spec: processorConfig },
   { title: 'Batch', spec: batchConfig },
   { title: 'Serving', spec: servingConfig },
+  { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
 ]
 
 const files: Readonly<Record<string, () => string>> = {
@@ -89,6 +93,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),
       limitsOf('Batch', batchLimits, 'batch/limits.ts'),
       limitsOf('Serving', servingLimits, 'serving/limits.ts'),
+      limitsOf('Standalone', standaloneLimits, 'standalone/limits.ts'),
       limitsOf('Client', clientLimits, 'client/limits.ts'),
       limitsOf('Frames, CMCD and identity', eventLimits, 'shared/events/limits.ts'),
       limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
@@ -102,6 +107,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Processor', metrics: processorMetrics },
       { title: 'Batch', metrics: batchMetrics },
       { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics } },
+      { title: 'Standalone', metrics: standaloneMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),

@@ -1,5 +1,5 @@
 /** Settings of a standalone process alone. */
-import { configErrors, defineConfig, setting, type ValuesOf } from '../shared/runtime/config.ts'
+import { configErrors, defineConfig, setting } from '../shared/runtime/config.ts'
 import { BATCH_EVERY_MIN_MS } from './limits.ts'
 
 const HOUR_MS = 60 * 60_000
@@ -23,5 +23,3 @@ export const scheduleConfig = defineConfig({
       })
   },
 })
-
-export type ScheduleConfig = ValuesOf<typeof scheduleConfig.table>

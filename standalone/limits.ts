@@ -5,8 +5,10 @@ import { assert } from '../shared/runtime/errors.ts'
 export const BATCH_EVERY_MIN_MS = 10_000
 /** When the first run is due after the first start, unless the schedule is shorter. */
 export const BATCH_FIRST_RUN_MS = 60_000
-/** Pauses before a run that failed is tried again; after the last one it waits for its schedule. */
-export const BATCH_RETRY_MS: readonly number[] = [10_000, 30_000, 60_000, 300_000]
+/** Pause before a run that failed is tried again; doubled each time. */
+export const BATCH_RETRY_FIRST_MS = 10_000
+/** Times that a run that failed is tried again before it waits for its schedule. */
+export const BATCH_RETRIES_MAX = 5
 /** How often the verdict of a reconciliation is looked for. */
 export const RECONCILE_LOOK_MS = 10_000
 
@@ -37,6 +39,7 @@ export const BATCH_ANSWER_GRACE_MS = 5_000
 export const BATCH_STOP_GRACE_MS = 10_000
 /** Pause before the process is started again after it ended; doubled each time. */
 export const BATCH_RESTART_FIRST_MS = 1_000
+/** Longest pause before the process is started again. */
 export const BATCH_RESTART_MAX_MS = 60_000
 /** A process that has been ready for so long begins with the first pause again. */
 export const BATCH_RESTART_RESET_MS = 120_000

@@ -167,7 +167,9 @@ export class KeyTable {
     const { asOfMs, nowMs } = update
     const isOld = asOfMs !== null && nowMs - asOfMs > SAID_WHEN_OLDER_MS
     const age = isOld ? `, as of ${formatClock(asOfMs)}` : ''
-    setText(this.#caption, `last 30 minutes, worst first${age}`)
+    const minutes = Math.round((update.toMs - update.fromMs) / 60_000)
+    const length = minutes % 60 === 0 ? `${minutes / 60} hours` : `${minutes} minutes`
+    setText(this.#caption, `last ${length}, worst first${age}`)
     this.#last = { series, overall, hidden }
     this.#drawRows()
   }

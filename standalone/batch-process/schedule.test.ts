@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import { defineErrors } from '../../shared/runtime/errors.ts'
-import { BATCH_FIRST_RUN_MS, BATCH_RETRY_MS } from '../limits.ts'
+import { BATCH_FIRST_RUN_MS, BATCH_RETRIES_MAX, BATCH_RETRY_FIRST_MS } from '../limits.ts'
 import { BatchSchedule, type RunResult } from './schedule.ts'
 
 const HOUR_MS = 3_600_000
@@ -79,11 +79,11 @@ test('without a period nothing runs by itself', async () => {
 
 test('a run that failed is tried again after fixed pauses, then at its turn', async () => {
   const fail = () => Promise.reject(errors.create('PASSING', { expected: 'a', received: 'b' }))
-  results = BATCH_RETRY_MS.map(() => fail).concat(fail)
+  results = Array.from({ length: BATCH_RETRIES_MAX + 1 }, () => fail)
   startAt(TURN_MS, TURN_MS - 2 * EVERY_MS)
   await pass(60)
   const pauses = startedAt.slice(1).map((atMs, index) => atMs - (startedAt[index] ?? 0))
-  expect(pauses).toEqual([...BATCH_RETRY_MS])
+  expect(pauses).toEqual([1, 2, 4, 8, 16].map((times) => times * BATCH_RETRY_FIRST_MS))
   expect(schedule.activity).toMatchObject({
     isRunning: false,
     nextRunAtMs: TURN_MS + EVERY_MS,

@@ -1,14 +1,14 @@
 /**
  * When the batch runs: at whole multiples of its period (UTC), so that a restart neither shifts nor
  * repeats a run, and at once when the last multiple was missed. A run that failed is tried again
- * after fixed pauses, and then waits for its turn; one that left records behind is followed by
+ * after pauses without chance in them, and then waits for its turn; one that left records behind is followed by
  * another at once.
  */
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
 import type { BatchActivity, BatchFailure } from '../../shared/warehouse/batch-activity.ts'
 import { standaloneErrors } from '../errors.ts'
-import { BATCH_FIRST_RUN_MS, BATCH_RETRY_MS } from '../limits.ts'
+import { BATCH_FIRST_RUN_MS, BATCH_RETRIES_MAX, BATCH_RETRY_FIRST_MS } from '../limits.ts'
 
 export interface RunResult {
   /** Whether there were more records than one run takes. */
@@ -100,11 +100,17 @@ export class BatchSchedule {
           : standaloneErrors.create('STANDALONE_BATCH_FAILED', { cause: error })
       this.#failure = { code: known.code, detail: known.message, atMs: clock.nowMs() }
       // Trying again helps only against what passes by itself.
-      const pauseMs = known.spec.retryable ? BATCH_RETRY_MS[this.#failures] : undefined
-      this.#failures++
-      if (pauseMs === undefined) this.#failures = 0
-      const turnMs = this.#nextTurnMs()
-      this.#planAt(pauseMs === undefined ? turnMs : Math.min(turnMs, clock.nowMs() + pauseMs))
+      this.#planAt(known.spec.retryable ? this.#retryAtMs() : this.#nextTurnMs())
     }
+  }
+
+  #retryAtMs(): number {
+    const turnMs = this.#nextTurnMs()
+    if (this.#failures === BATCH_RETRIES_MAX) {
+      this.#failures = 0
+      return turnMs
+    }
+    const pauseMs = BATCH_RETRY_FIRST_MS * 2 ** this.#failures++
+    return Math.min(turnMs, this.#options.clock.nowMs() + pauseMs)
   }
 }
