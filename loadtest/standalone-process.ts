@@ -18,6 +18,11 @@ export class StandaloneProcess {
     this.#environment = { ...process.env, ...environment }
   }
 
+  /** Of the process that runs now. */
+  get processId(): number | undefined {
+    return this.#child?.pid
+  }
+
   get output(): string {
     return this.#output
   }

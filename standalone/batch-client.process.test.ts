@@ -11,7 +11,7 @@ import {
 } from './limits.ts'
 import { createStandaloneTelemetry } from './telemetry.ts'
 
-const STAND_IN = new URL('testing/batch-stand-in.ts', import.meta.url)
+const STAND_IN = new URL('testing/batch-stand-in/main.ts', import.meta.url)
 const LIMITS = { maxRows: 10_000, timeoutMs: 1_000 }
 const select = (sql: string) => ({ sql })
 

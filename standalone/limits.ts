@@ -36,7 +36,7 @@ export const BATCH_READY_WAIT_MS = 10_000
 /** How long an answer may take beyond the time that its query has. */
 export const BATCH_ANSWER_GRACE_MS = 5_000
 /** How long the process may take to stop before it is killed. */
-export const BATCH_STOP_GRACE_MS = 10_000
+export const BATCH_STOP_GRACE_MS = 5_000
 /** Pause before the process is started again after it ended; doubled each time. */
 export const BATCH_RESTART_FIRST_MS = 1_000
 /** Longest pause before the process is started again. */

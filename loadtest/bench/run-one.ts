@@ -3,6 +3,7 @@
  * after another in one process they would slow each other down, through its heap and its types.
  * The results go to standard output as one line of JSON.
  */
+import { benchAcksBesideBatch } from './ack-bench.ts'
 import { benchBatch } from './batch-bench.ts'
 import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   gateway: benchGateway,
   processor: benchProcessor,
   batch: benchBatch,
+  acksBesideBatch: benchAcksBesideBatch,
 }
 
 const [name = '', eventsPerFrame, events] = process.argv.slice(2)

@@ -3,10 +3,10 @@
  * it, `hang` is never answered, `rows 5` yields five, anything else is refused. `STAND_IN` in its
  * environment makes it never become ready (`mute`), or take no notice of a stop (`stubborn`).
  */
-import { errorToData } from '../../shared/runtime/errors.ts'
-import { warehouseErrors } from '../../shared/warehouse/warehouse-errors.ts'
-import { toSlice, type FromBatch, type ToBatch } from '../batch-messages.ts'
-import { BATCH_ROWS_PER_MESSAGE } from '../limits.ts'
+import { errorToData } from '../../../shared/runtime/errors.ts'
+import { warehouseErrors } from '../../../shared/warehouse/warehouse-errors.ts'
+import { toSlice, type FromBatch, type ToBatch } from '../../batch-messages.ts'
+import { BATCH_ROWS_PER_MESSAGE } from '../../limits.ts'
 
 const manner = process.env['STAND_IN']
 let sessions = 0
