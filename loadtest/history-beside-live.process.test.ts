@@ -10,8 +10,8 @@ import { systemClock } from '../shared/runtime/clock.ts'
 import { freePort, StandaloneProcess } from './standalone-process.ts'
 
 const MINUTE_MS = 60_000
-const DEADLINE_MS = 300_000
-const SOON = { timeout: 120_000, interval: 250 }
+const DEADLINE_MS = 600_000
+const SOON = { timeout: 240_000, interval: 250 }
 
 interface Bucket {
   readonly startMs: number
