@@ -69,7 +69,6 @@ export const servingErrors = defineErrors({
   SERVING_HISTORY_CUT_MISSING: {
     rule: 'a cut is in the history from the run on that first computed it',
     retryable: false,
-    status: 503,
     action:
       'Ask for a range after the cut was configured; `batch run` computes it for new minutes only.',
   },

@@ -122,7 +122,7 @@ const OPERATIONS: readonly {
   },
   {
     path: '/v1/status',
-    summary: 'How far the log is folded and how fresh each cut is',
+    summary: 'How far the log is folded, how fresh each cut is, and how far the history goes',
     response: 'StatusResponse',
     parameters: [],
   },
