@@ -6,7 +6,7 @@
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import { readMinutes, type Moment, type Reading, type ReadingContext } from './reading.ts'
-import type { MergedMinute, MergedMinutes } from './row-merge.ts'
+import type { MergedMinute, MergedMinutes } from '../shared/speed/row-merge.ts'
 
 export interface RefreshRequest {
   readonly moment: Moment

@@ -1,7 +1,7 @@
 /** How old the rows behind an answer are. */
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { Degraded } from './api-schemas.ts'
-import type { CutWidth } from './generations.ts'
+import type { CutWidth } from '../shared/speed/generations.ts'
 import type { ServingLimits } from './limits.ts'
 import type { Reading } from './reading.ts'
 

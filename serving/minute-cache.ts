@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache'
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { MinuteRange } from './qoe-query.ts'
-import type { MergedMinute, MergedMinutes } from './row-merge.ts'
+import type { MergedMinute, MergedMinutes } from '../shared/speed/row-merge.ts'
 
 export interface MinuteCacheOptions {
   readonly rowsMax: number

@@ -8,11 +8,15 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import { servingErrors } from './errors.ts'
-import { readProgress, type PartitionProgress } from './generations.ts'
+import { readProgress, type PartitionProgress } from '../shared/speed/generations.ts'
 import type { ServingLimits } from './limits.ts'
 import { MinuteCache } from './minute-cache.ts'
 import type { MinuteRange } from './qoe-query.ts'
-import { mergeMinuteRows, type MergedMinute, type MergedMinutes } from './row-merge.ts'
+import {
+  mergeMinuteRows,
+  type MergedMinute,
+  type MergedMinutes,
+} from '../shared/speed/row-merge.ts'
 
 export interface MinuteReaderOptions {
   readonly speed: SpeedStore

@@ -13,13 +13,13 @@ import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Degraded } from './api-schemas.ts'
 import { splitRange, type Segment, type Source } from './boundary.ts'
 import { servingErrors } from './errors.ts'
-import type { PartitionProgress } from './generations.ts'
+import type { PartitionProgress } from '../shared/speed/generations.ts'
 import { unavailable, type History } from './history/history.ts'
 import type { HistorySnapshot } from './history/snapshot.ts'
 import type { ServingLimits } from './limits.ts'
 import type { MinuteReader } from './minute-reader.ts'
 import { pinnedKeys, type MinuteRange, type Selection } from './qoe-query.ts'
-import type { MergedMinute, MergedMinutes } from './row-merge.ts'
+import type { MergedMinute, MergedMinutes } from '../shared/speed/row-merge.ts'
 
 export interface ReadingContext {
   readonly reader: MinuteReader

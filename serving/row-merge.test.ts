@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readProgress } from './generations.ts'
-import { mergeMinuteRows } from './row-merge.ts'
+import { readProgress } from '../shared/speed/generations.ts'
+import { mergeMinuteRows } from '../shared/speed/row-merge.ts'
 import { minuteRow, partitionRow } from './testing/test-stores.ts'
 
 const MINUTE_MS = 60_000

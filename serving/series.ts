@@ -12,7 +12,7 @@ import type { ServingLimits } from './limits.ts'
 import { qoeMetrics } from './metrics.ts'
 import type { MinuteRange, Selection } from './qoe-query.ts'
 import type { Reading } from './reading.ts'
-import type { MergedMinutes } from './row-merge.ts'
+import type { MergedMinutes } from '../shared/speed/row-merge.ts'
 
 /** One key of the answer with its aggregates by minute. */
 export interface KeyMinutes {

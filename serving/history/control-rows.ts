@@ -6,7 +6,7 @@
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import type { Row, Select } from '../../shared/warehouse/warehouse.ts'
-import { integerOf } from './row-values.ts'
+import { integerOf } from '../../shared/warehouse/row-values.ts'
 
 /** The newest complete run, with the state of all partitions after it. */
 export interface BatchRun {

@@ -11,7 +11,7 @@ import { DEFAULT_SERVING_LIMITS, type ServingLimits } from '../limits.ts'
 import { aggregates } from '../testing/test-stores.ts'
 import { controlRows, insert, qoeMinute, TestWarehouse } from '../testing/test-warehouse.ts'
 import { History } from './history.ts'
-import { parseSparse } from './minutes.ts'
+import { parseSparse } from '../../shared/warehouse/minute-rows.ts'
 import type { HistorySnapshot } from './snapshot.ts'
 import { createHistoryTelemetry } from './telemetry.ts'
 

@@ -6,7 +6,7 @@ import type { ServingLimits } from '../limits.ts'
 import type { Timeline } from '../session-timeline.ts'
 import { withinTime } from '../within-time.ts'
 import { unavailable, type History } from './history.ts'
-import { integerOf } from './row-values.ts'
+import { integerOf } from '../../shared/warehouse/row-values.ts'
 import {
   pastSessions,
   selectFrameCount,

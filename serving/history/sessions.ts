@@ -1,7 +1,7 @@
 /** Sessions from the tables `sessions`, `events` and `event_copies`: what the speed side has let go. */
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import { clampCorrected, correctedMs } from '../../shared/qoe/clock-offset.ts'
-import type { EndReason, PartSummary, PlaybackState } from '../../shared/speed/rows.ts'
+import type { PartSummary } from '../../shared/speed/rows.ts'
 import {
   contextColumns,
   eventColumns,
@@ -11,8 +11,9 @@ import type { Row, Select } from '../../shared/warehouse/warehouse.ts'
 import type { TimelineEntry } from '../api-schemas.ts'
 import type { Timeline } from '../session-timeline.ts'
 import { inTimelineOrder, replayStates, type Draft } from '../timeline-labels.ts'
-import { utcDate } from './minutes.ts'
-import { bigintOf, integerOf, optionalIntegerOf, textOf } from './row-values.ts'
+import { utcDate } from '../../shared/warehouse/minute-rows.ts'
+import { integerOf, optionalIntegerOf, textOf } from '../../shared/warehouse/row-values.ts'
+import { partFromRow } from '../../shared/warehouse/session-rows.ts'
 
 /** One incarnation of a session id. */
 export interface PastSession {
@@ -62,7 +63,7 @@ export function pastSessions(rows: readonly Row[]): PastSession[] {
       sessionId: textOf(last, 'session_id') ?? '',
       incarnation,
       context: objectOf(last, contextColumns),
-      parts: parts.map(partOf),
+      parts: parts.map(partFromRow),
       quality: {
         lost: integerOf(last, 'lost'),
         duplicates: integerOf(last, 'duplicates'),
@@ -73,36 +74,6 @@ export function pastSessions(rows: readonly Row[]): PastSession[] {
       lastLoggedAtMs: Math.max(...parts.map((row) => integerOf(row, 'last_logged_at_ms'))),
     }
   })
-}
-
-function partOf(row: Row): PartSummary {
-  const flag = (column: string) => (integerOf(row, column) === 0 ? 0 : 1)
-  return {
-    part: integerOf(row, 'part'),
-    contentId: textOf(row, 'content_id'),
-    firstEventTimeMs: integerOf(row, 'first_event_time_ms'),
-    lastEventTimeMs: integerOf(row, 'last_event_time_ms'),
-    state: textOf(row, 'state') as PlaybackState,
-    endReason: textOf(row, 'end_reason') as EndReason | undefined,
-    attempt: flag('attempt'),
-    play: flag('play'),
-    ebvs: flag('ebvs'),
-    ebvsLong: flag('ebvs_long'),
-    vsf: flag('vsf'),
-    vpf: flag('vpf'),
-    endedPlay: flag('ended_play'),
-    failed: flag('failed'),
-    startupMs: optionalIntegerOf(row, 'startup_ms'),
-    playerStartupMs: optionalIntegerOf(row, 'player_startup_ms'),
-    stallCount: integerOf(row, 'stall_count'),
-    stallMs: integerOf(row, 'stall_ms'),
-    playingMs: integerOf(row, 'playing_ms'),
-    watchedMs: integerOf(row, 'watched_ms'),
-    mediaUs: integerOf(row, 'media_us'),
-    ratedMediaUs: integerOf(row, 'rated_media_us'),
-    bitsPlayed: bigintOf(row, 'bits_played'),
-    events: integerOf(row, 'events'),
-  }
 }
 
 /** All copies of a session's events in the order of its timeline, at most `limit`. */

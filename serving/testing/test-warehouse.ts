@@ -12,7 +12,7 @@ import { allTables, tables } from '../../shared/warehouse/tables.ts'
 import { warehouseErrors } from '../../shared/warehouse/warehouse-errors.ts'
 import type { QueryLimits, Row, RowValue, Select } from '../../shared/warehouse/warehouse.ts'
 import type { ReadSession, WarehouseReader } from '../../shared/warehouse/warehouse-reader.ts'
-import { DIMENSION_COLUMNS, utcDate } from '../history/minutes.ts'
+import { DIMENSION_COLUMNS, utcDate } from '../../shared/warehouse/minute-rows.ts'
 
 type Values = Readonly<Record<string, RowValue>>
 

@@ -7,8 +7,8 @@
  * - minutes that the rebuild could not know whole (older than its first record + pane life) are
  *   read from the older generation where that one reached them.
  */
-import type { Cut } from '../shared/qoe/cuts.ts'
-import type { PartitionRow } from '../shared/speed/rows.ts'
+import type { Cut } from '../qoe/cuts.ts'
+import type { PartitionRow } from './rows.ts'
 
 export type CutWidth = Cut['width']
 

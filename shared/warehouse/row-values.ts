@@ -1,6 +1,6 @@
 /** Reading values of warehouse rows: a value of another type is a defect of the table, never guessed. */
-import { assert, describeValue } from '../../shared/runtime/errors.ts'
-import type { Row, RowValue } from '../../shared/warehouse/warehouse.ts'
+import { assert, describeValue } from '../runtime/errors.ts'
+import type { Row, RowValue } from './warehouse.ts'
 
 /** An INT64 that fits a double exactly. */
 export function integerOf(row: Row, column: string): number {

@@ -2,9 +2,9 @@
  * From the rows of a cut to one aggregate per (minute, key): the rows of partitions and topic
  * epochs are added up, one generation of each; a repair row (partition −1) stands for all of them.
  */
-import { MINUTE_MS, type MinuteAggregates } from '../shared/qoe/aggregates.ts'
-import { mergeAggregates } from '../shared/qoe/merge.ts'
-import type { MinuteRow } from '../shared/speed/rows.ts'
+import { MINUTE_MS, type MinuteAggregates } from '../qoe/aggregates.ts'
+import { mergeAggregates } from '../qoe/merge.ts'
+import type { MinuteRow } from './rows.ts'
 import type { CutWidth, PartitionProgress } from './generations.ts'
 
 /** Partition of rows that a repair wrote. */
