@@ -58,4 +58,15 @@ export const batchErrors = defineErrors({
     retryable: true,
     action: 'Free disk space for the temporary folder; the next run goes on where this one was.',
   },
+  BATCH_RECONCILE_NO_RUN: {
+    rule: 'live and history are compared as of the cut of a completed batch run',
+    retryable: true,
+    action: 'Run the batch first: npx backhaul batch run.',
+  },
+  BATCH_RECONCILE_TOO_LARGE: {
+    rule: 'what is compared must fit within the bounds of a comparison',
+    retryable: false,
+    action:
+      'Compare a shorter range (--from, --to). If most rows differ, the speed store and the history are not of the same log or view.',
+  },
 })

@@ -54,6 +54,8 @@ export interface ExplainedRequest extends FactsRequest {
   /** `session_id` and `session_bucket` of the sessions to compute. */
   readonly sessions: Select
   readonly exclusions: Select
+  /** `minute_date` and `minute_ms` of the minutes to compute whole, all sessions included. */
+  readonly minutes: Select
 }
 
 /** Scratch tables in which the rows are found afterwards, in the columns of their tables. */
@@ -120,7 +122,10 @@ export async function replaceFacts(session: WarehouseSession, jobId: string): Pr
   })
 }
 
-/** Computes the given sessions without the exclusions, and all their minutes: what the live view shows. */
+/**
+ * Computes the given sessions without the exclusions, and the minutes asked for with them: what the
+ * live view shows. What other sessions add to these minutes is taken from the warehouse.
+ */
 export async function computeExplained(
   session: WarehouseSession,
   request: ExplainedRequest,
@@ -131,9 +136,10 @@ export async function computeExplained(
   await run(session, 'facts_all_touched', 'touched-as-asked')
   await session.scratch('facts_exclusions', request.exclusions)
   await computeSessions(session, request.bucketCount, 'anew')
-  await run(session, 'facts_touched_minutes', 'all-minutes')
+  await session.scratch('facts_touched_minutes', request.minutes)
+  await session.append('facts_duplicates', select('known-duplicates-besides'))
   await run(session, 'facts_arrivals', 'arrivals')
-  await session.scratch('facts_minutes', { sql: `SELECT * FROM ${FACTS_SCRATCH.sessionMinutes}` })
+  await run(session, 'facts_minutes', 'minutes-besides')
   await computeMinutes(session)
 }
 

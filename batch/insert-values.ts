@@ -16,17 +16,37 @@ export interface ValuesInsert {
   readonly jobId: string
 }
 
+export interface ScratchValues {
+  readonly scratch: string
+  readonly columns: readonly ColumnSpec[]
+  readonly rows: readonly ValueRow[]
+}
+
+/** Makes a scratch table of the rows; of none, an empty one. */
+export async function scratchValues(
+  session: WarehouseSession,
+  { scratch, columns, rows }: ScratchValues,
+): Promise<void> {
+  if (rows.length === 0) {
+    const nulls = columns.map(({ name, type }) => `CAST(NULL AS ${type}) AS ${name}`)
+    await session.scratch(scratch, {
+      sql: `SELECT * FROM (SELECT ${nulls.join(', ')}) AS nothing WHERE FALSE`,
+    })
+  }
+  for (let first = 0; first < rows.length; first += ROWS_PER_STATEMENT) {
+    const select = selectOf(columns, rows.slice(first, first + ROWS_PER_STATEMENT))
+    if (first === 0) await session.scratch(scratch, select)
+    else await session.append(scratch, select)
+  }
+}
+
 /** Inserts the rows whose key the table lacks; resolves with how many. */
 export async function insertValues(
   session: WarehouseSession,
   { table, rows, jobId }: ValuesInsert,
 ): Promise<number> {
   const scratch = `values_of_${table.name}`
-  for (let first = 0; first < rows.length; first += ROWS_PER_STATEMENT) {
-    const select = selectOf(table.columns, rows.slice(first, first + ROWS_PER_STATEMENT))
-    if (first === 0) await session.scratch(scratch, select)
-    else await session.append(scratch, select)
-  }
+  await scratchValues(session, { scratch, columns: table.columns, rows })
   const dates = new Set(rows.map((row) => String(row[table.partitionColumn])))
   return session.insertMissing({
     table: table.name,

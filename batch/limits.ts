@@ -27,3 +27,37 @@ export const DATES_MAX = 36_600
 
 /** Rows of values in one statement; each is some twenty parameters. */
 export const ROWS_PER_STATEMENT = 50
+
+/** What `reconcile` compares by default: so long before the watermark at the cut, ms. */
+export const RECONCILE_RANGE_MS = 24 * 60 * 60_000
+
+/** Minutes that are compared at a time, ms. */
+export const RECONCILE_WINDOW_MS = 60 * 60_000
+
+/** Rows of one query of `reconcile`, on either side. */
+export const RECONCILE_ROWS_MAX = 2_000_000
+
+/** Sessions that are compared at a time. */
+export const RECONCILE_SESSIONS_PER_PAGE = 500
+
+/** Rows that differ; beyond, the two sides are not of the same log. */
+export const RECONCILE_DIFFERENCES_MAX = 500_000
+
+/** Differing values that a report lists. */
+export const RECONCILE_DEFECTS_LISTED_MAX = 200
+
+/** How often a comparison is made before an unexplained difference is a defect. */
+export const RECONCILE_TRIES = 3
+
+/** Time between two of them, in which the processor writes what it has set aside, ms. */
+export const RECONCILE_TRY_AGAIN_MS = 2_000
+
+/** Exceptions that no run has loaded yet. */
+export const RECONCILE_EXCEPTIONS_MAX = 1_000_000
+
+/** Records and bytes of one read of `playback.exceptions`. */
+export const RECONCILE_FETCH_RECORDS = 5_000
+export const RECONCILE_FETCH_BYTES = 8 * 2 ** 20
+
+/** Rows of one write of a repair. */
+export const RECONCILE_ROWS_PER_WRITE = 500

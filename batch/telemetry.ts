@@ -5,6 +5,7 @@ import {
   type Logger,
   type TelemetryBase,
 } from '../shared/runtime/telemetry.ts'
+import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { Problem } from './cut.ts'
 import type { RawCounts, RawTopic } from './raw-line.ts'
 import type { StagingKind } from './staging.ts'
@@ -76,6 +77,17 @@ export const batchMetrics = defineMetrics({
     help: 'Bytes of staging files.',
     labels: ['kind'],
   },
+  reconciledRows: {
+    kind: 'gauge',
+    name: 'batch_reconcile_rows',
+    help: 'Rows of the last comparison of live and history: equal, explained, defect or pending.',
+    labels: ['outcome'],
+  },
+  reconciledAt: {
+    kind: 'gauge',
+    name: 'batch_reconciled_at_ms',
+    help: 'When live and history were last compared, epoch milliseconds.',
+  },
   insertedRows: {
     kind: 'counter',
     name: 'batch_inserted_rows_total',
@@ -98,6 +110,7 @@ export interface BatchTelemetry {
     readonly atMs: number
     readonly boundaryMs: number | undefined
   }): void
+  reconciled(summary: ReconcileSummary): void
   runIdle(): void
   runRefused(error: Error): void
   runFailed(error: unknown): void
@@ -134,6 +147,16 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       metrics.lastCompletedAt.set(atMs)
       if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
       log.info({ run, boundaryMs }, 'a run is completed')
+    },
+    reconciled({ compared, explained, defects, pending, reconciledAtMs, verdict }) {
+      metrics.reconciledRows.set({ outcome: 'equal' }, compared - explained - defects)
+      metrics.reconciledRows.set({ outcome: 'explained' }, explained)
+      metrics.reconciledRows.set({ outcome: 'defect' }, defects)
+      metrics.reconciledRows.set({ outcome: 'pending' }, pending)
+      metrics.reconciledAt.set(reconciledAtMs)
+      const counts = { verdict, compared, explained, defects, pending }
+      if (defects > 0) log.error(counts, 'live and history differ without a proof')
+      else log.info(counts, 'live and history were compared')
     },
     runIdle() {
       metrics.runs.inc({ outcome: 'idle' })

@@ -7,6 +7,7 @@
  * and checkpoints are cut between batches. All are delivered at least once; a repeat is recognised
  * by its identity (partition and offset; for closed sessions the key).
  */
+import { encodeException } from '../shared/log/exception-record.ts'
 import { encodeReject, type Sealer } from '../shared/log/reject-record.ts'
 import type { EventLog, LogRecord, NewRecord } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
@@ -105,10 +106,9 @@ function closedSessionsOf(output: FoldOutput): SessionRow[] {
 }
 
 function exceptionRecord(exception: FoldException): NewRecord {
-  const { sessionId, seq, partition, offset, reason, type, forgotten } = exception
   return {
-    key: sessionId,
-    value: jsonLine({ sessionId, seq, partition, offset, reason, type, forgotten }),
+    key: exception.sessionId,
+    value: encodeException(exception),
     headers: { schema: 'exception.v1' },
   }
 }

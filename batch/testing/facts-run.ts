@@ -179,6 +179,7 @@ export class FactsRun {
         ...this.#request(bucketCount),
         sessions: { sql: ALL_SESSIONS },
         exclusions: { sql: 'SELECT * FROM test_exclusions' },
+        minutes: { sql: ALL_MINUTES },
       })
       return readFacts(session, FACTS_SCRATCH.sessions, FACTS_SCRATCH.qoeMinute)
     })
@@ -249,6 +250,15 @@ const ALL_SESSIONS = `
   SELECT session_id, session_bucket FROM events
   UNION DISTINCT
   SELECT session_id, session_bucket FROM event_copies`
+
+/** Every minute of the sessions computed, and those in which frames arrived. */
+const ALL_MINUTES = `
+  SELECT DATE(TIMESTAMP_MILLIS(minute_ms)) AS minute_date, minute_ms
+  FROM (
+    SELECT minute_ms FROM ${FACTS_SCRATCH.sessionMinutes}
+    UNION DISTINCT
+    SELECT received_at_ms - MOD(received_at_ms, 60000) AS minute_ms FROM frames
+  ) AS minutes`
 
 const READ_LIMITS = { maxRows: 1_000_000, timeoutMs: 60_000 }
 

@@ -16,7 +16,14 @@ const exceptionSchema = z.object({
   forgotten: z.boolean().default(false),
 })
 
-/** Reads back what the processor wrote; `undefined` when it is not such a record. */
+/** The record's value: one line of JSON. */
+export function encodeException(exception: FoldException): Uint8Array {
+  const { sessionId, seq, partition, offset, reason, type, forgotten } = exception
+  const line = { sessionId, seq, partition, offset, reason, type, forgotten }
+  return new TextEncoder().encode(JSON.stringify(line))
+}
+
+/** Reads back what `encodeException` wrote; `undefined` when it is not such a record. */
 export function decodeException(value: Uint8Array): FoldException | undefined {
   const parsed = parseJsonBytes(value)
   if ('problem' in parsed) return undefined

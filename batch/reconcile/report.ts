@@ -1,0 +1,219 @@
+/** What a reconciliation found: an object for machines, a text for people. */
+import { COUNTER_NAMES, type MinuteAggregates } from '../../shared/qoe/aggregates.ts'
+import type { ReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
+import { RECONCILE_DEFECTS_LISTED_MAX } from '../limits.ts'
+import type { Unexplained } from './explain.ts'
+import type { TimeRange } from './minutes.ts'
+import type { Repaired } from './repair.ts'
+import type { SessionDifference } from './sessions.ts'
+
+interface Tally {
+  readonly compared: number
+  readonly equal: number
+  readonly explained: number
+  readonly defects: number
+  readonly pending: number
+}
+
+/** One value that differs without a proof; values as text, `absent` where a side has no row. */
+export interface DefectLine {
+  readonly kind: 'minute' | 'session'
+  readonly cut?: string
+  readonly key: string
+  readonly minute?: string
+  readonly name: string
+  readonly live: string
+  readonly history: string
+  /** What the live value would be without exactly what was set aside. */
+  readonly expected?: string
+}
+
+export interface ReconcileReport extends ReconcileSummary {
+  readonly format: 1
+  readonly view: string
+  readonly from: string
+  readonly to: string
+  readonly minutes: Tally
+  readonly sessions: Tally
+  /** Copies that the live view set aside below the cut, by reason. */
+  readonly exceptions: Readonly<Record<string, number>>
+  /** The first of them; `defects` counts all. */
+  readonly defectsListed: readonly DefectLine[]
+  readonly repaired: Repaired | undefined
+}
+
+export interface Found {
+  readonly run: number
+  readonly view: string
+  readonly range: TimeRange
+  readonly reconciledAtMs: number
+  readonly minutes: { readonly compared: number; readonly equal: number; readonly pending: number }
+  readonly sessions: { readonly compared: number; readonly equal: number; readonly pending: number }
+  readonly unexplained: Unexplained
+  readonly exceptions: Readonly<Record<string, number>>
+  readonly repaired: Repaired | undefined
+}
+
+export function reportOf(found: Found): ReconcileReport {
+  const minutes = tallyOf(found.minutes, found.unexplained.minutes.length)
+  const sessions = tallyOf(found.sessions, found.unexplained.sessions.length)
+  const of = (name: keyof Tally) => minutes[name] + sessions[name]
+  return {
+    format: 1,
+    run: found.run,
+    view: found.view,
+    reconciledAtMs: found.reconciledAtMs,
+    from: new Date(found.range.fromMs).toISOString(),
+    to: new Date(found.range.toMs).toISOString(),
+    verdict: verdictOf({
+      compared: of('compared'),
+      explained: of('explained'),
+      defects: of('defects'),
+    }),
+    compared: of('compared'),
+    explained: of('explained'),
+    defects: of('defects'),
+    pending: of('pending'),
+    minutes,
+    sessions,
+    exceptions: found.exceptions,
+    defectsListed: [
+      ...found.unexplained.minutes.flatMap(minuteLines),
+      ...found.unexplained.sessions.flatMap(sessionLines),
+    ].slice(0, RECONCILE_DEFECTS_LISTED_MAX),
+    repaired: found.repaired,
+  }
+}
+
+function tallyOf({ compared, equal, pending }: Found['minutes'], defects: number): Tally {
+  return { compared, equal, explained: compared - equal - defects, defects, pending }
+}
+
+function verdictOf(counts: Pick<Tally, 'compared' | 'explained' | 'defects'>) {
+  if (counts.compared === 0) return 'pending'
+  if (counts.defects > 0) return 'defect'
+  return counts.explained > 0 ? 'explained' : 'equal'
+}
+
+function minuteLines({
+  cut,
+  key,
+  minuteMs,
+  live,
+  history,
+  expected,
+}: Unexplained['minutes'][number]): DefectLine[] {
+  const minute = new Date(minuteMs).toISOString()
+  return aggregateNames.flatMap((name) =>
+    print(live[name]) === print(expected[name])
+      ? []
+      : [
+          {
+            kind: 'minute' as const,
+            cut,
+            key,
+            minute,
+            name,
+            live: print(live[name]),
+            history: print(history[name]),
+            expected: print(expected[name]),
+          },
+        ],
+  )
+}
+
+const aggregateNames = [
+  ...COUNTER_NAMES,
+  'bitsPlayed',
+  'startupHistogram',
+  'concurrentPlays',
+  'concurrentViewers',
+  'viewerRegisters',
+] as const satisfies readonly (keyof MinuteAggregates)[]
+
+function sessionLines({ sessionId, incarnation, live, history }: SessionDifference): DefectLine[] {
+  const key = `${sessionId}#${incarnation}`
+  if (live === undefined || history === undefined)
+    return [
+      {
+        kind: 'session',
+        key,
+        name: 'row',
+        live: live === undefined ? 'absent' : 'present',
+        history: history === undefined ? 'absent' : 'present',
+      },
+    ]
+  const names = Object.keys(history) as (keyof typeof history)[]
+  return names.flatMap((name) => {
+    if (name !== 'parts') return differing({ key, name }, live[name], history[name])
+    const parts = Math.max(live.parts.length, history.parts.length)
+    return Array.from({ length: parts }, (_, index) => index).flatMap((index) => {
+      const [left, right] = [live.parts[index], history.parts[index]]
+      const fields = Object.keys(right ?? left ?? {}) as (keyof NonNullable<typeof left>)[]
+      return fields.flatMap((field) =>
+        differing({ key, name: `part ${index} ${field}` }, left?.[field], right?.[field]),
+      )
+    })
+  })
+}
+
+function differing(
+  at: Pick<DefectLine, 'key' | 'name'>,
+  live: unknown,
+  history: unknown,
+): DefectLine[] {
+  if (print(live) === print(history)) return []
+  return [{ kind: 'session', ...at, live: print(live), history: print(history) }]
+}
+
+function print(value: unknown): string {
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'bigint' ? `${inner}` : inner,
+  ) as string | undefined
+  return text ?? 'absent'
+}
+
+const VERDICTS = {
+  equal: 'Live and history are equal to the integer.',
+  explained: 'Live and history differ only by what the live view listed as set aside.',
+  defect: 'Live and history differ without a proof.',
+  pending: 'Nothing could be compared yet.',
+} as const
+
+/** The report as text, the defects last. */
+export function reportText(report: ReconcileReport): string {
+  const { minutes, sessions, exceptions, defectsListed, repaired } = report
+  const exceptionText = Object.entries(exceptions).map(([reason, count]) => `${count} ${reason}`)
+  const lines = [
+    VERDICTS[report.verdict],
+    '',
+    `as of run ${report.run}, view ${report.view}, ${report.from} to ${report.to}`,
+    `             compared      equal  explained    defects    pending`,
+    tallyLine('minutes', minutes),
+    tallyLine('sessions', sessions),
+    `set aside by the live view: ${exceptionText.length === 0 ? 'nothing' : exceptionText.join(', ')}`,
+    ...(repaired === undefined
+      ? []
+      : [
+          `repaired: ${repaired.minutes} minutes, ${repaired.sessions} sessions; left: ${repaired.left}`,
+        ]),
+    ...(defectsListed.length === 0 ? [] : ['', 'defects:']),
+    ...defectsListed.map(defectText),
+  ]
+  if (report.defects > 0 && defectsListed.length === RECONCILE_DEFECTS_LISTED_MAX)
+    lines.push('… the report lists no more')
+  return lines.join('\n')
+}
+
+function tallyLine(name: string, { compared, equal, explained, defects, pending }: Tally): string {
+  const columns = [compared, equal, explained, defects, pending].map((count) =>
+    `${count}`.padStart(10),
+  )
+  return `  ${name.padEnd(9)} ${columns.join(' ')}`
+}
+
+function defectText({ kind, cut, key, minute, name, live, history, expected }: DefectLine): string {
+  const place = kind === 'minute' ? `${minute} ${cut} ${key}` : `session ${key}`
+  const proof = expected === undefined || expected === history ? '' : `, expected ${expected}`
+  return `  ${place}: ${name} is ${live} live, ${history} in history${proof}`
+}
