@@ -15,7 +15,7 @@ export const batchConfig = defineConfig({
       doc: 'Records that one run takes of a partition; the next run goes on from there.',
     }),
     runBytesMax: setting.integer({
-      default: 256 * 2 ** 20,
+      default: 64 * 2 ** 20,
       min: 2 ** 10,
       max: 2 ** 40,
       unit: 'bytes per partition and run',

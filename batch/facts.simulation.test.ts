@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 
+import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
+import { BORDER_BITS_MAX, borderLog } from './testing/border-log.ts'
 import { DEFECTS } from './testing/facts-defects.ts'
 import { checkCuts, checkDefects, checkGroup } from './testing/facts-suites.ts'
 import { adversarialGroups } from './testing/facts-versus-oracle.ts'
@@ -23,6 +25,16 @@ test(
     for (const group of adversarialGroups({ from: 30_000, to: 30_018 }, 500)) {
       expect(await checkGroup(group)).toEqual([])
     }
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'start-up times on every border get the bucket they should',
+  async () => {
+    const limits = { ...DEFAULT_FOLD_LIMITS, allowedLatenessMs: 1e9 }
+    const logs = [{ partition: 0, records: borderLog(BORDER_BITS_MAX) }]
+    expect(await checkGroup({ limits, logs })).toEqual([])
   },
   TIMEOUT_MS,
 )

@@ -46,17 +46,18 @@ export interface FactsRequest {
 }
 
 /**
- * Events to leave out, to compute what the live view shows: a SELECT of `session_id`, `seq`,
- * `log_partition`, `log_offset`, `accepted` (an event, or a rejected seq), `seen` (it counts as seen
- * for `lost`) and `forgotten` (the fold did not know whether it had been seen).
+ * What to compute again as the live view shows it: without what the scratch table
+ * `EXCEPTIONS_SCRATCH` lists, in the columns of `exceptions`.
  */
 export interface ExplainedRequest extends FactsRequest {
   /** `session_id` and `session_bucket` of the sessions to compute. */
   readonly sessions: Select
-  readonly exclusions: Select
   /** `minute_date` and `minute_ms` of the minutes to compute whole, all sessions included. */
   readonly minutes: Select
 }
+
+/** Made by whoever asks for `computeExplained`. */
+export const EXCEPTIONS_SCRATCH = 'facts_exceptions'
 
 /** Scratch tables in which the rows are found afterwards, in the columns of their tables. */
 export const FACTS_SCRATCH = {
@@ -123,7 +124,7 @@ export async function replaceFacts(session: WarehouseSession, jobId: string): Pr
 }
 
 /**
- * Computes the given sessions without the exclusions, and the minutes asked for with them: what the
+ * Computes the given sessions without what is listed, and the minutes asked for with them: what the
  * live view shows. What other sessions add to these minutes is taken from the warehouse.
  */
 export async function computeExplained(
@@ -134,7 +135,7 @@ export async function computeExplained(
   await scratchInputs(session, request)
   await session.scratch('facts_sessions_asked', request.sessions)
   await run(session, 'facts_all_touched', 'touched-as-asked')
-  await session.scratch('facts_exclusions', request.exclusions)
+  await run(session, 'facts_exclusions', 'exclusions')
   await computeSessions(session, request.bucketCount, 'anew')
   await session.scratch('facts_touched_minutes', request.minutes)
   await session.append('facts_duplicates', select('known-duplicates-besides'))

@@ -61,8 +61,8 @@ const DUCKDB_TYPES = {
 type Expressions = Readonly<Record<string, string>>
 
 /**
- * Records are sorted, not events: a record's events follow one another anyway, and there are many
- * times fewer records to sort.
+ * Rows stay in the order of the log, in which readers may pass over what they do not ask for; the
+ * files of the tables are sorted by session where they are made.
  */
 function planEvents(request: FlattenRequest): FlattenPlan {
   const { partition, outOfOrdernessMs } = request
@@ -87,8 +87,7 @@ function planEvents(request: FlattenRequest): FlattenPlan {
       COALESCE(value."rejectedSeqs", []) AS rejected_seqs,
       value.events AS events
     FROM ${linesOf(request.path, EVENT_VALUE)}
-    WHERE value IS NOT NULL
-    ORDER BY session_id, log_offset`
+    WHERE value IS NOT NULL`
   return { read, select: { events: selectEvents(), frames: selectFrames() } }
 }
 

@@ -8,8 +8,10 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import type { FoldException } from '../../shared/speed/rows.ts'
 import { required, type ColumnSpec } from '../../shared/warehouse/table-spec.ts'
 import type { Select, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import { EXCEPTIONS_SCRATCH } from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
 import {
+  QUERY_TIMEOUT_MS,
   RECONCILE_EXCEPTIONS_MAX,
   RECONCILE_FETCH_BYTES,
   RECONCILE_FETCH_RECORDS,
@@ -18,14 +20,10 @@ import { readSql } from '../read-sql.ts'
 import { batchErrors } from '../errors.ts'
 import type { AsOf } from './as-of.ts'
 
-/** Scratch table of the exclusions, in the columns that the facts ask for. */
-const EXCLUSIONS = 'reconcile_exclusions'
+/** More reasons than there are. */
+const REASONS_MAX = 100
 const TAIL = 'reconcile_exceptions_of_log'
 const CUTS = 'reconcile_cut_offsets'
-
-export const EXCLUSIONS_SELECT: Select = {
-  sql: `SELECT session_id, seq, log_partition, log_offset, accepted, seen, forgotten FROM ${EXCLUSIONS}`,
-}
 
 /** Sessions of which anything is excluded. */
 export const EXCLUDED_SESSIONS: Select = { sql: readSql('reconcile/excluded-sessions') }
@@ -46,13 +44,13 @@ export interface Exclusions {
   readonly count: number
 }
 
-/** Makes the scratch table that `EXCLUSIONS_SELECT` reads. Throws `BATCH_RECONCILE_TOO_LARGE`. */
-export async function scratchExclusions(
+/** Makes the scratch table that `computeExplained` reads. Throws `BATCH_RECONCILE_TOO_LARGE`. */
+export async function scratchExceptions(
   session: WarehouseSession,
-  log: EventLog,
+  { log, view }: { readonly log: EventLog; readonly view: string },
   asOf: AsOf,
 ): Promise<Exclusions> {
-  const tail = await readTail(log, asOf)
+  const tail = await readTail(log, view, asOf)
   await scratchValues(session, {
     scratch: TAIL,
     columns: TAIL_COLUMNS,
@@ -77,10 +75,13 @@ export async function scratchExclusions(
       next_offset: asOf.nextOffset(TOPICS.events, partition),
     })),
   })
-  await session.scratch(EXCLUSIONS, { sql: readSql('reconcile/exclusions') })
+  await session.scratch(EXCEPTIONS_SCRATCH, {
+    sql: readSql('reconcile/exceptions'),
+    parameters: { view },
+  })
   const rows = await session.query(
-    { sql: readSql('reconcile/exclusion-counts') },
-    { maxRows: 100, timeoutMs: 60_000 },
+    { sql: readSql('reconcile/exception-counts') },
+    { maxRows: REASONS_MAX, timeoutMs: QUERY_TIMEOUT_MS },
   )
   const byReason = Object.fromEntries(
     rows.map((row) => [String(row['reason']), Number(row['copies'])]),
@@ -88,7 +89,7 @@ export async function scratchExclusions(
   return { byReason, count: Object.values(byReason).reduce((sum, copies) => sum + copies, 0) }
 }
 
-async function readTail(log: EventLog, asOf: AsOf): Promise<FoldException[]> {
+async function readTail(log: EventLog, view: string, asOf: AsOf): Promise<FoldException[]> {
   const { partitions } = await log.describeTopic(TOPICS.exceptions)
   const found: FoldException[] = []
   for (let partition = 0; partition < partitions; partition++) {
@@ -101,9 +102,10 @@ async function readTail(log: EventLog, asOf: AsOf): Promise<FoldException[]> {
         maxBytes: RECONCILE_FETCH_BYTES,
         waitMs: 0,
       })
-      for (const { value } of records) {
+      for (const { value, headers } of records) {
         const exception = decodeException(value)
-        if (exception !== undefined) found.push(exception)
+        const isOfView = (headers['view'] ?? view) === view
+        if (exception !== undefined && isOfView) found.push(exception)
       }
       if (found.length > RECONCILE_EXCEPTIONS_MAX)
         throw batchErrors.create('BATCH_RECONCILE_TOO_LARGE', {

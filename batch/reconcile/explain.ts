@@ -10,10 +10,10 @@ import { required } from '../../shared/warehouse/table-spec.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
 import { textOf } from '../../shared/warehouse/row-values.ts'
 import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
-import { computeExplained, FACTS_SCRATCH, type FactsRequest } from '../facts.ts'
+import { computeExplained, EXCEPTIONS_SCRATCH, FACTS_SCRATCH, type FactsRequest } from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
 import { QUERY_TIMEOUT_MS, RECONCILE_SESSIONS_PER_PAGE } from '../limits.ts'
-import { EXCLUDED_SESSIONS, EXCLUSIONS_SELECT } from './exclusions.ts'
+import { EXCLUDED_SESSIONS } from './exclusions.ts'
 import { readDiffering, type MinuteDifference } from './minutes.ts'
 import {
   incarnationId,
@@ -50,7 +50,6 @@ export async function explain(
   await computeExplained(session, {
     ...facts,
     sessions: EXCLUDED_SESSIONS,
-    exclusions: EXCLUSIONS_SELECT,
     minutes: { sql: `SELECT minute_date, minute_ms FROM ${MINUTES}` },
   })
   return {
@@ -125,7 +124,7 @@ async function withExclusions(
 ): Promise<ReadonlySet<string>> {
   const { condition, parameters } = sessionIn(sessionIds)
   const rows = await session.query(
-    { sql: `SELECT DISTINCT session_id FROM reconcile_exclusions WHERE ${condition}`, parameters },
+    { sql: `SELECT DISTINCT session_id FROM ${EXCEPTIONS_SCRATCH} WHERE ${condition}`, parameters },
     { maxRows: RECONCILE_SESSIONS_PER_PAGE, timeoutMs: QUERY_TIMEOUT_MS },
   )
   return new Set(rows.map((row) => textOf(row, 'session_id') ?? ''))

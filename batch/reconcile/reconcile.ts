@@ -33,7 +33,7 @@ import { readSql } from '../read-sql.ts'
 import { jsonBytes } from '../run-objects.ts'
 import type { BatchTelemetry } from '../telemetry.ts'
 import { readAsOf, type AsOf } from './as-of.ts'
-import { scratchExclusions } from './exclusions.ts'
+import { scratchExceptions } from './exclusions.ts'
 import { explain, type Unexplained } from './explain.ts'
 import {
   compareMinutes,
@@ -120,7 +120,7 @@ async function reconcileAsOf(
   { session, asOf, request }: Opened,
 ): Promise<ReconcileReport> {
   const range = rangeOf(request, asOf)
-  const exclusions = await scratchExclusions(session, parts.log, asOf)
+  const exclusions = await scratchExceptions(session, parts, asOf)
   const waiting = await readWaiting(parts, session, asOf)
   const minutes = await compareAllMinutes(parts, { session, asOf, range, waiting })
   const sessions = await compareSessions(
@@ -261,7 +261,7 @@ async function keepReport({ objects }: ReconcileParts, report: ReconcileReport):
   await putObject(objects, RECONCILE_SUMMARY_OBJECT, summary)
 }
 
-async function putObject(objects: ObjectStore, name: string, value: unknown): Promise<void> {
+async function putObject(objects: ObjectStore, name: string, value: object): Promise<void> {
   const earlier = await objects.stat(name)
   await objects.replace(name, jsonBytes(value), earlier?.generation ?? 0)
 }

@@ -10,10 +10,11 @@ import type { DecodedRecord } from '../../shared/log/record.ts'
 const START_MS = 1_800_000_000_000
 /** Events follow one another within the time-out. */
 const HEARTBEAT_MS = 29 * 60_000
-const HISTOGRAM_BITS = 28
+/** Of the largest value of a histogram, and one more. */
+export const BORDER_BITS_MAX = 28
 
-export function borderLog(): DecodedRecord[] {
-  const borders = Array.from({ length: HISTOGRAM_BITS }, (_, bit) => 2 ** bit)
+export function borderLog(bits: number): DecodedRecord[] {
+  const borders = Array.from({ length: bits }, (_, bit) => 2 ** bit)
   const startups = new Set(borders.flatMap((border) => [border - 1, border, border + 1]))
   return [...startups].map((startupMs, offset) => {
     const timesMs = [0]
@@ -27,7 +28,7 @@ export function borderLog(): DecodedRecord[] {
         ? { seq, at, type: 'playbackStart' }
         : { seq, at, type: 'heartbeat' }
     })
-    const receivedAtMs = START_MS + 2 ** HISTOGRAM_BITS
+    const receivedAtMs = START_MS + 2 ** bits
     const viewerPseudonym = createHash('sha256').update(`${offset}`).digest('hex').slice(0, 32)
     return {
       kind: 'frame',

@@ -21,7 +21,7 @@ import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import type { FoldException, PartSummary } from '../../shared/speed/rows.ts'
 import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
-import { type ColumnSpec, required, type TableSpec } from '../../shared/warehouse/table-spec.ts'
+import type { ColumnSpec, TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables, tables } from '../../shared/warehouse/tables.ts'
 import type {
   Row,
@@ -32,6 +32,7 @@ import type {
 import {
   computeExplained,
   computeHistory,
+  EXCEPTIONS_SCRATCH,
   FACTS_SCRATCH,
   type FactsRequest,
   replaceFacts,
@@ -165,20 +166,17 @@ export class FactsRun {
    * What the live view shows, given what it did not apply. `mutate` changes the text of the steps, to
    * see a test fail.
    */
-  explained(
+  async explained(
     exceptions: readonly FoldException[],
     { bucketCount = 1, mutate = (sql: string) => sql } = {},
   ): Promise<SqlFacts> {
+    await this.#loadExceptions(exceptions)
     return this.#during(async (plainSession) => {
       const session = withMutation(plainSession, mutate)
-      await this.#stageRows(session, 'test_exclusions', {
-        columns: EXCLUSION_COLUMNS,
-        rows: exceptions.map(toExclusion),
-      })
+      await session.scratch(EXCEPTIONS_SCRATCH, { sql: 'SELECT * FROM exceptions' })
       await computeExplained(session, {
         ...this.#request(bucketCount),
         sessions: { sql: ALL_SESSIONS },
-        exclusions: { sql: 'SELECT * FROM test_exclusions' },
         minutes: { sql: ALL_MINUTES },
       })
       return readFacts(session, FACTS_SCRATCH.sessions, FACTS_SCRATCH.qoeMinute)
@@ -192,6 +190,22 @@ export class FactsRun {
     return this.#during(async (session) => {
       const rows = await session.query({ sql }, READ_LIMITS)
       return rows.map((row) => JSON.stringify(row, (_, value: unknown) => plain(value)))
+    })
+  }
+
+  /** The same exceptions may be loaded again. */
+  async #loadExceptions(exceptions: readonly FoldException[]): Promise<void> {
+    const { columns, name, key } = tables.exceptions
+    const rows = exceptions.map((exception, offset) => exceptionRow(exception, this.#run, offset))
+    await this.#during(async (session) => {
+      await this.#stageRows(session, 'staging_exceptions', { columns, rows })
+      await session.insertMissing({
+        table: name,
+        select: { sql: 'SELECT * FROM staging_exceptions' },
+        key,
+        dates: [EXCEPTIONS_DATE],
+        jobId: 'exceptions',
+      })
     })
   }
 
@@ -251,6 +265,9 @@ const ALL_SESSIONS = `
   UNION DISTINCT
   SELECT session_id, session_bucket FROM event_copies`
 
+/** Any day will do. */
+const EXCEPTIONS_DATE = '2027-01-15'
+
 /** Every minute of the sessions computed, and those in which frames arrived. */
 const ALL_MINUTES = `
   SELECT DATE(TIMESTAMP_MILLIS(minute_ms)) AS minute_date, minute_ms
@@ -262,26 +279,21 @@ const ALL_MINUTES = `
 
 const READ_LIMITS = { maxRows: 1_000_000, timeoutMs: 60_000 }
 
-const EXCLUSION_COLUMNS = [
-  required('session_id', 'STRING', 'The session.'),
-  required('seq', 'INT64', 'The seq.'),
-  required('log_partition', 'INT64', 'Partition of the copy.'),
-  required('log_offset', 'INT64', 'Offset of the copy.'),
-  required('accepted', 'BOOL', 'Whether it is an event.'),
-  required('seen', 'BOOL', 'Whether it counts as seen.'),
-  required('forgotten', 'BOOL', 'Whether the fold knew of it.'),
-]
-
-function toExclusion(exception: FoldException): Row {
-  const { sessionId, seq, partition, offset, type, reason, forgotten } = exception
+/** As the log of exceptions would hold it. */
+function exceptionRow(exception: FoldException, run: number, offset: number): Row {
   return {
-    session_id: sessionId,
-    seq,
-    log_partition: partition,
+    session_id: exception.sessionId,
+    seq: exception.seq,
+    reason: exception.reason,
+    type: exception.type,
+    forgotten: exception.forgotten,
+    source_partition: exception.partition,
+    source_offset: exception.offset,
+    logged_date: EXCEPTIONS_DATE,
+    logged_at_ms: Date.parse(EXCEPTIONS_DATE),
+    log_partition: 0,
     log_offset: offset,
-    accepted: type !== 'rejected',
-    seen: reason !== 'afterClose' && !forgotten,
-    forgotten,
+    run,
   }
 }
 

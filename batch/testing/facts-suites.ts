@@ -4,12 +4,12 @@ import type { Random } from '../../shared/runtime/random.ts'
 import { compareHistoryFacts } from './compare-history.ts'
 import type { Defect } from './facts-defects.ts'
 import { FactsRun } from './facts-run.ts'
-import { compareFacts, type LogGroup, provable } from './facts-versus-oracle.ts'
+import { compareFacts, type LogGroup, oracleOf } from './facts-versus-oracle.ts'
 import { historyOf } from './history-reference.ts'
 
 /** The live view is what SQL computes without the exceptions; the history what it computes with all. */
-export async function checkGroup(whole: LogGroup): Promise<string[]> {
-  const { group, oracle } = provable(whole)
+export async function checkGroup(group: LogGroup): Promise<string[]> {
+  const oracle = oracleOf(group)
   const run = await FactsRun.open(group.limits)
   try {
     await run.load(group.logs)
@@ -17,7 +17,7 @@ export async function checkGroup(whole: LogGroup): Promise<string[]> {
     await run.computeHistory()
     const history = await run.readHistory()
     return [
-      ...compareFacts(explained, oracle, group.limits),
+      ...compareFacts(explained, oracle, group),
       ...compareHistoryFacts(history, historyOf(group)),
     ]
   } finally {
@@ -27,10 +27,10 @@ export async function checkGroup(whole: LogGroup): Promise<string[]> {
 
 /** What differs with each defect in the SQL. */
 export async function checkDefects(
-  whole: LogGroup,
+  group: LogGroup,
   defects: readonly Defect[],
 ): Promise<{ readonly name: string; readonly differences: readonly string[] }[]> {
-  const { group, oracle } = provable(whole)
+  const oracle = oracleOf(group)
   const run = await FactsRun.open(group.limits)
   try {
     await run.load(group.logs)
@@ -43,7 +43,7 @@ export async function checkDefects(
       }
       const facts = await run.explained(oracle.exceptions, { mutate })
       if (replaced === 0) throw new Error(`no step has the text “${text}”`)
-      found.push({ name, differences: compareFacts(facts, oracle, group.limits) })
+      found.push({ name, differences: compareFacts(facts, oracle, group) })
     }
     return found
   } finally {

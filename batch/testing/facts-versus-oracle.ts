@@ -56,29 +56,22 @@ function drainingTick(records: readonly DecodedRecord[], limits: FoldLimits): De
 }
 
 /**
- * Whether the exceptions of the log say less than the fold did: a frame that carries a seq twice, of
- * which the fold forgot the seq on the way. An exception names a frame, not a place in it, so that
- * nobody can tell whether the other copy was counted as repeated (`docs/decisions/0007-…`).
+ * Whether exceptions say less than the fold knew: a frame carries a seq twice, and the fold forgot the
+ * seq on the way. An exception names a frame, not a place in it, so that nobody can tell whether the
+ * other copy was counted as repeated (`docs/decisions/0012-the-metrics-a-second-time.md`).
  */
-export function isAmbiguous({ partition, records }: PartitionLog, oracle: OracleResult): boolean {
-  const framesByOffset = new Map(
-    records.flatMap((record) =>
-      record.kind === 'frame' ? [[record.offset, record] as const] : [],
+function hidesRepeats({ logs }: LogGroup, { exceptions }: OracleResult): boolean {
+  const frames = new Map(
+    logs.flatMap(({ partition, records }) =>
+      records.flatMap((record) =>
+        record.kind === 'frame' ? [[`${partition} ${record.offset}`, record] as const] : [],
+      ),
     ),
   )
-  return oracle.exceptions.some((exception) => {
-    if (exception.partition !== partition || !exception.forgotten) return false
-    const events = framesByOffset.get(exception.offset)?.events ?? []
-    return events.filter(({ seq }) => seq === exception.seq).length > 1
+  return exceptions.some(({ forgotten, partition, offset, seq }) => {
+    const events = frames.get(`${partition} ${offset}`)?.events ?? []
+    return forgotten && events.filter((event) => event.seq === seq).length > 1
   })
-}
-
-/** The group without its ambiguous logs, and what the oracle says of the rest. */
-export function provable(group: LogGroup): { group: LogGroup; oracle: OracleResult } {
-  const all = oracleOf(group)
-  const logs = group.logs.filter((log) => !isAmbiguous(log, all))
-  const rest = { ...group, logs }
-  return { group: rest, oracle: logs.length === group.logs.length ? all : oracleOf(rest) }
 }
 
 export function oracleOf({ limits, logs }: LogGroup): OracleResult {
@@ -86,16 +79,14 @@ export function oracleOf({ limits, logs }: LogGroup): OracleResult {
 }
 
 /** What differs, one line a difference. `late` is the live view's count and is not compared. */
-export function compareFacts(facts: SqlFacts, oracle: OracleResult, limits: FoldLimits): string[] {
+export function compareFacts(facts: SqlFacts, oracle: OracleResult, group: LogGroup): string[] {
   const { minutes } = oracle
-  return [
-    ...compareMinutes(
-      facts.minutes,
-      { minutes, overflowed: new Set() },
-      Number.MAX_SAFE_INTEGER,
-    ).filter((line) => !line.includes(': late is ')),
-    ...compareSessionFacts(facts.sessions, oracle.sessions, limits),
-  ]
+  const differences = [
+    ...compareMinutes(facts.minutes, { minutes, overflowed: new Set() }, Number.MAX_SAFE_INTEGER),
+    ...compareSessionFacts(facts.sessions, oracle.sessions, group.limits),
+  ].filter((line) => !line.includes(': late is '))
+  if (!hidesRepeats(group, oracle)) return differences
+  return differences.filter((line) => !line.includes(': duplicates is '))
 }
 
 function compareSessionFacts(

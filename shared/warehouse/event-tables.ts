@@ -157,10 +157,10 @@ const exceptions: TableSpec = {
     required('seq', 'INT64', 'The event’s place in the session.'),
     required('reason', 'STRING', 'late, amended, afterClose or capped.'),
     required('type', 'STRING', 'Type of the event, or rejected.'),
-    required(
+    nullable(
       'forgotten',
       'BOOL',
-      'Whether the live view had forgotten if it had seen the event before; then it is not seen for lost.',
+      'Whether the live view did not know any more if it had been seen; null means no.',
     ),
     required('source_partition', 'INT64', 'Partition of playback.events of the copy.'),
     required('source_offset', 'INT64', 'Offset in playback.events of the copy.'),

@@ -5,4 +5,4 @@ FROM (
   UNION DISTINCT
   SELECT session_id, session_bucket FROM event_copies
 ) AS e
-JOIN reconcile_exclusions AS x ON x.session_id = e.session_id
+JOIN facts_exceptions AS x ON x.session_id = e.session_id

@@ -1,4 +1,4 @@
 SELECT reason, COUNT(*) AS copies
-FROM reconcile_exclusions
+FROM facts_exceptions
 GROUP BY reason
 ORDER BY reason

@@ -1,8 +1,9 @@
--- The copies that the live view set aside below the cut, each once: an exception is delivered at least
--- once. One that was seen before it was set aside still counts as seen.
+-- What this view of the live side listed as not applied, of records below the cut: the table, and what
+-- the log holds beyond it. An exception is delivered at least once.
 WITH listed AS (
   SELECT session_id, seq, reason, type, forgotten, source_partition, source_offset
   FROM exceptions
+  WHERE live_view IS NULL OR live_view = @view
   UNION ALL
   SELECT session_id, seq, reason, type, forgotten, source_partition, source_offset
   FROM reconcile_exceptions_of_log
@@ -10,12 +11,11 @@ WITH listed AS (
 SELECT DISTINCT
   l.session_id,
   l.seq,
-  l.source_partition AS log_partition,
-  l.source_offset AS log_offset,
   l.reason,
-  l.type <> 'rejected' AS accepted,
-  l.reason <> 'afterClose' AND NOT COALESCE(l.forgotten, FALSE) AS seen,
-  COALESCE(l.forgotten, FALSE) AS forgotten
+  l.type,
+  COALESCE(l.forgotten, FALSE) AS forgotten,
+  l.source_partition,
+  l.source_offset
 FROM listed AS l
 JOIN reconcile_cut_offsets AS c ON c.log_partition = l.source_partition
 WHERE l.source_offset < c.next_offset
