@@ -1,18 +1,32 @@
 /**
- * One benchmark in a process of its own: `node run-one.ts <name> <events a frame> <events>`. Run one
- * after another in one process they would slow each other down, through its heap and its types.
- * The result goes to standard output as one line of JSON.
+ * One benchmark in a process of its own: `node run-one.ts <name> <events a frame> <events>`, for
+ * `state` `<frames a session> <sessions>`. Run one after another in one process they would slow each
+ * other down, through its heap and its types. The result goes to standard output as one line of JSON.
  */
 import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
 import { benchProcessor } from './processor-bench.ts'
 import type { BenchResult } from './results.ts'
+import {
+  benchDecode,
+  benchDecodeByParsing,
+  benchEncode,
+  benchValidate,
+  benchValidateByParsing,
+} from './stage-bench.ts'
+import { benchState } from './state-bench.ts'
 
 type Bench = (eventsPerFrame: number, events: number) => BenchResult | Promise<BenchResult>
 
 const BENCHES: Readonly<Record<string, Bench>> = {
+  validate: benchValidate,
+  validateByParsing: benchValidateByParsing,
+  encode: benchEncode,
+  decode: benchDecode,
+  decodeByParsing: benchDecodeByParsing,
   fold: benchFold,
   decodeAndFold: benchDecodeAndFold,
+  state: benchState,
   gateway: benchGateway,
   processor: benchProcessor,
 }
