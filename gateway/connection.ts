@@ -7,7 +7,8 @@
  *      └──────────────────────┴────drain: time to go───────────┴──► leaving ──all durable──► closed
  *   (and from every state, on an error of either side, straight to closed)
  */
-import { decodeFrame, type FrameResult } from '../shared/events/frame.ts'
+import type { FrameResult } from '../shared/events/decoded-frame.ts'
+import { decodeFrame } from '../shared/events/frame.ts'
 import type { FrameLimits } from '../shared/events/limits.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { Random } from '../shared/runtime/random.ts'
@@ -316,8 +317,8 @@ export class Connection implements SubmissionSink {
   #countRefused(result: FrameResult, reason: RefusalReason): void {
     const { intake } = this.#context
     if (!result.ok) return intake.countRefused({ unreadable: 1, reason })
-    const { accepted, rejected } = result.frame
-    intake.countRefused({ events: accepted.length + rejected.length, reason })
+    const { acceptedCount, rejected } = result.frame
+    intake.countRefused({ events: acceptedCount + rejected.length, reason })
   }
 
   /** One acknowledgement: as far as the edge, or as many frames as its rejections allow. */

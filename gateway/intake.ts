@@ -4,7 +4,7 @@
  * copied before these functions return, so the caller's bytes may go away.
  */
 import type { decodeCmcd } from '../shared/events/cmcd.ts'
-import type { DecodedFrame, FrameResult } from '../shared/events/frame.ts'
+import type { DecodedFrame, FrameResult } from '../shared/events/decoded-frame.ts'
 import type { SessionContext } from '../shared/events/schema.ts'
 import { partitionOf } from '../shared/log/partitioner.ts'
 import { encodeFrameRecord } from '../shared/log/record.ts'
@@ -38,10 +38,12 @@ export interface Arrival {
 export type UnreadableFrame = Extract<FrameResult, { ok: false }>
 
 interface FrameToKeep {
-  readonly context: SessionContext
-  readonly contextBytes: Uint8Array
+  readonly source: { readonly context: SessionContext; readonly contextBytes: Uint8Array }
+  readonly sessionId: string
   readonly sentAtMs: number
-  readonly accepted: readonly { readonly bytes: Uint8Array }[]
+  readonly acceptedCount: number
+  /** Each one event, or several with a comma between two. */
+  readonly accepted: readonly Uint8Array[]
   readonly rejectedSeqs: readonly number[]
 }
 
@@ -57,7 +59,8 @@ export class Intake {
 
   /** Returns undefined when there is no room: the frame counts as refused. */
   submitFrame(frame: DecodedFrame, arrival: Arrival): Submission | undefined {
-    const count = frame.accepted.length + frame.rejected.length
+    const { acceptedCount, rejected, sessionId, sentAtMs } = frame
+    const count = acceptedCount + rejected.length
     if (this.#options.budget.isHigh && !this.#hasRoomFor(frame)) {
       this.countRefused({ events: count, reason: 'overload' })
       return undefined
@@ -66,8 +69,12 @@ export class Intake {
     const submission = this.#begin(arrival)
     const kept =
       this.#keepFrame(submission, arrival, {
-        ...frame,
-        rejectedSeqs: frame.rejected.length === 0 ? NO_SEQS : seqsOf(frame.rejected),
+        source: frame,
+        sessionId,
+        sentAtMs,
+        acceptedCount,
+        accepted: acceptedCount === 0 ? [] : [frame.acceptedBytes],
+        rejectedSeqs: rejected.length === 0 ? NO_SEQS : seqsOf(rejected),
       }) && this.#keepRejectedEvents(submission, arrival, frame)
     return this.#settle(submission, kept, { events: count })
   }
@@ -101,11 +108,12 @@ export class Intake {
     let kept = true
     for (const { context, sentAtMs, events: accepted } of body.frames)
       kept &&= this.#keepFrame(submission, arrival, {
-        context,
+        source: { context, contextBytes: encoder.encode(JSON.stringify(context)) },
+        sessionId: context.sessionId,
         sentAtMs,
-        accepted,
+        acceptedCount: accepted.length,
+        accepted: accepted.map((event) => event.bytes),
         rejectedSeqs: NO_SEQS,
-        contextBytes: encoder.encode(JSON.stringify(context)),
       })
     for (const { line, code, detail, bytes } of body.rejected) {
       submission.reject({ line, code, detail })
@@ -146,32 +154,31 @@ export class Intake {
 
   /** A cheap look before the record is built and its rejects are sealed. */
   #hasRoomFor(frame: DecodedFrame): boolean {
-    let bytes = frame.contextBytes.length
-    for (const event of frame.accepted) bytes += event.bytes.length
+    let bytes = frame.contextBytes.length + frame.acceptedBytes.length
     for (const event of frame.rejected) bytes += event.bytes.length
     return this.#options.budget.has(bytes)
   }
 
   #keepFrame(submission: Submission, arrival: Arrival, frame: FrameToKeep): boolean {
-    if (frame.accepted.length === 0 && frame.rejectedSeqs.length === 0) return true
+    if (frame.acceptedCount === 0 && frame.rejectedSeqs.length === 0) return true
     const { lanes, enrichment } = this.#options
     const { overrides, headers } = arrival.source
-    const { json } = enrichment.contexts.enrich(frame.contextBytes, frame.context, overrides)
-    const key = frame.context.sessionId
+    const { json } = enrichment.contexts.enrich(frame.source, overrides)
+    const key = frame.sessionId
     const value = encodeFrameRecord({
       contextJson: json,
       sentAtMs: frame.sentAtMs,
       receivedAtMs: arrival.receivedAtMs,
       rejectedSeqs: frame.rejectedSeqs,
-      events: frame.accepted.map((event) => event.bytes),
+      events: frame.accepted,
     })
     const lane = lanes.events[partitionOf(key, lanes.events.length)]
     if (lane === undefined) throw new Error('assertion failed: every partition has a lane')
-    return submission.add(lane, { key, value, headers }, 'events', frame.accepted.length)
+    return submission.add(lane, { key, value, headers }, 'events', frame.acceptedCount)
   }
 
   #keepRejectedEvents(submission: Submission, arrival: Arrival, frame: DecodedFrame): boolean {
-    const { sessionId } = frame.context
+    const { sessionId } = frame
     const { receivedAtMs } = arrival
     for (const { seq, code, detail, bytes } of frame.rejected) {
       submission.reject({ seq, code, detail })

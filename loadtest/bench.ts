@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: events per second and core of the fold, of the gateway over the embedded log,
- * of the processor and of the batch, and what a batch costs those who send events, on this machine.
- * Printed, and kept with machine and commit in
+ * `npm run bench`: events per second and core of each stage, of the fold, of the gateway over the
+ * embedded log, of the processor and of the batch, and what a batch costs those who send events, on
+ * this machine. Printed, and kept with machine and commit in
  * `loadtest/baselines/`. Nothing asserts these numbers: they are compared by people.
  */
 import { execFileSync } from 'node:child_process'
@@ -10,10 +10,16 @@ import { keepResults, printResults, type BenchResult } from './bench/results.ts'
 
 /** Name, events a frame, events. */
 const RUNS: readonly (readonly [string, number, number])[] = [
+  ...[100, 10, 1].flatMap((eventsPerFrame) =>
+    ['validateByParsing', 'validate', 'encode', 'decodeByParsing', 'decode'].map(
+      (stage) => [stage, eventsPerFrame, 100_000 * Math.min(eventsPerFrame, 3)] as const,
+    ),
+  ),
   ['fold', 100, 1_000_000],
   ['fold', 10, 500_000],
   ['decodeAndFold', 100, 500_000],
   ['decodeAndFold', 10, 500_000],
+  ['state', 2, 500_000],
   ['gateway', 1, 50_000],
   ['gateway', 10, 300_000],
   ['gateway', 100, 1_000_000],

@@ -1,7 +1,7 @@
 /**
- * One benchmark in a process of its own: `node run-one.ts <name> <events a frame> <events>`. Run one
- * after another in one process they would slow each other down, through its heap and its types.
- * The results go to standard output as one line of JSON.
+ * One benchmark in a process of its own: `node run-one.ts <name> <events a frame> <events>`, for
+ * `state` `<frames a session> <sessions>`. Run one after another in one process they would slow each
+ * other down, through its heap and its types. The results go to standard output as one line of JSON.
  */
 import { benchAcksBesideBatch } from './ack-bench.ts'
 import { benchBatch } from './batch-bench.ts'
@@ -9,6 +9,14 @@ import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
 import { benchProcessor } from './processor-bench.ts'
 import type { BenchResult } from './results.ts'
+import {
+  benchDecode,
+  benchDecodeByParsing,
+  benchEncode,
+  benchValidate,
+  benchValidateByParsing,
+} from './stage-bench.ts'
+import { benchState } from './state-bench.ts'
 
 type Bench = (
   eventsPerFrame: number,
@@ -16,8 +24,14 @@ type Bench = (
 ) => BenchResult | readonly BenchResult[] | Promise<BenchResult>
 
 const BENCHES: Readonly<Record<string, Bench>> = {
+  validate: benchValidate,
+  validateByParsing: benchValidateByParsing,
+  encode: benchEncode,
+  decode: benchDecode,
+  decodeByParsing: benchDecodeByParsing,
   fold: benchFold,
   decodeAndFold: benchDecodeAndFold,
+  state: benchState,
   gateway: benchGateway,
   processor: benchProcessor,
   batch: benchBatch,

@@ -2,7 +2,7 @@
  * One seeded run of the fold against the oracle: an adversarial log, with rows taken and
  * acknowledged and restarts from snapshots in between. A failing log is shrunk to few records.
  */
-import type { DecodedRecord } from '../../shared/log/record.ts'
+import { decodeRecord, type DecodedRecord } from '../../shared/log/record.ts'
 import { parseCut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits, FoldStatus } from '../../shared/qoe/fold.ts'
 import { type Random, seededRandom } from '../../shared/runtime/random.ts'
@@ -16,7 +16,9 @@ import {
   compareSessions,
 } from './compare.ts'
 import { computeOracle, type OracleResult } from './oracle.ts'
+import { readRecord } from './read-record.ts'
 import { FoldRunner, type FoldRun, type Interruption, type WriteFate } from './run-fold.ts'
+import { toLogRecord } from './to-log-record.ts'
 
 const CUTS = ['total', 'content', 'cdn', 'deviceType', 'cdn+content'].map(parseCut)
 const PARTITION = 5
@@ -51,14 +53,19 @@ function oracleOf(records: readonly DecodedRecord[], limits: FoldLimits): Oracle
   return computeOracle({ partitions: [{ partition: PARTITION, records }], limits, cuts: CUTS })
 }
 
-/** Runs any log; the seed decides when rows are written and when the fold restarts. */
+/**
+ * Runs any log; the seed decides when rows are written and when the fold restarts. The records go
+ * through the log's bytes: the product reads them its own way, the oracle with `JSON.parse` alone.
+ */
 export function compareRun(
   seed: number,
-  records: readonly DecodedRecord[],
+  log: readonly DecodedRecord[],
   limits: FoldLimits,
 ): string[] {
+  const raw = log.map(toLogRecord)
+  const records = raw.map(readRecord)
   const oracle = oracleOf(records, limits)
-  const fold = runFold(seed, records, limits)
+  const fold = runFold(seed, raw.map(decodeRecord), limits)
   const { counters } = fold.status
   return [
     ...compareMinutes(fold.minutes, oracle, limits.keysPerCutMinuteMax),

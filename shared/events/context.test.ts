@@ -25,8 +25,7 @@ function enricherFor(cacheEntriesMax = 10) {
     enrich(text: string, overrides: ContextOverrides = {}) {
       const context = sessionContextSchema.parse(JSON.parse(text))
       const { json, context: enriched } = enricher.enrich(
-        new TextEncoder().encode(text),
-        context,
+        { contextBytes: new TextEncoder().encode(text), context },
         overrides,
       )
       const line = new TextDecoder().decode(json)

@@ -3,7 +3,7 @@
  * of a trusted load balancer in force, fields in the schema's order, unknown ones left out. It is
  * computed once per distinct context and kept, because a session sends the same one in every frame.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Pseudonymiser } from './identity.ts'
 import { type EnrichedContext, enrichedContextSchema, type SessionContext } from './schema.ts'
@@ -21,9 +21,15 @@ export interface Enrichment {
   readonly json: Uint8Array
 }
 
+/** A context as it came. */
+export interface ContextSource {
+  readonly contextBytes: Uint8Array
+  /** What `contextBytes` hold; read only where they are met for the first time. */
+  readonly context: SessionContext
+}
+
 export interface ContextEnricher {
-  /** `context` is what `contextBytes` hold. */
-  enrich(contextBytes: Uint8Array, context: SessionContext, overrides: ContextOverrides): Enrichment
+  enrich(source: ContextSource, overrides: ContextOverrides): Enrichment
   /** Contexts kept now, at most `cacheEntriesMax`. */
   readonly cacheSize: number
 }
@@ -36,11 +42,11 @@ export interface ContextEnricherOptions {
 export function createContextEnricher(options: ContextEnricherOptions): ContextEnricher {
   const cache = new LRUCache<string, Enrichment>({ max: options.cacheEntriesMax })
   return {
-    enrich(contextBytes, context, overrides) {
-      const key = cacheKey(contextBytes, overrides)
+    enrich(source, overrides) {
+      const key = cacheKey(source.contextBytes, overrides)
       const known = cache.get(key)
       if (known !== undefined) return known
-      const enriched = enrichContext(context, overrides, options.pseudonymiser)
+      const enriched = enrichContext(source.context, overrides, options.pseudonymiser)
       const enrichment = { context: enriched, json: encoder.encode(JSON.stringify(enriched)) }
       cache.set(key, enrichment)
       return enrichment
@@ -57,11 +63,10 @@ const FIELDS = Object.keys(enrichedContextSchema.shape) as (keyof EnrichedContex
 
 /** A digest, so that no raw viewer id outlives the frame that brought it. */
 function cacheKey(contextBytes: Uint8Array, { viewerId, country }: ContextOverrides): string {
-  const hash = createHash('sha256').update(contextBytes)
-  // JSON text holds no NUL byte, so bytes and overrides cannot run into each other.
-  if (viewerId !== undefined || country !== undefined)
-    hash.update(`\0${JSON.stringify([viewerId ?? null, country ?? null])}`)
-  return hash.digest('base64')
+  const digest = hash('sha256', contextBytes, 'base64')
+  if (viewerId === undefined && country === undefined) return digest
+  const overrides = JSON.stringify([viewerId ?? null, country ?? null])
+  return hash('sha256', `${digest}${overrides}`, 'base64')
 }
 
 function enrichContext(

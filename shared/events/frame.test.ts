@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { eventErrors } from './event-errors.ts'
-import { decodeFrame, type DecodedFrame, type FrameOptions } from './frame.ts'
+import type { DecodedFrame, FrameOptions } from './decoded-frame.ts'
+import { decodeFrame } from './frame.ts'
 import { DEFAULT_FRAME_LIMITS, DETAIL_MAX_CHARS } from './limits.ts'
 import { SEQ_MAX } from './schema.ts'
 

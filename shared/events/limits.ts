@@ -14,6 +14,12 @@ export const CMCD_RECORDS_MAX = DEFAULT_FRAME_LIMITS.eventsMax
 /** Without a send time, a CMCD body this much older than its arrival was queued, not misdated. */
 export const CMCD_QUEUE_DELAY_MAX_MS = 10 * 60_000
 
+/** Enriched contexts that a reader of the log keeps, by their bytes; some 1 KB each. */
+export const CONTEXTS_KEPT_MAX = 20_000
+
+/** Contexts without session and viewer that a reader of the log keeps; some 1 KB each. */
+export const CONTEXT_TEMPLATES_KEPT_MAX = 20_000
+
 /** Characters of an error's detail. */
 export const DETAIL_MAX_CHARS = 240
 

@@ -12,14 +12,16 @@ export const SEQ_MAX = 1_000_000
 /** Last millisecond of the year 9999, the largest time that every store can hold. */
 export const EPOCH_MS_MAX = 253_402_300_799_999
 
-const LABELS_MAX = 8
+/** Labels of one context. */
+export const LABELS_MAX = 8
+
+/** Refinements have names, because the scanner knows them by these. */
+export const isWellFormed = (value: string) => value.isWellFormed()
+export const hasFewLabels = (labels: Readonly<Record<string, string>>) =>
+  Object.keys(labels).length <= LABELS_MAX
 
 const text = (maxChars: number) =>
-  z
-    .string()
-    .min(1)
-    .max(maxChars)
-    .refine((value) => value.isWellFormed(), 'well-formed Unicode')
+  z.string().min(1).max(maxChars).refine(isWellFormed, 'well-formed Unicode')
 const whole = (max: number) => z.int().min(0).max(max)
 /** A device or server clock's reading. */
 export const epochMsSchema = whole(EPOCH_MS_MAX)
@@ -74,7 +76,7 @@ const contextFields = {
   autoplay: z.boolean().optional().describe('Whether playback began without the viewer asking.'),
   labels: z
     .record(text(32), text(64))
-    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
+    .refine(hasFewLabels, `at most ${LABELS_MAX} labels`)
     .optional()
     .meta({ description: 'The application’s own dimensions.', maxProperties: LABELS_MAX }),
 }
@@ -197,6 +199,9 @@ export const eventVariants = [
 ] as const
 
 export const eventSchema = z.discriminatedUnion('type', eventVariants)
+
+/** The types, in the order of the variants. */
+export const EVENT_TYPES = eventVariants.map((variant) => variant.shape.type.value)
 
 export type SessionContext = z.infer<typeof sessionContextSchema>
 export type EnrichedContext = z.infer<typeof enrichedContextSchema>

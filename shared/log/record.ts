@@ -19,6 +19,7 @@ import {
   seqSchema,
 } from '../events/schema.ts'
 import type { LogRecord, NewRecord } from './event-log.ts'
+import { createRecordScanner, type FrameValue } from './record-scanner.ts'
 
 export const FRAME_SCHEMA = 'playback.v1'
 export const TICK_SCHEMA = 'tick.v1'
@@ -62,35 +63,29 @@ export interface FrameToEncode {
   readonly sentAtMs: number
   readonly receivedAtMs: number
   readonly rejectedSeqs: readonly number[]
-  /** Each a JSON object, as it came. */
+  /** As they came, each one event, or several with a comma between two. */
   readonly events: readonly Uint8Array[]
 }
 
 /** The value of a frame's record. */
 export function encodeFrameRecord(frame: FrameToEncode): Uint8Array {
-  const rejected =
-    frame.rejectedSeqs.length === 0 ? '' : `,"rejectedSeqs":[${frame.rejectedSeqs.join(',')}]`
-  const middle = encoder.encode(
-    `,"sentAt":${frame.sentAtMs},"receivedAt":${frame.receivedAtMs}${rejected},"events":[`,
-  )
-  const separators = Math.max(0, frame.events.length - 1)
-  const eventBytes = frame.events.reduce((sum, event) => sum + event.length, separators)
-  const value = new Uint8Array(
-    HEAD.length + frame.contextJson.length + middle.length + eventBytes + TAIL.length,
-  )
-  let end = 0
-  const put = (bytes: Uint8Array) => {
-    value.set(bytes, end)
-    end += bytes.length
-  }
-  put(HEAD)
-  put(frame.contextJson)
-  put(middle)
-  for (const [index, event] of frame.events.entries()) {
+  const { contextJson, sentAtMs, receivedAtMs, rejectedSeqs, events } = frame
+  const rejected = rejectedSeqs.length === 0 ? '' : `,"rejectedSeqs":[${rejectedSeqs.join(',')}]`
+  const middle = `,"sentAt":${sentAtMs},"receivedAt":${receivedAtMs}${rejected},"events":[`
+  let bytes = HEAD.length + contextJson.length + middle.length + TAIL.length
+  for (const run of events) bytes += run.length + 1
+  // Every byte is written; clearing them first would cost as much as copying them.
+  const value = Buffer.allocUnsafe(events.length === 0 ? bytes : bytes - 1)
+  value.set(HEAD)
+  value.set(contextJson, HEAD.length)
+  let end = HEAD.length + contextJson.length
+  end += value.write(middle, end, 'latin1')
+  for (const [index, run] of events.entries()) {
     if (index > 0) value[end++] = COMMA
-    put(event)
+    value.set(run, end)
+    end += run.length
   }
-  put(TAIL)
+  value.set(TAIL, end)
   return blankLineBreaks(value)
 }
 
@@ -101,6 +96,18 @@ export function encodeTick(): NewRecord {
 
 /** Decodes what the log holds; whatever cannot be read comes back as poison with its reason. */
 export function decodeRecord(record: LogRecord): DecodedRecord {
+  return decodeWith(record, (value) => scanner?.scan(value) ?? parseFrameValue(value))
+}
+
+/** The same the thorough way, which judges every record that is not plain. */
+export function parseRecord(record: LogRecord): DecodedRecord {
+  return decodeWith(record, parseFrameValue)
+}
+
+function decodeWith(
+  record: LogRecord,
+  read: (value: Uint8Array) => FrameValue | string,
+): DecodedRecord {
   const { offset, loggedAtMs } = record
   const schema = record.headers['schema']
   if (schema === TICK_SCHEMA) return { kind: 'tick', offset, loggedAtMs }
@@ -111,11 +118,9 @@ export function decodeRecord(record: LogRecord): DecodedRecord {
         ? 'the record has no schema header'
         : `the record's schema is not known: ${schema.slice(0, 64)}`,
     )
-  const parsed = parseJsonBytes(record.value)
-  if ('problem' in parsed) return poison(`record: ${parsed.problem}`)
-  const verdict = frameValueSchema.safeParse(parsed.value)
-  if (!verdict.success) return poison(describeIssue('record', parsed.value, verdict.error.issues))
-  const { session, sentAt, receivedAt, rejectedSeqs, events } = verdict.data
+  const value = read(record.value)
+  if (typeof value === 'string') return poison(value)
+  const { session, sentAt, receivedAt, rejectedSeqs, events } = value
   return {
     kind: 'frame',
     offset,
@@ -130,6 +135,16 @@ export function decodeRecord(record: LogRecord): DecodedRecord {
   }
 }
 
+/** The frame in a record's value, or what is wrong with it. */
+function parseFrameValue(value: Uint8Array): FrameValue | string {
+  const parsed = parseJsonBytes(value)
+  if ('problem' in parsed) return `record: ${parsed.problem}`
+  const verdict = frameValueSchema.safeParse(parsed.value)
+  return verdict.success
+    ? verdict.data
+    : describeIssue('record', parsed.value, verdict.error.issues)
+}
+
 const frameValueSchema = z.object({
   session: enrichedContextSchema,
   sentAt: epochMsSchema,
@@ -138,6 +153,7 @@ const frameValueSchema = z.object({
   events: z.array(eventSchema),
 })
 
+const scanner = createRecordScanner()
 const NO_SEQS: readonly number[] = []
 const LF = 0x0a
 const CR = 0x0d
@@ -148,7 +164,7 @@ const HEAD = encoder.encode('{"session":')
 const TAIL = encoder.encode(']}')
 
 /** In valid JSON a line break stands only between tokens, where a blank means the same. */
-function blankLineBreaks(value: Uint8Array): Uint8Array {
+function blankLineBreaks(value: Buffer): Buffer {
   for (const lineBreak of [LF, CR])
     for (let at = value.indexOf(lineBreak); at !== -1; at = value.indexOf(lineBreak, at + 1))
       value[at] = BLANK

@@ -9,16 +9,18 @@ interface Keyed<Item> {
 }
 
 export class DeadlineHeap<Item extends { readonly order: number }> {
-  readonly #heap: Keyed<Item>[] = []
+  /** Keys and items of the same index belong together; pairs of them would be objects to keep. */
+  readonly #keysMs: number[] = []
+  readonly #items: Item[] = []
 
   get size(): number {
-    return this.#heap.length
+    return this.#items.length
   }
 
   push(keyMs: number, item: Item): void {
-    const heap = this.#heap
-    heap.push({ keyMs, item })
-    let index = heap.length - 1
+    this.#keysMs.push(keyMs)
+    this.#items.push(item)
+    let index = this.#items.length - 1
     while (index > 0) {
       const parent = (index - 1) >>> 1
       if (!this.#isBefore(index, parent)) break
@@ -29,15 +31,17 @@ export class DeadlineHeap<Item extends { readonly order: number }> {
 
   /** The first item whose key lies before `nowMs`, with that key; it leaves the heap. */
   popBefore(nowMs: number): Keyed<Item> | undefined {
-    const heap = this.#heap
-    const first = heap[0]
-    if (first === undefined || first.keyMs >= nowMs) return undefined
-    const last = heap.pop()
-    if (last !== undefined && heap.length > 0) {
-      heap[0] = last
+    const keyMs = this.#keysMs[0]
+    const item = this.#items[0]
+    if (keyMs === undefined || item === undefined || keyMs >= nowMs) return undefined
+    const lastKeyMs = this.#keysMs.pop()
+    const lastItem = this.#items.pop()
+    if (lastKeyMs !== undefined && lastItem !== undefined && this.#items.length > 0) {
+      this.#keysMs[0] = lastKeyMs
+      this.#items[0] = lastItem
       this.#sink()
     }
-    return first
+    return { keyMs, item }
   }
 
   #sink(): void {
@@ -45,8 +49,8 @@ export class DeadlineHeap<Item extends { readonly order: number }> {
     for (;;) {
       let least = index
       const left = 2 * index + 1
-      if (left < this.#heap.length && this.#isBefore(left, least)) least = left
-      if (left + 1 < this.#heap.length && this.#isBefore(left + 1, least)) least = left + 1
+      if (left < this.size && this.#isBefore(left, least)) least = left
+      if (left + 1 < this.size && this.#isBefore(left + 1, least)) least = left + 1
       if (least === index) return
       this.#swap(index, least)
       index = least
@@ -54,18 +58,22 @@ export class DeadlineHeap<Item extends { readonly order: number }> {
   }
 
   #isBefore(a: number, b: number): boolean {
-    const left = this.#heap[a]
-    const right = this.#heap[b]
-    if (left === undefined || right === undefined) return false
-    if (left.keyMs !== right.keyMs) return left.keyMs < right.keyMs
-    return left.item.order < right.item.order
+    const leftMs = this.#keysMs[a] ?? 0
+    const rightMs = this.#keysMs[b] ?? 0
+    if (leftMs !== rightMs) return leftMs < rightMs
+    return (this.#items[a]?.order ?? 0) < (this.#items[b]?.order ?? 0)
   }
 
   #swap(a: number, b: number): void {
-    const left = this.#heap[a]
-    const right = this.#heap[b]
+    const leftMs = this.#keysMs[a]
+    const rightMs = this.#keysMs[b]
+    const left = this.#items[a]
+    const right = this.#items[b]
+    if (leftMs === undefined || rightMs === undefined) return
     if (left === undefined || right === undefined) return
-    this.#heap[a] = right
-    this.#heap[b] = left
+    this.#keysMs[a] = rightMs
+    this.#keysMs[b] = leftMs
+    this.#items[a] = right
+    this.#items[b] = left
   }
 }

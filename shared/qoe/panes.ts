@@ -16,6 +16,7 @@ import { CarryingSum } from './carrying-sum.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
 import { cutKey, OTHER_KEY, type Cut } from './cuts.ts'
 import type { FoldOptions } from './fold.ts'
+import { PaneSums } from './pane-sums.ts'
 
 const NO_COUNTS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Readonly<
   Record<CounterName, number>
@@ -123,21 +124,34 @@ function ascending(map: ReadonlyMap<number, number>): [number, number][] {
   return [...map].sort((a, b) => a[0] - b[0])
 }
 
+interface MinutePanes {
+  minuteStartMs: number
+  panes: readonly Pane[]
+}
+
+const NO_PANES: readonly Pane[] = []
+
 /** The keys of every cut for one set of dimension values; shared by all sessions that have them. */
 export class KeySet {
   readonly keys: readonly string[]
-  /** The panes last used, by minute; a minute's panes stay the same while it is writable. */
-  cachedMinuteMs = Number.NaN
-  cachedPanes: readonly Pane[] = []
+  /**
+   * The panes last used, of an even and of an odd minute, because a frame mostly touches two that
+   * follow each other; a minute's panes stay the same while it is writable.
+   */
+  readonly #evenMinute: MinutePanes = { minuteStartMs: Number.NaN, panes: NO_PANES }
+  readonly #oddMinute: MinutePanes = { minuteStartMs: Number.NaN, panes: NO_PANES }
 
   constructor(keys: readonly string[]) {
     this.keys = keys
+  }
+
+  lastUsed(minuteStartMs: number): MinutePanes {
+    return (minuteStartMs / MINUTE_MS) % 2 === 0 ? this.#evenMinute : this.#oddMinute
   }
 }
 
 /** Key sets remembered at most; they hold no state and are made again when needed. */
 const KEY_SETS_MAX = 50_000
-const NO_PANES: readonly Pane[] = []
 
 export class PaneStore {
   readonly #dirty: Readonly<Record<Cut['width'], Set<Pane>>> = {
@@ -151,6 +165,7 @@ export class PaneStore {
   readonly #heldMinutes = new Map<number, number>()
   /** Closed minutes whose panes are still here, because a row is not durable yet. */
   readonly #closing = new Set<number>()
+  readonly #sums = new PaneSums()
   readonly #copyOnWrite: CopyOnWrite
   readonly #options: FoldOptions
   readonly #paneLifeMs: number
@@ -177,6 +192,22 @@ export class PaneStore {
 
   beginRecord(offset: number): void {
     this.#offset = offset
+  }
+
+  /**
+   * The sums to add to for every cut's pane, which are marked as changed. They reach the panes at
+   * `flush`, which must follow before the record is done.
+   */
+  sums(keySet: KeySet, minuteStartMs: number): PaneSums {
+    const sums = this.#sums
+    if (sums.keySet === keySet && sums.minuteStartMs === minuteStartMs) return sums
+    sums.flush()
+    sums.begin(keySet, minuteStartMs, this.forWrite(keySet, minuteStartMs))
+    return sums
+  }
+
+  flush(): void {
+    this.#sums.flush()
   }
 
   /** After a record: minutes that the watermark has left behind are closed. */
@@ -305,12 +336,12 @@ export class PaneStore {
   }
 
   #panes(keySet: KeySet, minuteStartMs: number): readonly Pane[] {
-    if (keySet.cachedMinuteMs === minuteStartMs) return keySet.cachedPanes
+    const lastUsed = keySet.lastUsed(minuteStartMs)
+    if (lastUsed.minuteStartMs === minuteStartMs) return lastUsed.panes
     const cuts = this.#cutsOfMinute(minuteStartMs)
-    const panes = cuts.map((byKey, index) => this.#paneOf(byKey, index, keySet, minuteStartMs))
-    keySet.cachedMinuteMs = minuteStartMs
-    keySet.cachedPanes = panes
-    return panes
+    lastUsed.minuteStartMs = minuteStartMs
+    lastUsed.panes = cuts.map((byKey, index) => this.#paneOf(byKey, index, keySet, minuteStartMs))
+    return lastUsed.panes
   }
 
   #cutsOfMinute(minuteStartMs: number): Map<string, Pane>[] {

@@ -55,8 +55,6 @@ export type SerialisedPart = PartValues & {
 export class Part {
   readonly values: PartValues
   readonly context: EnrichedContext
-  /** Canonical text of the context, to notice frames that differ from it. */
-  readonly contextIdentity: string
   /** The keys in force. */
   keySet: KeySet
   /** Minute and keys under which the viewer has been counted last. */
@@ -67,7 +65,6 @@ export class Part {
   constructor(values: PartValues, context: EnrichedContext, keySet: KeySet) {
     this.values = values
     this.context = context
-    this.contextIdentity = contextIdentity(context)
     this.keySet = keySet
   }
 
@@ -166,11 +163,4 @@ function freshValues(part: number, context: EnrichedContext, timeMs: number): Pa
     audioKbps: undefined,
     stalledSinceMs: 0,
   }
-}
-
-/** Equal contexts have equal text, whatever the order of their labels. */
-export function contextIdentity(context: EnrichedContext): string {
-  if (context.labels === undefined) return JSON.stringify(context)
-  const labels = Object.entries(context.labels).sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify({ ...context, labels })
 }

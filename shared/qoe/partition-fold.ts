@@ -2,6 +2,7 @@
  * The fold of one partition: records in, rows out. Per record: the watermark advances, waiting
  * events are released, sessions time out, the frame's events apply, and only then panes close.
  */
+import { isSameContext } from '../events/same-context.ts'
 import type { DecodedRecord, FrameRecord } from '../log/record.ts'
 import type { FoldException } from '../speed/rows.ts'
 import { COUNTER_NAMES } from './aggregates.ts'
@@ -18,7 +19,6 @@ import type {
   RowTicket,
 } from './fold.ts'
 import { PaneStore, type Pane } from './panes.ts'
-import { contextIdentity } from './part.ts'
 import { Session, type SessionHost } from './session.ts'
 import type { ArrivedFrame, EventCounters } from './session-state.ts'
 import { minuteOf } from './session-fold.ts'
@@ -105,6 +105,7 @@ class Fold implements PartitionFold, SessionHost {
     if (record.kind === 'frame') this.#applyFrame(record)
     else if (record.kind === 'tick') this.#ticks += 1
     else this.counters.poison += 1
+    this.panes.flush()
     this.panes.closeUpTo(this.watermarkMs)
     this.#nextOffset = record.offset + 1
   }
@@ -114,10 +115,11 @@ class Fold implements PartitionFold, SessionHost {
   }
 
   changed(session: Session, urgent: boolean): void {
-    if (urgent) {
-      this.#dirty.session.delete(session)
-      this.#dirty.sessionUrgent.add(session)
-    } else if (!this.#dirty.sessionUrgent.has(session)) this.#dirty.session.add(session)
+    const { dirtyQueue } = session
+    if (dirtyQueue === 'sessionUrgent' || (dirtyQueue === 'session' && !urgent)) return
+    if (dirtyQueue === 'session') this.#dirty.session.delete(session)
+    session.dirtyQueue = urgent ? 'sessionUrgent' : 'session'
+    this.#dirty[session.dirtyQueue].add(session)
   }
 
   dirtyCount(queue: DirtyQueue): number {
@@ -134,6 +136,7 @@ class Fold implements PartitionFold, SessionHost {
     for (const session of this.#dirty[queue]) {
       if (tickets.length === maxEntries) break
       this.#dirty[queue].delete(session)
+      session.dirtyQueue = undefined
       session.inFlight += 1
       const ticket: RowTicket = {
         kind: 'session',
@@ -219,7 +222,7 @@ class Fold implements PartitionFold, SessionHost {
 
   #applyFrame(record: FrameRecord): void {
     if (record.receivedAtClamped) this.#receivedAtClamped += 1
-    const frame = this.#arrived(record)
+    const frame = this.#arrived(record, this.#sessions.get(record.context.sessionId))
     for (const pane of this.panes.forWrite(frame.keySet, minuteOf(record.receivedAtMs))) {
       pane.add(FRAMES, 1)
       pane.add(BYTES, record.valueBytes)
@@ -235,15 +238,19 @@ class Fold implements PartitionFold, SessionHost {
     this.#schedule(session)
   }
 
-  #arrived(record: FrameRecord): ArrivedFrame {
+  #arrived(record: FrameRecord, session: Session | undefined): ArrivedFrame {
+    const part = session?.currentPart
+    const isUsual = part !== undefined && isSameContext(record.context, part.context)
+    // One object for all frames of a part: comparing them again costs nothing.
+    const context = isUsual ? part.context : record.context
+    const isInForce = isUsual && part.values.cdn === context.cdn
     return {
       offset: record.offset,
       loggedAtMs: record.loggedAtMs,
       receivedAtMs: record.receivedAtMs,
       frameOffsetMs: record.receivedAtMs - record.sentAtMs,
-      context: record.context,
-      contextIdentity: contextIdentity(record.context),
-      keySet: this.panes.keySet(record.context, record.context.cdn),
+      context,
+      keySet: isInForce ? part.keySet : this.panes.keySet(context, context.cdn),
       watermarkMs: this.watermarkMs,
     }
   }
@@ -332,7 +339,7 @@ class Fold implements PartitionFold, SessionHost {
 
   /** A retired session leaves the state once its last row is durable. */
   #letGo(session: Session): void {
-    const isDirty = this.#dirty.session.has(session) || this.#dirty.sessionUrgent.has(session)
+    const isDirty = session.dirtyQueue !== undefined
     if (session.retired && !isDirty && session.inFlight === 0) this.#retired.delete(session)
   }
 }

@@ -22,9 +22,11 @@ export interface SeqTrackerState<Waiting> {
   forgottenBelow: number
   seenCount: number
   maxSeq: number
-  skipped: Range[]
-  ahead: AheadEntry<Waiting>[]
+  skipped: readonly Range[]
+  ahead: readonly AheadEntry<Waiting>[]
 }
+
+const NO_RANGES: readonly Range[] = []
 
 export class SeqTracker<Waiting> {
   /** Lowest seq that is neither seen, skipped nor passed. */
@@ -34,8 +36,10 @@ export class SeqTracker<Waiting> {
   /** Distinct seqs that count as seen for `lost`. */
   #seenCount = 0
   #maxSeq = -1
-  #skipped: Range[] = []
-  #ahead: AheadEntry<Waiting>[] = []
+  /** Replaced when they change; most sessions have none, and share the empty array. */
+  #skipped: readonly Range[] = NO_RANGES
+  /** Most sessions have none at most times, and have no array for them then. */
+  #ahead: AheadEntry<Waiting>[] | undefined
   #waitingCount = 0
   readonly #skippedRangesMax: number
 
@@ -53,7 +57,7 @@ export class SeqTracker<Waiting> {
     tracker.#seenCount = state.seenCount
     tracker.#maxSeq = state.maxSeq
     tracker.#skipped = state.skipped
-    tracker.#ahead = state.ahead
+    tracker.#ahead = state.ahead.length === 0 ? undefined : [...state.ahead]
     tracker.#waitingCount = state.ahead.filter((entry) => entry.waiting !== undefined).length
     return tracker
   }
@@ -66,7 +70,7 @@ export class SeqTracker<Waiting> {
       seenCount: this.#seenCount,
       maxSeq: this.#maxSeq,
       skipped: this.#skipped,
-      ahead: this.#ahead,
+      ahead: this.#ahead ?? [],
     }
   }
 
@@ -87,7 +91,7 @@ export class SeqTracker<Waiting> {
     if (seq < this.#forgottenBelow) return 'forgotten'
     if (seq < this.#mark) return this.#rangeOf(seq) === -1 ? 'known' : 'skipped'
     const index = this.#indexAhead(seq)
-    return this.#ahead[index]?.seq === seq ? 'known' : 'new'
+    return this.#ahead?.[index]?.seq === seq ? 'known' : 'new'
   }
 
   /** Counts the seq as seen for `lost`. */
@@ -102,15 +106,17 @@ export class SeqTracker<Waiting> {
   }
 
   insertAhead(entry: AheadEntry<Waiting>): void {
+    this.#ahead ??= []
     this.#ahead.splice(this.#indexAhead(entry.seq), 0, entry)
     if (entry.waiting !== undefined) this.#waitingCount += 1
   }
 
   /** Takes the entry whose turn it is, moving the mark past it. */
   takeAtMark(): AheadEntry<Waiting> | undefined {
-    const first = this.#ahead[0]
+    const first = this.#ahead?.[0]
     if (first?.seq !== this.#mark) return undefined
-    this.#ahead.shift()
+    this.#ahead?.shift()
+    if (this.#ahead?.length === 0) this.#ahead = undefined
     if (first.waiting !== undefined) this.#waitingCount -= 1
     this.#mark += 1
     return first
@@ -119,7 +125,7 @@ export class SeqTracker<Waiting> {
   /** The event with the lowest seq that waits. */
   lowestWaiting(): Waiting | undefined {
     if (this.#waitingCount === 0) return undefined
-    return this.#ahead.find((entry) => entry.waiting !== undefined)?.waiting
+    return this.#ahead?.find((entry) => entry.waiting !== undefined)?.waiting
   }
 
   /**
@@ -127,9 +133,9 @@ export class SeqTracker<Waiting> {
    * The skipped range is remembered; beyond the bound the oldest is forgotten.
    */
   skipLowestGap(before = Number.POSITIVE_INFINITY): void {
-    const end = Math.min(this.#ahead[0]?.seq ?? before, before)
+    const end = Math.min(this.#ahead?.[0]?.seq ?? before, before)
     if (!Number.isFinite(end) || end <= this.#mark) return
-    this.#skipped.push([this.#mark, end - 1])
+    this.#skipped = [...this.#skipped, [this.#mark, end - 1]]
     this.#mark = end
     this.#forgetOldest()
   }
@@ -143,15 +149,16 @@ export class SeqTracker<Waiting> {
     const rest: Range[] = []
     if (from < seq) rest.push([from, seq - 1])
     if (seq < to) rest.push([seq + 1, to])
-    this.#skipped.splice(index, 1, ...rest)
+    this.#skipped = this.#skipped.toSpliced(index, 1, ...rest)
     this.#forgetOldest()
   }
 
   #forgetOldest(): void {
-    while (this.#skipped.length > this.#skippedRangesMax) {
-      const oldest = this.#skipped.shift()
-      if (oldest !== undefined) this.#forgottenBelow = oldest[1] + 1
-    }
+    const surplus = this.#skipped.length - this.#skippedRangesMax
+    if (surplus <= 0) return
+    const latestForgotten = this.#skipped[surplus - 1]
+    if (latestForgotten !== undefined) this.#forgottenBelow = latestForgotten[1] + 1
+    this.#skipped = this.#skipped.slice(surplus)
   }
 
   #rangeOf(seq: number): number {
@@ -160,11 +167,13 @@ export class SeqTracker<Waiting> {
 
   /** Index of the first entry ahead whose seq is not below `seq`. */
   #indexAhead(seq: number): number {
+    const ahead = this.#ahead
+    if (ahead === undefined) return 0
     let low = 0
-    let high = this.#ahead.length
+    let high = ahead.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const entry = this.#ahead[middle]
+      const entry = ahead[middle]
       if (entry !== undefined && entry.seq < seq) low = middle + 1
       else high = middle
     }

@@ -3,11 +3,13 @@
  * parts and to the minute panes. Definitions: `docs/metrics-definitions.md`.
  */
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
+import { isSameContext } from '../events/same-context.ts'
 import type { EndReason } from '../speed/rows.ts'
 import { COUNTER_NAMES, INSTANT_INTERVAL_MS, MINUTE_MS, type CounterName } from './aggregates.ts'
 import type { FoldLimits } from './fold.ts'
 import { bucketOf } from './histogram.ts'
-import type { Pane, PaneStore } from './panes.ts'
+import type { PaneSums } from './pane-sums.ts'
+import type { PaneStore } from './panes.ts'
 import { Part } from './part.ts'
 import { registerOf } from './registers.ts'
 import { isOver, isUnexpected, isWatched, nextState } from './state-machine.ts'
@@ -22,7 +24,6 @@ export interface TimedEvent {
   readonly event: PlaybackEvent
   readonly timeMs: number
   readonly context: EnrichedContext
-  readonly contextIdentity: string
 }
 
 export interface SessionFoldState {
@@ -43,7 +44,7 @@ export class SessionFold {
   readonly #panes: PaneStore
   readonly #limits: FoldLimits
   /** The latest parts, oldest first. */
-  #parts: Part[]
+  #parts: readonly Part[]
   #partCount: number
   #lastTimeMs: number | undefined
 
@@ -90,21 +91,21 @@ export class SessionFold {
     const stateBefore = values.state
     const playBefore = values.play
     const stateAfter = nextState(stateBefore, event.type)
-    const panes = this.#panes.forWrite(part.keySet, minuteOf(timeMs))
-    addAll(panes, C.events, 1)
-    if (isFirst) addAll(panes, C.sessions, 1)
-    this.#countViewer(part, panes, minuteOf(timeMs))
-    this.#countAttempt(part, event, panes)
+    const sums = this.#panes.sums(part.keySet, minuteOf(timeMs))
+    sums.add(C.events, 1)
+    if (isFirst) sums.add(C.sessions, 1)
+    this.#countViewer(part, sums)
+    this.#countAttempt(part, event, sums)
     if (stateAfter !== undefined) {
       values.state = stateAfter
       values.endReason = undefined
-      if (stateAfter === 'playing') this.#start(part, stateBefore === 'idle', panes)
-      else if (stateAfter === 'stalled') this.#stall(part, timeMs, panes)
+      if (stateAfter === 'playing') this.#start(part, stateBefore === 'idle', sums)
+      else if (stateAfter === 'stalled') this.#stall(part, timeMs, sums)
       else if (isOver(stateAfter)) this.#end(part, endReasonOf(event), timeMs)
     }
     return {
       unexpected: stateAfter === undefined && isUnexpected(stateBefore, event.type),
-      contextDiffers: timed.contextIdentity !== part.contextIdentity,
+      contextDiffers: !isSameContext(timed.context, part.context),
       notable: isFirst || values.play !== playBefore || isOver(stateAfter ?? 'idle'),
     }
   }
@@ -120,7 +121,8 @@ export class SessionFold {
   countLost(count: number): void {
     const part = this.current
     if (part === undefined || this.#lastTimeMs === undefined || count === 0) return
-    addAll(this.#panes.forLost(part.keySet, minuteOf(this.#lastTimeMs)), C.lost, count)
+    for (const pane of this.#panes.forLost(part.keySet, minuteOf(this.#lastTimeMs)))
+      pane.add(C.lost, count)
   }
 
   /** From the previous event to this one: time accrues, or the part had timed out. */
@@ -143,8 +145,8 @@ export class SessionFold {
     const keySet = this.#panes.keySet(context, context.cdn)
     const part = Part.begin(this.#partCount, context, keySet, timeMs)
     this.#partCount += 1
-    this.#parts.push(part)
-    if (this.#parts.length > this.#limits.partsPerSessionMax) this.#parts.shift()
+    // An array that grows by `push` makes room for many: most sessions have one part.
+    this.#parts = [...this.#parts, part].slice(-this.#limits.partsPerSessionMax)
     return part
   }
 
@@ -164,11 +166,11 @@ export class SessionFold {
     }
   }
 
-  #countViewer(part: Part, panes: readonly Pane[], minuteMs: number): void {
+  #countViewer(part: Part, { minuteStartMs, panes }: PaneSums): void {
     const pseudonym = part.context.viewerPseudonym
     if (pseudonym === undefined) return
-    if (part.viewerMinuteMs === minuteMs && part.viewerKeySet === part.keySet) return
-    part.viewerMinuteMs = minuteMs
+    if (part.viewerMinuteMs === minuteStartMs && part.viewerKeySet === part.keySet) return
+    part.viewerMinuteMs = minuteStartMs
     part.viewerKeySet = part.keySet
     const { register, rank } = registerOf(pseudonym)
     for (const pane of panes)
@@ -177,35 +179,34 @@ export class SessionFold {
   }
 
   /** A request is an attempt; a start or fail in idle implies one; one per part at most. */
-  #countAttempt(part: Part, event: PlaybackEvent, panes: readonly Pane[]): void {
+  #countAttempt(part: Part, event: PlaybackEvent, sums: PaneSums): void {
     if (part.values.attempt === 1) return
     const implied =
       part.values.state === 'idle' &&
       (event.type === 'playbackStart' || event.type === 'playbackFail')
     if (event.type !== 'playbackRequest' && !implied) return
     part.values.attempt = 1
-    addAll(panes, C.attempts, 1)
+    sums.add(C.attempts, 1)
   }
 
-  #start(part: Part, fromIdle: boolean, panes: readonly Pane[]): void {
+  #start(part: Part, fromIdle: boolean, sums: PaneSums): void {
     const { values } = part
     if (values.play === 1) return
     values.play = 1
-    addAll(panes, C.plays, 1)
+    sums.add(C.plays, 1)
     if (fromIdle) return
     values.startupMs = values.watchedMs
+    sums.add(C.startups, 1)
+    sums.add(C.startupSumMs, values.watchedMs)
     const bucket = bucketOf(values.watchedMs)
-    for (const pane of panes) {
-      pane.add(C.startups, 1)
-      pane.add(C.startupSumMs, values.watchedMs)
-      pane.startupHistogram.set(bucket, (pane.startupHistogram.get(bucket) ?? 0) + 1)
-    }
+    for (const { startupHistogram } of sums.panes)
+      startupHistogram.set(bucket, (startupHistogram.get(bucket) ?? 0) + 1)
   }
 
-  #stall(part: Part, timeMs: number, panes: readonly Pane[]): void {
+  #stall(part: Part, timeMs: number, sums: PaneSums): void {
     part.values.stallCount += 1
     part.values.stalledSinceMs = timeMs
-    addAll(panes, C.stalls, 1)
+    sums.add(C.stalls, 1)
   }
 
   #endBy(part: Part, reason: 'timeout' | 'content', timeMs: number): void {
@@ -227,14 +228,13 @@ export class SessionFold {
     values.ebvs = !failed && values.attempt === 1 && values.play === 0 ? 1 : 0
     values.ebvsLong = values.ebvs === 1 && values.watchedMs >= 1_000 ? 1 : 0
     if (values.failed + values.endedPlay + values.ebvs === 0) return
-    for (const pane of this.#panes.forWrite(part.keySet, minuteOf(timeMs))) {
-      pane.add(C.failures, values.failed)
-      pane.add(C.vsf, values.vsf)
-      pane.add(C.vpf, values.vpf)
-      pane.add(C.endedPlays, values.endedPlay)
-      pane.add(C.ebvs, values.ebvs)
-      pane.add(C.ebvsLong, values.ebvsLong)
-    }
+    const sums = this.#panes.sums(part.keySet, minuteOf(timeMs))
+    sums.add(C.failures, values.failed)
+    sums.add(C.vsf, values.vsf)
+    sums.add(C.vpf, values.vpf)
+    sums.add(C.endedPlays, values.endedPlay)
+    sums.add(C.ebvs, values.ebvs)
+    sums.add(C.ebvsLong, values.ebvsLong)
   }
 
   /** Adds the interval `[fromMs, toMs)` in the part's present state, minute by minute. */
@@ -266,14 +266,13 @@ export class SessionFold {
     values.mediaUs += mediaUs
     values.ratedMediaUs += ratedMediaUs
     part.addBits(bits)
-    for (const pane of this.#panes.forWrite(part.keySet, minuteMs)) {
-      pane.add(C.watchedMs, durationMs)
-      pane.add(C.stallMs, stallMs)
-      pane.add(C.playingMs, playingMs)
-      pane.add(C.mediaUs, mediaUs)
-      pane.add(C.ratedMediaUs, ratedMediaUs)
-      pane.addBits(bits)
-    }
+    const sums = this.#panes.sums(part.keySet, minuteMs)
+    sums.add(C.watchedMs, durationMs)
+    sums.add(C.stallMs, stallMs)
+    sums.add(C.playingMs, playingMs)
+    sums.add(C.mediaUs, mediaUs)
+    sums.add(C.ratedMediaUs, ratedMediaUs)
+    sums.addBits(bits)
   }
 
   /** Counts the part at each instant of `[startMs, endMs)`, a stretch within one minute. */
@@ -282,18 +281,14 @@ export class SessionFold {
     const afterLast = Math.ceil((endMs - minuteMs) / INSTANT_INTERVAL_MS)
     if (first >= afterLast) return
     const { state, play, stalledSinceMs } = part.values
-    const panes = this.#panes.forWrite(part.keySet, minuteMs)
+    const sums = this.#panes.sums(part.keySet, minuteMs)
     for (let index = first; index < afterLast; index++) {
       const stalledForMs = minuteMs + index * INSTANT_INTERVAL_MS - stalledSinceMs
       const isViewer =
         isWatched(state) && (state !== 'stalled' || stalledForMs <= this.#limits.stalledViewerMs)
-      for (const pane of panes) pane.addInstant(index, play, isViewer ? 1 : 0)
+      sums.addInstant(index, play, isViewer ? 1 : 0)
     }
   }
-}
-
-function addAll(panes: readonly Pane[], counter: number, amount: number): void {
-  for (const pane of panes) pane.add(counter, amount)
 }
 
 export function minuteOf(timeMs: number): number {

@@ -5,7 +5,7 @@
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { RepairName } from '../speed/rows.ts'
 import type { KeySet, PaneStore } from './panes.ts'
-import { contextIdentity, type SerialisedPart } from './part.ts'
+import type { SerialisedPart } from './part.ts'
 import type { SeqTracker, SeqTrackerState } from './seq-tracker.ts'
 import type { TimelineState } from './timeline-positions.ts'
 
@@ -29,7 +29,6 @@ export interface ArrivedFrame {
   /** `receivedAt − sentAt`. */
   readonly frameOffsetMs: number
   readonly context: EnrichedContext
-  readonly contextIdentity: string
   /** Key of the frame's own context, for arrival facts. */
   readonly keySet: KeySet
   /** Watermark as advanced by the frame's record. */
@@ -55,7 +54,8 @@ export interface SessionValues {
   amended: number
   afterClose: number
   rejected: number
-  repairs: Record<RepairName, number>
+  /** Replaced when one is counted: most sessions have none, and share it. */
+  repairs: Readonly<Record<RepairName, number>>
 }
 
 export type SerialisedSession = SessionValues &
@@ -72,7 +72,7 @@ export type SerialisedSession = SessionValues &
   }
 interface SerialisedWaiting {
   readonly event: PlaybackEvent
-  readonly frame: Omit<ArrivedFrame, 'keySet' | 'contextIdentity'>
+  readonly frame: Omit<ArrivedFrame, 'keySet'>
 }
 
 export interface SessionBirth {
@@ -82,6 +82,8 @@ export interface SessionBirth {
   readonly firstLoggedAtMs: number
   readonly firstContext: EnrichedContext
 }
+
+const NO_REPAIRS = { state: 0, backwards: 0, context: 0, clamped: 0 }
 
 export function freshValues(birth: SessionBirth): SessionValues {
   return {
@@ -96,7 +98,7 @@ export function freshValues(birth: SessionBirth): SessionValues {
     amended: 0,
     afterClose: 0,
     rejected: 0,
-    repairs: { state: 0, backwards: 0, context: 0, clamped: 0 },
+    repairs: NO_REPAIRS,
   }
 }
 
@@ -113,7 +115,7 @@ export function valuesOf(saved: SerialisedSession): SessionValues {
     amended: saved.amended,
     afterClose: saved.afterClose,
     rejected: saved.rejected,
-    repairs: { ...saved.repairs },
+    repairs: saved.repairs,
   }
 }
 
@@ -125,7 +127,7 @@ export function serialiseTracker(
     ...state,
     ahead: state.ahead.map(({ seq, waiting }) => {
       if (waiting === undefined) return { seq, waiting: undefined }
-      const { keySet: _keySet, contextIdentity: _identity, ...frame } = waiting.frame
+      const { keySet: _keySet, ...frame } = waiting.frame
       return { seq, waiting: { event: waiting.event, frame } }
     }),
   }
@@ -143,7 +145,6 @@ export function restoreTracker(
       const { context } = frame
       const restored: ArrivedFrame = {
         ...frame,
-        contextIdentity: contextIdentity(context),
         keySet: panes.keySet(context, context.cdn),
       }
       return { seq, waiting: { event, frame: restored } }

@@ -5,7 +5,7 @@
  */
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { FrameRecord } from '../log/record.ts'
-import type { FoldException, PositionRow, SessionRow } from '../speed/rows.ts'
+import type { FoldException, PositionRow, RepairName, SessionRow } from '../speed/rows.ts'
 import { COUNTER_NAMES } from './aggregates.ts'
 import { clampCorrected, correctedMs } from './clock-offset.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
@@ -55,6 +55,8 @@ export class Session implements SnapshotEntry {
   inFlight = 0
   /** Let go by the fold; kept until its last row is durable. */
   retired = false
+  /** The queue of the fold that the session stands in. */
+  dirtyQueue: 'session' | 'sessionUrgent' | undefined
   /** Keys under which the session stands in the deadline heaps. */
   releaseQueuedMs: number | undefined
   timerQueuedMs: number | undefined
@@ -111,6 +113,11 @@ export class Session implements SnapshotEntry {
 
   static restore(host: SessionHost, saved: SerialisedSession): Session {
     return new Session(host, { ...saved, firstLoggedAtMs: saved.lastLoggedAtMs }, saved)
+  }
+
+  /** The part that the next event most likely belongs to. */
+  get currentPart(): Part | undefined {
+    return this.#fold.current
   }
 
   get closed(): boolean {
@@ -340,9 +347,8 @@ export class Session implements SnapshotEntry {
       this.#countArrival(frame, LATE)
       return
     }
-    const { repairs } = this.#values
-    if (corrected !== clamped) repairs.clamped += 1
-    if (clamped < timeMs) repairs.backwards += 1
+    if (corrected !== clamped) this.#countRepair('clamped')
+    if (clamped < timeMs) this.#countRepair('backwards')
     this.#apply(event, frame, timeMs)
   }
 
@@ -359,12 +365,16 @@ export class Session implements SnapshotEntry {
       event,
       timeMs,
       context: frame.context,
-      contextIdentity: frame.contextIdentity,
     })
-    if (applied.unexpected) v.repairs.state += 1
-    if (applied.contextDiffers) v.repairs.context += 1
+    if (applied.unexpected) this.#countRepair('state')
+    if (applied.contextDiffers) this.#countRepair('context')
     if (applied.notable) this.#touch(true)
     this.#holdMinute()
+  }
+
+  #countRepair(name: RepairName): void {
+    const { repairs } = this.#values
+    this.#values.repairs = { ...repairs, [name]: repairs[name] + 1 }
   }
 
   #exclude(
