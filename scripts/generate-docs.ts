@@ -24,6 +24,7 @@ import { eventErrors } from '../shared/events/event-errors.ts'
 import { identityErrors } from '../shared/events/identity.ts'
 import * as eventLimits from '../shared/events/limits.ts'
 import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
+import { kafkaConfig } from '../shared/log/kafka-config.ts'
 import { lmdbLogMetrics } from '../shared/log/lmdb-telemetry.ts'
 import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
@@ -48,6 +49,7 @@ const settings = [
   { title: 'Gateway', spec: gatewayConfig },
   { title: 'Processor', spec: processorConfig },
   { title: 'Serving', spec: servingConfig },
+  { title: 'Event log on Kafka', spec: kafkaConfig },
 ]
 
 const files: Readonly<Record<string, () => string>> = {
