@@ -52,6 +52,11 @@ export function createMetrics<Table extends MetricTable>(
   return metrics as MetricsOf<Table>
 }
 
+/** Sets the gauge each time that metrics are read; prom-client takes the hook from the gauge. */
+export function collect(gauge: Gauge, set: (gauge: Gauge) => void): void {
+  Object.assign(gauge, { collect: () => set(gauge) })
+}
+
 /** Bucket bounds for latencies in milliseconds. */
 const LATENCY_MS: readonly number[] = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000,
