@@ -73,6 +73,10 @@ export class ServerProcess {
     return this.#child !== undefined && !hasEnded(this.#child)
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   /** Starts the process, with another command line from now on where one is given. */
   async start(changed: Partial<Pick<ServerSpec, 'command' | 'args'>> = {}): Promise<void> {
     this.#spec = { ...this.#spec, ...changed }

@@ -259,7 +259,7 @@ class KafkajsBrokerConnection implements BrokerConnection {
   }
 
   leaveGroup(group: string, memberId: string) {
-    const values = { groupId: group, members: [{ memberId }] }
+    const values = { groupId: group, memberId }
     return this.#send<{ errorCode: number }>(exchange('LeaveGroup', 3, values))
   }
 

@@ -3,6 +3,7 @@ import {
   AuthenticationError,
   ConfigResourceTypes,
   Connection,
+  createAPI,
   createTopicsV7,
   describeConfigsV4,
   fetchV12,
@@ -19,8 +20,8 @@ import {
   syncGroupV5,
   type API,
   type ConnectionOptions,
-  type MessageRecord,
   type RecordsBatch,
+  Writer,
 } from '@platformatic/kafka'
 import { connectionFailure } from './connection-failure.ts'
 import {
@@ -50,6 +51,7 @@ import {
 } from './kafka-client.ts'
 import { REQUESTS_IN_FLIGHT_MAX } from './limits.ts'
 import { byTopic } from './partition-lists.ts'
+import { RecordBatchEncoder } from './record-batch.ts'
 
 const ACKS_ALL = -1
 const NO_REPLICA = -1
@@ -63,6 +65,16 @@ const TOPIC_RESOURCE = ConfigResourceTypes.TOPIC
 /** Bits of a batch's attributes. */
 const LOG_APPEND_TIME = 0x08
 const CONTROL_BATCH = 0x20
+
+const encoder = new RecordBatchEncoder()
+
+/** The produce request with batches of our own encoding. */
+const produceApi = createAPI<[readonly ProduceBatch[], number], produceV11.ProduceResponse>(
+  produceV11.api.key,
+  produceV11.api.version,
+  encodeProduce,
+  produceV11.parseResponse,
+)
 
 export function createPlatformaticClient(settings: ConnectionSettings): KafkaClient {
   const { clientId, connectTimeoutMs, tls, sasl } = settings
@@ -109,11 +121,7 @@ class PlatformaticConnection implements BrokerConnection {
     batches: readonly ProduceBatch[],
     timeoutMs: number,
   ): Promise<readonly ProduceAnswer[]> {
-    const messages = batches.flatMap(messagesOf)
-    const answer = await this.#send(produceV11.api, ACKS_ALL, timeoutMs, messages, {
-      compression: 'zstd',
-    })
-    if (typeof answer === 'boolean') return []
+    const answer = await this.#send(produceApi, batches, timeoutMs)
     return answer.responses.flatMap(({ name, partitionResponses }) =>
       partitionResponses.map(({ index, errorCode, baseOffset, logAppendTimeMs }) => ({
         topic: name,
@@ -306,20 +314,26 @@ class PlatformaticConnection implements BrokerConnection {
   }
 }
 
-function isAuthenticationError(error: unknown): boolean {
-  return error instanceof AuthenticationError
+function encodeProduce(batches: readonly ProduceBatch[], timeoutMs: number): Writer {
+  return Writer.create()
+    .appendString(null)
+    .appendInt16(ACKS_ALL)
+    .appendInt32(timeoutMs)
+    .appendArray(byTopic(batches), (topics, { topic, partitions }) => {
+      topics.appendString(topic).appendArray([...partitions], (parts, { partition, records }) => {
+        const [header, body] = encoder.encode(records)
+        parts
+          .appendInt32(partition)
+          .appendUnsignedVarInt(header.length + body.length + 1)
+          .append(header)
+          .append(body)
+      })
+    })
+    .appendTaggedFields()
 }
 
-function messagesOf({ topic, partition, records }: ProduceBatch): MessageRecord[] {
-  return records.map(({ key, value, headers }) => ({
-    topic,
-    partition,
-    ...(key !== undefined && { key: Buffer.from(key) }),
-    value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-    headers: new Map(
-      Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)]),
-    ),
-  }))
+function isAuthenticationError(error: unknown): boolean {
+  return error instanceof AuthenticationError
 }
 
 function recordsOf(batch: RecordsBatch): FetchedRecord[] {

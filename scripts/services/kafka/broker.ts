@@ -81,6 +81,10 @@ export class KafkaBroker {
     return this.#server.isRunning
   }
 
+  get pid(): number | undefined {
+    return this.#server.pid
+  }
+
   get logPath(): string {
     return this.#server.logPath
   }
