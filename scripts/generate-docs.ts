@@ -25,6 +25,8 @@ import { identityErrors } from '../shared/events/identity.ts'
 import * as eventLimits from '../shared/events/limits.ts'
 import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
 import { kafkaConfig } from '../shared/log/kafka-config.ts'
+import { kafkaLogMetrics } from '../shared/log/kafka-telemetry.ts'
+import * as kafkaLimits from '../shared/kafka/limits.ts'
 import { lmdbLogMetrics } from '../shared/log/lmdb-telemetry.ts'
 import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
@@ -83,6 +85,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Client', clientLimits, 'client/limits.ts'),
       limitsOf('Frames, CMCD and identity', eventLimits, 'shared/events/limits.ts'),
       limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
+      limitsOf('Event log on Kafka', kafkaLimits, 'shared/kafka/limits.ts'),
       limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
     ]),
@@ -91,6 +94,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Gateway', metrics: gatewayMetrics },
       { title: 'Processor', metrics: processorMetrics },
       { title: 'Serving', metrics: servingMetrics },
+      { title: 'Event log on Kafka', metrics: kafkaLogMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),

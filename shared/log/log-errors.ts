@@ -5,7 +5,8 @@ export const logErrors = defineErrors({
     rule: 'the event log must be reachable',
     retryable: true,
     status: 503,
-    action: 'Check the log; appends are retried and nothing is acknowledged meanwhile.',
+    action:
+      'Check the log (on Kafka also KAFKA_BROKERS and KAFKA_SECURITY); appends are retried and nothing is acknowledged meanwhile.',
   },
   LOG_FULL: {
     rule: 'the event log must have space for a record before it can be acknowledged',
