@@ -81,7 +81,7 @@ export function createPlatformaticClient(settings: ConnectionSettings): KafkaCli
   const options: ConnectionOptions = {
     connectTimeout: connectTimeoutMs,
     maxInflights: REQUESTS_IN_FLIGHT_MAX,
-    ...(tls && { tls: tls.ca === undefined ? {} : { ca: tls.ca }, tlsServerName: true }),
+    ...(tls && { tls: tls.ca === undefined ? {} : { ca: tls.ca } }),
     ...(sasl && {
       sasl: { mechanism: sasl.mechanism, username: sasl.user, password: sasl.password },
     }),

@@ -8,6 +8,7 @@ import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
 import { freePorts } from '../../scripts/services/ports.ts'
 import { kafkaSettings } from '../kafka/testing/kafka-settings.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { assert } from '../runtime/errors.ts'
 import { createTelemetryBase } from '../runtime/telemetry.ts'
 import { awaitTopics } from './await-topics.ts'
 import { record, topicSpec } from './event-log.contract.ts'
@@ -113,9 +114,10 @@ describe.each(CLIENTS)('over %s', (client) => {
     const opened = await open({ client, batchMaxBytes: 65_536 })
     const spec = topicSpec()
     await opened.ensureTopics([spec])
-    const large = { ...record(''), value: randomBytes(60_000) }
+    const [large, other] = [1, 2].map(() => ({ ...record(''), value: randomBytes(60_000) }))
+    assert(large !== undefined && other !== undefined, 'there are two records')
     const tooLarge = { code: 'LOG_RECORD_TOO_LARGE' }
-    await expect(opened.append(spec.name, 0, [large, large])).rejects.toMatchObject(tooLarge)
+    await expect(opened.append(spec.name, 0, [large, other])).rejects.toMatchObject(tooLarge)
     const huge = { ...record(''), value: new Uint8Array(33 * 2 ** 20) }
     await expect(opened.append(spec.name, 0, [huge])).rejects.toMatchObject(tooLarge)
     expect(await opened.append(spec.name, 0, [large])).toMatchObject({ baseOffset: 0 })
