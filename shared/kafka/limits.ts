@@ -1,4 +1,4 @@
-/** Bounds of connections to Kafka and of what goes over them. Each is reached by a test. */
+/** Bounds of connections to Kafka and of what goes over them. */
 import { assert } from '../runtime/errors.ts'
 
 /** Requests on their way on one connection. Brokers work on one after another. */

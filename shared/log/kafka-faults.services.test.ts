@@ -135,11 +135,11 @@ describe('with three brokers', () => {
 })
 
 describe('with a disk that fills', () => {
-  /** Smaller than a segment: the log cannot grow beyond it. */
-  const fileMaxBytes = 2 * 1024 * 1024
+  /** Above what a broker reserves for an index, and far below a segment of the log. */
+  const fileMaxBytes = 12 * 1024 * 1024
 
   beforeAll(async () => {
-    kafka = await startKafka({ properties: { 'log.index.size.max.bytes': '1048576' } })
+    kafka = await startKafka()
   })
   afterAll(() => kafka.stop())
 
