@@ -361,19 +361,57 @@ test('a full process budget makes the client slow, and others that are done are 
 
 test('a connection above its rate is told how long to wait, and goes on after it', async () => {
   const { open, clock, ledgers } = await createBench({
-    settings: { rate: { perSecond: 10, burst: 8 }, credit: { frames: 20, bytes: 20_000 } },
+    settings: { credit: { frames: 20, bytes: 20_000 } },
+    rates: { connection: { frames: { perSecond: 10, burst: 8 } } },
   })
   const { connection, socket } = open()
   socket.take()
   for (let frame = 0; frame < 9; frame++) connection.receive(frameBytes(frame))
-  expect(socket.take()).toEqual([{ slow: { resendFrom: 8, retryAfterMs: 800 } }])
+  expect(socket.take()).toEqual([{ slow: { resendFrom: 8, retryAfterMs: 400 } }])
   expect(ledgers.events.refusedBy.rate).toBe(1)
-  await pass(clock, 800)
-  for (let frame = 8; frame < 16; frame++) connection.receive(frameBytes(frame))
+  await pass(clock, 400)
+  for (let frame = 8; frame < 12; frame++) connection.receive(frameBytes(frame))
   await pass(clock, 10)
   await turn()
-  expect(socket.take().at(-1)).toMatchObject({ ack: 15 })
+  expect(socket.take().at(-1)).toMatchObject({ ack: 11 })
+  expect(isBalanced(ledgers.events)).toBe(true)
 })
+
+test.each([
+  ['address', 'events'],
+  ['address', 'bytes'],
+  ['subject', 'events'],
+  ['subject', 'bytes'],
+] as const)(
+  'connections of one %s share its rate in %s; what is beyond is kept by the client',
+  async (scope, unit) => {
+    const costs = { events: 1, bytes: frameBytes(0).length }
+    const burst = 4 * costs[unit]
+    const { open, clock, ledgers, rates } = await createBench({
+      rates: { [scope]: { [unit]: { perSecond: burst, burst } } },
+    })
+    const [first, second, other] = ['a', 'a', 'b'].map((payer) => open({ [scope]: payer }))
+    for (const frame of [0, 1]) first?.connection.receive(frameBytes(frame))
+    for (const frame of [0, 1, 2]) second?.connection.receive(frameBytes(frame))
+    for (const frame of [0, 1, 2, 3]) other?.connection.receive(frameBytes(frame))
+    const [slow, ...more] = (second?.socket.take() ?? []).flatMap((said) => said.slow ?? [])
+    expect(more).toEqual([])
+    expect(slow?.resendFrom).toBe(2)
+    // Half the burst takes half a second; chance adds as much at most.
+    expect(slow?.retryAfterMs).toBeGreaterThanOrEqual(500)
+    expect(slow?.retryAfterMs).toBeLessThanOrEqual(1_000)
+    expect(ledgers.events).toMatchObject({ received: 9, refused: 1, inFlight: 8 })
+    expect(ledgers.events.refusedBy.rate).toBe(1)
+    expect(rates.remembered[scope]).toBe(2)
+    await pass(clock, slow?.retryAfterMs ?? 0)
+    second?.connection.receive(frameBytes(2))
+    await pass(clock, 30)
+    await turn()
+    expect(second?.socket.take().at(-1)).toMatchObject({ ack: 2 })
+    expect(other?.socket.take().at(-1)).toMatchObject({ ack: 3 })
+    expect(isBalanced(ledgers.events)).toBe(true)
+  },
+)
 
 test('short of memory the edges stand still, and move on by themselves afterwards', async () => {
   const { open, clock, grants } = await createBench()

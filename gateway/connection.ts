@@ -18,7 +18,8 @@ import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { Intake } from './intake.ts'
 import type { RefusalReason } from './ledger.ts'
 import { ACK_REJECTIONS_MAX, CLOSE_REASON_MAX_BYTES, FRAME_REJECTIONS_TOLD_MAX } from './limits.ts'
-import { RateLimit } from './rate-limit.ts'
+import type { Allowance } from './allowance.ts'
+import type { RateRefusal, Rates } from './rates.ts'
 import type { Rejection, Submission, SubmissionSink } from './submission.ts'
 import type { GatewayTelemetry } from './telemetry.ts'
 
@@ -35,7 +36,6 @@ export interface ConnectionSettings {
   readonly frameLimits: FrameLimits
   readonly frameMaxBytes: number
   readonly credit: CreditWindow
-  readonly rate: { readonly perSecond: number; readonly burst: number }
   readonly heartbeatMs: number
   readonly sendBufferMaxBytes: number
   readonly helloMs: number
@@ -50,6 +50,7 @@ export interface ConnectionSettings {
 export interface ConnectionContext {
   readonly settings: ConnectionSettings
   readonly intake: Intake
+  readonly rates: Rates
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: GatewayTelemetry
@@ -62,6 +63,16 @@ export interface ConnectionContext {
 export interface ConnectionOrigin {
   readonly source: IngestSource
   readonly tokenExpiresAtMs: number | undefined
+  /** Who shares the rates of others; absent where those are not limited. */
+  readonly address: string | undefined
+  readonly subject: string | undefined
+}
+
+/** Why a frame is given back. */
+interface FrameRefusal {
+  readonly reason: RefusalReason
+  readonly isUnnumbered?: boolean
+  readonly retryAfterMs?: number
 }
 
 export type ConnectionState = 'greeted' | 'open' | 'discarding' | 'leaving' | 'closed'
@@ -80,7 +91,7 @@ export class Connection implements SubmissionSink {
   readonly #origin: ConnectionOrigin
   readonly #acks: AckWindow
   readonly #credit: Credit
-  readonly #rate: RateLimit
+  readonly #allowance: Allowance
   /** Frames behind the acknowledgement, by number modulo the window. */
   readonly #frames: (Submission | undefined)[] = []
   #state: ConnectionState = 'greeted'
@@ -103,7 +114,7 @@ export class Connection implements SubmissionSink {
     this.#acks = new AckWindow(settings.credit.frames)
     this.#credit = new Credit(settings.credit)
     const nowMs = clock.monotonicMs()
-    this.#rate = new RateLimit(settings.rate, nowMs)
+    this.#allowance = context.rates.openConnection()
     this.#openedAtMs = nowMs
     this.#lastFrameAtMs = nowMs
     this.#lastHeardAtMs = nowMs
@@ -215,7 +226,7 @@ export class Connection implements SubmissionSink {
 
   refused(submission: Submission, reason: RefusalReason): void {
     if (this.#state === 'closed') return
-    this.#slow(submission.frameNumber, reason)
+    this.#slow(submission.frameNumber, { reason })
   }
 
   failed(): void {
@@ -242,11 +253,15 @@ export class Connection implements SubmissionSink {
       return this.close('GATEWAY_CREDIT_EXCEEDED', `frame ${frame} of ${bytes.length} bytes`)
     this.#credit.received(frame, bytes.length)
     this.#nextFrame += 1
-    if (!this.#rate.take(this.#lastFrameAtMs)) {
-      this.#countRefused(result, 'rate')
-      return this.#slow(frame, 'rate', numberOf(result) === undefined)
-    }
     const { intake, clock, telemetry } = this.#context
+    const isUnnumbered = numberOf(result) === undefined
+    const overRate = this.#charge(bytes, result)
+    if (overRate !== undefined) {
+      this.#countRefused(result, 'rate')
+      telemetry.overRate(overRate)
+      const { retryAfterMs } = overRate
+      return this.#slow(frame, { reason: 'rate', isUnnumbered, retryAfterMs })
+    }
     const arrival = {
       sink: this,
       source: this.#origin.source,
@@ -256,10 +271,17 @@ export class Connection implements SubmissionSink {
     const submission = result.ok
       ? intake.submitFrame(result.frame, arrival)
       : intake.submitUnreadable(bytes, result, arrival)
-    if (submission === undefined)
-      return this.#slow(frame, 'overload', numberOf(result) === undefined)
+    if (submission === undefined) return this.#slow(frame, { reason: 'overload', isUnnumbered })
     for (const { code } of submission.rejections ?? []) telemetry.rejected(code)
     this.#frames[frame % this.#context.settings.credit.frames] = submission
+  }
+
+  #charge(bytes: Uint8Array, result: FrameResult): RateRefusal | undefined {
+    const { address, subject } = this.#origin
+    return this.#context.rates.charge(
+      { connection: this.#allowance, address, subject },
+      { frames: 1, events: eventsOf(result), bytes: bytes.length },
+    )
   }
 
   /** Until the awaited number comes again, frames that were on their way are given back unread. */
@@ -282,9 +304,11 @@ export class Connection implements SubmissionSink {
    * A frame without a readable number could not be recognised when it comes again: the client
    * then has to begin anew.
    */
-  #slow(frame: number, reason: RefusalReason, isUnnumbered = false): void {
+  #slow(frame: number, refusal: FrameRefusal): void {
     const { settings, telemetry } = this.#context
+    const { reason, retryAfterMs = this.#retryAfterMs() } = refusal
     const window = settings.credit.frames
+    let { isUnnumbered = false } = refusal
     for (let each = frame; each < this.#nextFrame; each++) {
       const submission = this.#frames[each % window]
       if (submission?.frameNumber !== each) continue
@@ -298,7 +322,6 @@ export class Connection implements SubmissionSink {
     this.#nextFrame = frame
     this.#discardsLeft = window
     if (this.#state === 'open') this.#transition('discarding')
-    const retryAfterMs = this.#retryAfterMs(reason)
     telemetry.toldSlow(reason, retryAfterMs)
     this.#send(`{"slow":{"resendFrom":${frame},"retryAfterMs":${retryAfterMs}}}`)
   }
@@ -307,17 +330,15 @@ export class Connection implements SubmissionSink {
     this.close(this.#state === 'leaving' ? 'GATEWAY_DRAINING' : 'GATEWAY_OVERLOADED')
   }
 
-  #retryAfterMs(reason: RefusalReason): number {
-    const { settings, random, clock } = this.#context
-    if (reason === 'rate') return this.#rate.waitMs(settings.credit.frames, clock.monotonicMs())
+  #retryAfterMs(): number {
+    const { settings, random } = this.#context
     return Math.ceil(settings.slowRetryMs / 2) + random.below(settings.slowRetryMs)
   }
 
   #countRefused(result: FrameResult, reason: RefusalReason): void {
     const { intake } = this.#context
     if (!result.ok) return intake.countRefused({ unreadable: 1, reason })
-    const { accepted, rejected } = result.frame
-    intake.countRefused({ events: accepted.length + rejected.length, reason })
+    intake.countRefused({ events: eventsOf(result), reason })
   }
 
   /** One acknowledgement: as far as the edge, or as many frames as its rejections allow. */
@@ -387,6 +408,10 @@ export class Connection implements SubmissionSink {
 
 function numberOf(result: FrameResult): number | undefined {
   return result.ok ? result.frame.frameNumber : result.frameNumber
+}
+
+function eventsOf(result: FrameResult): number {
+  return result.ok ? result.frame.accepted.length + result.frame.rejected.length : 0
 }
 
 function describeRejections(frame: number, rejections: readonly Rejection[], into: string[]): void {

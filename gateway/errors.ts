@@ -120,6 +120,19 @@ const capacityErrors = {
     closeCode: 1013,
     action: 'Send it again after Retry-After. If it lasts, look at the log and the lane metrics.',
   },
+  GATEWAY_RATE_LIMITED: {
+    rule: 'a client address and a token’s subject may send so many events and bytes a second',
+    retryable: true,
+    status: 429,
+    action:
+      'Send it again after Retry-After. Operators: GATEWAY_ADDRESS_…_PER_SECOND_MAX and GATEWAY_SUBJECT_…_PER_SECOND_MAX.',
+  },
+  GATEWAY_UPGRADES_LIMITED: {
+    rule: 'so many connections may be opened in a second',
+    retryable: true,
+    status: 503,
+    action: 'Connect again after Retry-After. Operators: GATEWAY_UPGRADES_PER_SECOND_MAX.',
+  },
   GATEWAY_LOG_UNAVAILABLE: {
     rule: 'the event log must take a frame before it is acknowledged',
     retryable: true,

@@ -131,10 +131,18 @@ test('the defaults agree with one another, and each broken relation is named', (
       'GATEWAY_FRAME_EVENTS_MAX (500) and the 1000 records of a CMCD body, + 1 = 1001, received 1000',
     ],
     [{ inFlightMaxBytes: 2 ** 20 }, 'GATEWAY_IN_FLIGHT_MAX_BYTES'],
-    [{ appendDeadlineMs: 50, laneLingerMs: 50 }, 'GATEWAY_APPEND_DEADLINE_MS'],
+    [{ laneLingerMs: 26 }, 'GATEWAY_LANE_LINGER_MAX_MS of at least GATEWAY_LANE_LINGER_MS = 26'],
+    [{ appendDeadlineMs: 50, laneLingerMaxMs: 50 }, 'GATEWAY_APPEND_DEADLINE_MS'],
     [{ idleMs: 15_000 }, 'GATEWAY_IDLE_MS of at least twice GATEWAY_HEARTBEAT_MS = 20000'],
     [{ drainGraceMs: 5_000 }, 'GATEWAY_DRAIN_GRACE_MS'],
     [{ framesBurstMax: 63 }, 'GATEWAY_FRAMES_BURST_MAX of at least GATEWAY_CREDIT_FRAMES = 64'],
+    [
+      { addressEventsPerSecondMax: 199 },
+      'GATEWAY_ADDRESS_EVENTS_PER_SECOND_MAX × GATEWAY_RATE_BURST_MS (5000) of at least the largest frame or CMCD body, 1000 events, received 199, hence 995',
+    ],
+    [{ connectionBytesPerSecondMax: 52_428 }, 'GATEWAY_CONNECTION_BYTES_PER_SECOND_MAX'],
+    [{ trustedHops: 1, trustedNetworks: ['10.0.0.0/8'] }, 'GATEWAY_TRUSTED_HOPS'],
+    [{ trustedNetworks: ['10.0.0.0'] }, 'GATEWAY_TRUSTED_NETWORKS'],
   ]
   for (const [values, message] of broken)
     expect(() => gatewayConfig.check?.({ ...defaults, ...values })).toThrow(message)

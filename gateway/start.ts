@@ -17,9 +17,10 @@ import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { Admission } from './admission.ts'
 import { assertAuthenticated, IngestKeys } from './auth.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { ClientAddresses } from './client-address.ts'
 import { Clients } from './clients.ts'
 import { ClockSkew } from './clock-skew.ts'
-import type { GatewayConfig } from './config.ts'
+import { rateBoundsOf, type GatewayConfig } from './config.ts'
 import type { ConnectionSettings } from './connection.ts'
 import { drain } from './drain.ts'
 import { createEnrichment } from './enrichment.ts'
@@ -31,8 +32,10 @@ import { Lanes } from './lanes.ts'
 import { createLedgers, type Ledgers } from './ledger.ts'
 import { assertGatewayLimits, PREFLIGHT_MAX_AGE_SECONDS, SWEEP_MS } from './limits.ts'
 import { Rejects } from './rejects.ts'
+import { Rates } from './rates.ts'
 import { createServer } from './server.ts'
 import { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts'
+import { UpgradeRate } from './upgrade-rate.ts'
 
 export interface GatewayOptions {
   readonly config: GatewayConfig
@@ -103,19 +106,30 @@ async function startParts(
     headers: { schema: 'reject.v1', gateway: instanceId },
   })
   const intake = new Intake({ lanes, rejects, enrichment, budget, ledgers, clock })
+  const rates = new Rates({
+    bounds: rateBoundsOf(config),
+    entriesMax: config.rateEntriesMax,
+    clock,
+    random,
+  })
+  const addresses = new ClientAddresses({
+    hops: config.trustedHops,
+    networks: config.trustedNetworks,
+  })
   const clients = new Clients()
   const report = () =>
     telemetry.report({
       ledgers,
-      lanes: lanes.all,
+      lanes,
       contexts: enrichment.contexts.cacheSize,
+      allowances: rates.remembered,
       connections: admission.connections,
       requests: admission.requests,
       inFlightBytes: budget.usedBytes,
       clockSkewMs: skew.skewMs,
       ready: admission.unreadyCode === undefined,
     })
-  const parts = { admission, intake, enrichment, telemetry, clients, report }
+  const parts = { admission, intake, enrichment, rates, addresses, telemetry, clients, report }
   stack.add('sweep', startSweep(options, { lanes, ...parts }))
   const server = createServer(serverOptions(options, parts))
   stack.add('server', () => void server.close())
@@ -167,8 +181,12 @@ function openLanes(
     failpoints,
     eventPartitions: partitions,
     rejectPartitions,
+    pace: {
+      lingerMinMs: config.laneLingerMs,
+      lingerMaxMs: config.laneLingerMaxMs,
+      requestsPerSecond: config.appendRequestsPerSecond,
+    },
     bounds: {
-      lingerMs: config.laneLingerMs,
       maxRecords: config.laneMaxRecords,
       maxBytes: config.laneMaxBytes,
       batchMaxRecords: config.batchMaxRecords,
@@ -195,6 +213,8 @@ interface Parts {
   readonly admission: Admission
   readonly intake: Intake
   readonly enrichment: RequestContext['enrichment']
+  readonly rates: Rates
+  readonly addresses: ClientAddresses
   readonly telemetry: GatewayTelemetry
   readonly clients: Clients
   report(): void
@@ -217,7 +237,7 @@ function startSweep({ clock }: GatewayOptions, parts: Parts & { readonly lanes: 
 
 function serverOptions(options: GatewayOptions, parts: Parts) {
   const { config, clock, random, verifier, ingestKeys = [] } = options
-  const { admission, intake, telemetry, clients } = parts
+  const { admission, intake, rates, telemetry, clients } = parts
   const { trustedCountryHeader, bodyTimeoutMs, slowRetryMs, frameMaxBytes } = config
   const cors: CorsRules = {
     origins: config.allowedOrigins,
@@ -228,6 +248,11 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
   const timing = { trustedCountryHeader, bodyTimeoutMs, slowRetryMs }
   const context: RequestContext = { ...parts, ...timing, clock, random, cors }
   const settings = connectionSettings(config)
+  const upgradeRate = new UpgradeRate(
+    { perSecond: config.upgradesPerSecondMax, burst: config.upgradesBurstMax },
+    clock,
+    random,
+  )
   const { frameLimits } = settings
   return {
     clients,
@@ -238,6 +263,7 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
     connections: {
       settings,
       intake,
+      rates,
       clock,
       random,
       telemetry,
@@ -245,7 +271,7 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
       scheduleFlush: (connection: Parameters<Clients['scheduleFlush']>[0]) =>
         clients.scheduleFlush(connection),
     },
-    upgrades: { ...parts, ...timing, verifier, cors, random },
+    upgrades: { ...parts, ...timing, verifier, cors, random, upgradeRate },
     httpEvents: { context, verifier, frameLimits, frameMaxBytes },
     cmcd: {
       context,
@@ -264,6 +290,5 @@ function connectionSettings(config: GatewayConfig): ConnectionSettings {
     ...config,
     frameLimits: { ...DEFAULT_FRAME_LIMITS, eventsMax: config.frameEventsMax },
     credit: { frames: config.creditFrames, bytes: config.creditBytes },
-    rate: { perSecond: config.framesPerSecondMax, burst: config.framesBurstMax },
   }
 }

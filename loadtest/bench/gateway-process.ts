@@ -24,6 +24,8 @@ const SETTINGS = {
   GATEWAY_PORT: '0',
   GATEWAY_FRAMES_PER_SECOND_MAX: '100000',
   GATEWAY_FRAMES_BURST_MAX: '200000',
+  GATEWAY_CONNECTION_EVENTS_PER_SECOND_MAX: '0',
+  GATEWAY_CONNECTION_BYTES_PER_SECOND_MAX: '0',
 }
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-bench-'))
 const key = Buffer.alloc(32, 7)
