@@ -36,6 +36,11 @@ export class Allowance {
     return longest
   }
 
+  /** Whether nothing of it is used, so that a new one would be the same. */
+  isFull(nowMs: number): boolean {
+    return this.#buckets.every(({ limit }) => limit.isFull(nowMs))
+  }
+
   /** Takes a frame for which nothing is missing. */
   spend(cost: FrameCost): void {
     for (const { unit, limit } of this.#buckets) limit.spend(cost[unit])

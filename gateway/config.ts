@@ -7,7 +7,7 @@ import {
   type ValuesOf,
 } from '../shared/runtime/config.ts'
 import { parseNetworks } from './client-address.ts'
-import { LEAVE_MARGIN_MS, SEND_BUFFER_MIN_BYTES } from './limits.ts'
+import { LEAVE_MAX_MS, SEND_BUFFER_MIN_BYTES } from './limits.ts'
 import type { RatesOptions } from './rates.ts'
 
 const KIB = 2 ** 10
@@ -309,18 +309,25 @@ const timeSettings = {
     doc: 'A connection without a frame for this long is closed with 4408.',
   }),
   pingMs: setting.integer({
-    default: 20_000,
+    default: 4_000,
     min: 50,
-    max: 10 * MINUTE_MS,
+    max: 8_000,
     unit: 'ms',
     doc: 'A connection that was silent for this long is sent a ping.',
   }),
   pongTimeoutMs: setting.integer({
-    default: 8_000,
+    default: 5_000,
     min: 50,
-    max: MINUTE_MS,
+    max: 8_000,
     unit: 'ms',
-    doc: 'A connection that neither answers a ping nor completes a frame in this time is closed with 4408: it is gone, or drips a frame.',
+    doc: 'A connection that neither answers a ping nor completes a frame in this time is closed with 4408: it is gone, or drips a frame. With GATEWAY_PING_MS at most 9,000.',
+  }),
+  maxLifetimeMs: setting.integer({
+    default: 60 * MINUTE_MS,
+    min: 0,
+    max: 7 * 24 * 60 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'A connection is asked to reconnect after this time, less up to a fifth by chance. 0: never.',
   }),
   bodyTimeoutMs: setting.integer({
     default: 8_000,
@@ -343,12 +350,19 @@ const timeSettings = {
     unit: 'ms',
     doc: 'A gateway whose clock differs by more than this from the log’s append times turns unready.',
   }),
+  drainDelayMs: setting.integer({
+    default: 1_000,
+    min: 0,
+    max: 5 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'On a stop, how long the gateway is unready before it asks the first client to go: time for load balancers to notice.',
+  }),
   drainSpreadMs: setting.integer({
     default: 5_000,
     min: 0,
     max: 10 * MINUTE_MS,
     unit: 'ms',
-    doc: 'On a stop, clients are asked to reconnect elsewhere at random moments within this time.',
+    doc: 'On a stop, clients are asked to reconnect elsewhere at random moments within this time after GATEWAY_DRAIN_DELAY_MS.',
   }),
   drainGraceMs: setting.integer({
     default: 15_000,
@@ -373,6 +387,9 @@ export type GatewayConfig = ValuesOf<typeof table>
 type NumberField = {
   [Field in keyof GatewayConfig]: GatewayConfig[Field] extends number ? Field : never
 }[keyof GatewayConfig]
+
+/** With the sweep's period on either side, a client that drips a frame is closed within 10 s. */
+const DRIP_MAX_MS = 9_000
 
 /** Room a record takes beyond the bytes of its frame: the enriched context and the envelope. */
 const RECORD_OVERHEAD_BYTES = 16 * KIB
@@ -405,7 +422,16 @@ export const gatewayConfig = defineConfig({
     atLeast('laneLingerMaxMs', values.laneLingerMs, 'GATEWAY_LANE_LINGER_MS')
     atLeast('appendDeadlineMs', values.laneLingerMaxMs + 1, 'GATEWAY_LANE_LINGER_MAX_MS + 1')
     atLeast('idleMs', 2 * values.heartbeatMs, 'twice GATEWAY_HEARTBEAT_MS')
-    atLeast('drainGraceMs', values.drainSpreadMs + LEAVE_MARGIN_MS, 'GATEWAY_DRAIN_SPREAD_MS + 500')
+    atLeast(
+      'drainGraceMs',
+      values.drainDelayMs + values.drainSpreadMs + LEAVE_MAX_MS,
+      `GATEWAY_DRAIN_DELAY_MS + GATEWAY_DRAIN_SPREAD_MS + ${LEAVE_MAX_MS}`,
+    )
+    if (values.pingMs + values.pongTimeoutMs > DRIP_MAX_MS)
+      throw configErrors.create('CONFIG_CONFLICT', {
+        expected: `GATEWAY_PING_MS + GATEWAY_PONG_TIMEOUT_MS of at most ${DRIP_MAX_MS}`,
+        received: `${values.pingMs} + ${values.pongTimeoutMs}`,
+      })
     atLeast('framesBurstMax', values.creditFrames, 'GATEWAY_CREDIT_FRAMES')
     checkRates(values)
     checkProxies(values)

@@ -4,7 +4,7 @@
  *
  *   greeted ──first frame──► open ──frame cannot be kept──► discarding ──it comes again──► open
  *      │                      │                                │
- *      └──────────────────────┴────drain: time to go───────────┴──► leaving ──all durable──► closed
+ *      └──────────────────────┴─drain, lifetime: time to go────┴──► leaving ──all durable──► closed
  *   (and from every state, on an error of either side, straight to closed)
  */
 import { decodeFrame, type FrameResult } from '../shared/events/frame.ts'
@@ -17,7 +17,16 @@ import type { IngestSource } from './enrichment.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { Intake } from './intake.ts'
 import type { RefusalReason } from './ledger.ts'
-import { ACK_REJECTIONS_MAX, CLOSE_REASON_MAX_BYTES, FRAME_REJECTIONS_TOLD_MAX } from './limits.ts'
+import {
+  ACK_REJECTIONS_MAX,
+  CLOSE_REASON_MAX_BYTES,
+  FRAME_REJECTIONS_TOLD_MAX,
+  GOAWAY_RECONNECT_MAX_MS,
+  LEAVE_MARGIN_MS,
+  LIFETIME_JITTER,
+  REST_AFTER_MS,
+} from './limits.ts'
+import { Patience, type Due, type PatienceBounds } from './patience.ts'
 import type { Allowance } from './allowance.ts'
 import type { RateRefusal, Rates } from './rates.ts'
 import type { Rejection, Submission, SubmissionSink } from './submission.ts'
@@ -32,18 +41,16 @@ export interface ClientSocket {
   end(code: number, reason: string): void
 }
 
-export interface ConnectionSettings {
+export interface ConnectionSettings extends PatienceBounds {
   readonly frameLimits: FrameLimits
   readonly frameMaxBytes: number
   readonly credit: CreditWindow
   readonly heartbeatMs: number
   readonly sendBufferMaxBytes: number
-  readonly helloMs: number
-  readonly idleMs: number
-  readonly pingMs: number
-  readonly pongTimeoutMs: number
   readonly tokenGraceMs: number
   readonly slowRetryMs: number
+  /** 0: connections may stay for ever. */
+  readonly maxLifetimeMs: number
 }
 
 /** What all connections of a gateway share. */
@@ -91,33 +98,31 @@ export class Connection implements SubmissionSink {
   readonly #origin: ConnectionOrigin
   readonly #acks: AckWindow
   readonly #credit: Credit
-  readonly #allowance: Allowance
+  readonly #patience: Patience
+  /** Absent while it would be full. */
+  #allowance: Allowance | undefined
   /** Frames behind the acknowledgement, by number modulo the window. */
-  readonly #frames: (Submission | undefined)[] = []
+  #frames: (Submission | undefined)[] = []
   #state: ConnectionState = 'greeted'
   /** Number of the next frame; while discarding, the number that ends it. */
   #nextFrame = 0
   #toldAck = -1
   #discardsLeft = 0
   #flushScheduled = false
-  /** Monotonic: when it opened, brought its last frame, was last heard of, was pinged. */
-  readonly #openedAtMs: number
-  #lastFrameAtMs: number
-  #lastHeardAtMs: number
-  #pingedAtMs: number | undefined
+  /** Why it leaves, once it was sent away. */
+  #leaveCode: 'GATEWAY_DRAINING' | 'GATEWAY_LIFETIME_REACHED' = 'GATEWAY_DRAINING'
 
   constructor(context: ConnectionContext, socket: ClientSocket, origin: ConnectionOrigin) {
-    const { settings, clock } = context
+    const { settings, clock, random } = context
+    const { credit, maxLifetimeMs } = settings
     this.#context = context
     this.#socket = socket
     this.#origin = origin
-    this.#acks = new AckWindow(settings.credit.frames)
-    this.#credit = new Credit(settings.credit)
-    const nowMs = clock.monotonicMs()
-    this.#allowance = context.rates.openConnection()
-    this.#openedAtMs = nowMs
-    this.#lastFrameAtMs = nowMs
-    this.#lastHeardAtMs = nowMs
+    this.#acks = new AckWindow(credit.frames)
+    this.#credit = new Credit(credit)
+    const lifetimeMs =
+      maxLifetimeMs === 0 ? undefined : maxLifetimeMs * (1 - LIFETIME_JITTER * random.next())
+    this.#patience = new Patience(settings, clock.monotonicMs(), lifetimeMs)
   }
 
   get state(): ConnectionState {
@@ -135,8 +140,7 @@ export class Connection implements SubmissionSink {
   receive(bytes: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'leaving') return
     const { settings, clock } = this.#context
-    this.#lastFrameAtMs = clock.monotonicMs()
-    this.heard()
+    this.#patience.frameCame(clock.monotonicMs())
     if (bytes.length > settings.frameMaxBytes)
       return this.close(
         'GATEWAY_FRAME_TOO_LARGE',
@@ -152,20 +156,19 @@ export class Connection implements SubmissionSink {
 
   /** Something came that shows the client is alive. */
   heard(): void {
-    this.#lastHeardAtMs = this.#context.clock.monotonicMs()
-    this.#pingedAtMs = undefined
+    this.#patience.heard(this.#context.clock.monotonicMs())
   }
 
-  /** Tells the client to reconnect elsewhere after `reconnectAfterMs`; frames are still taken. */
-  goAway(reconnectAfterMs: number): void {
-    if (this.#state !== 'closed') this.#send(`{"goaway":{"reconnectAfterMs":${reconnectAfterMs}}}`)
-  }
-
-  /** Takes no more frames, and closes with 1001 once those in flight are acknowledged. */
-  leave(): void {
+  /**
+   * Asks the client to reconnect elsewhere after `reconnectAfterMs`. Frames are still taken for a
+   * while; then it is closed with 1001 once those in flight are acknowledged.
+   */
+  goAway(reconnectAfterMs: number, code = this.#leaveCode): void {
     if (this.#state === 'closed' || this.#state === 'leaving') return
-    this.#transition('leaving')
-    this.#closeIfLeft()
+    const nowMs = this.#context.clock.monotonicMs()
+    this.#leaveCode = code
+    this.#patience.sentAway(nowMs + reconnectAfterMs + LEAVE_MARGIN_MS)
+    this.#send(`{"goaway":{"reconnectAfterMs":${reconnectAfterMs}}}`)
   }
 
   /** What falls due by time; called every `SWEEP_MS`. */
@@ -173,22 +176,12 @@ export class Connection implements SubmissionSink {
     if (this.#state === 'closed') return
     const { clock, settings } = this.#context
     const nowMs = clock.monotonicMs()
-    const silentMs = nowMs - this.#lastHeardAtMs
     const expiresAtMs = this.#origin.tokenExpiresAtMs
     if (expiresAtMs !== undefined && clock.nowMs() >= expiresAtMs + settings.tokenGraceMs)
-      this.close('GATEWAY_TOKEN_EXPIRED')
-    else if (this.#state === 'greeted' && nowMs - this.#openedAtMs >= settings.helloMs)
-      this.close('GATEWAY_HELLO_TIMEOUT', `expected a frame within ${settings.helloMs} ms`)
-    else if (nowMs - this.#lastFrameAtMs >= settings.idleMs)
-      this.close('GATEWAY_IDLE_TIMEOUT', `expected a frame within ${settings.idleMs} ms`)
-    else if (this.#pingedAtMs !== undefined) {
-      if (nowMs - this.#pingedAtMs >= settings.pongTimeoutMs)
-        this.close('GATEWAY_CLIENT_UNRESPONSIVE', `within ${settings.pongTimeoutMs} ms`)
-    } else if (silentMs >= settings.pingMs) {
-      this.#pingedAtMs = nowMs
-      this.#socket.ping()
-    }
+      return this.close('GATEWAY_TOKEN_EXPIRED')
+    this.#act(this.#patience.due(nowMs, this.#state !== 'greeted'), nowMs)
     this.#releaseCredit()
+    this.#rest(nowMs)
   }
 
   /** Sends the acknowledgements that have become due. */
@@ -231,6 +224,43 @@ export class Connection implements SubmissionSink {
 
   failed(): void {
     this.close('GATEWAY_APPEND_REFUSED')
+  }
+
+  #act(due: Due, nowMs: number): void {
+    const { settings, random } = this.#context
+    switch (due) {
+      case 'hello':
+        return this.close('GATEWAY_HELLO_TIMEOUT', `expected a frame within ${settings.helloMs} ms`)
+      case 'frame':
+        return this.close('GATEWAY_IDLE_TIMEOUT', `expected a frame within ${settings.idleMs} ms`)
+      case 'pong':
+        return this.close('GATEWAY_CLIENT_UNRESPONSIVE', `within ${settings.pongTimeoutMs} ms`)
+      case 'leave':
+        return this.#leave()
+      case 'goAway':
+        return this.goAway(random.below(GOAWAY_RECONNECT_MAX_MS + 1), 'GATEWAY_LIFETIME_REACHED')
+      case 'ping':
+        this.#patience.pinged(nowMs)
+        this.#socket.ping()
+        return
+      case 'nothing':
+        return
+    }
+  }
+
+  #leave(): void {
+    if (this.#state === 'leaving') return
+    this.#transition('leaving')
+    this.#closeIfLeft()
+  }
+
+  /** Gives back the memory that only a connection with frames in flight needs. */
+  #rest(nowMs: number): void {
+    if (this.#toldAck !== this.#nextFrame - 1) return
+    if (nowMs - this.#patience.lastFrameAtMs < REST_AFTER_MS) return
+    this.#frames = []
+    this.#credit.rest()
+    if (this.#allowance?.isFull(nowMs) === true) this.#allowance = undefined
   }
 
   /** A defect of the decoder, which holds no state, ends the one connection that meets it. */
@@ -278,7 +308,9 @@ export class Connection implements SubmissionSink {
 
   #charge(bytes: Uint8Array, result: FrameResult): RateRefusal | undefined {
     const { address, subject } = this.#origin
-    return this.#context.rates.charge(
+    const { rates } = this.#context
+    this.#allowance ??= rates.openConnection()
+    return rates.charge(
       { connection: this.#allowance, address, subject },
       { frames: 1, events: eventsOf(result), bytes: bytes.length },
     )
@@ -327,7 +359,7 @@ export class Connection implements SubmissionSink {
   }
 
   #giveUp(): void {
-    this.close(this.#state === 'leaving' ? 'GATEWAY_DRAINING' : 'GATEWAY_OVERLOADED')
+    this.close(this.#state === 'leaving' ? this.#leaveCode : 'GATEWAY_OVERLOADED')
   }
 
   #retryAfterMs(): number {
@@ -383,7 +415,7 @@ export class Connection implements SubmissionSink {
 
   #closeIfLeft(): void {
     if (this.#state === 'leaving' && this.#acks.edge === this.#nextFrame - 1)
-      this.close('GATEWAY_DRAINING')
+      this.close(this.#leaveCode)
   }
 
   get #isOpen(): boolean {

@@ -223,6 +223,12 @@ const connectionErrors = {
     closeCode: 4408,
     action: 'Connect again.',
   },
+  GATEWAY_LIFETIME_REACHED: {
+    rule: 'a connection ends after a time, so that clients spread over the gateways there are',
+    retryable: true,
+    closeCode: 1001,
+    action: 'Connect again, to any gateway. GATEWAY_MAX_LIFETIME_MS sets the time.',
+  },
   GATEWAY_TOKEN_EXPIRED: {
     rule: 'a connection ends when its token has expired',
     retryable: true,

@@ -62,8 +62,20 @@ export const SUSPECT_TURN_GAP_MS = 1
 /** Settled or discarded entries a lane's queue carries before it is compacted. */
 export const LANE_DEAD_ENTRIES_MAX = 1_024
 
-/** How long after its `reconnectAfterMs` a draining connection is closed by the gateway. */
+/** Largest `reconnectAfterMs` of a `goaway`: a client holds its frames back so long. */
+export const GOAWAY_RECONNECT_MAX_MS = 1_000
+
+/** How long after its `reconnectAfterMs` a client that was sent away is closed by the gateway. */
 export const LEAVE_MARGIN_MS = 500
+
+/** The longest that a client which was sent away stays while nothing is in flight. */
+export const LEAVE_MAX_MS = GOAWAY_RECONNECT_MAX_MS + LEAVE_MARGIN_MS + SWEEP_MS
+
+/** Share of the lifetime of connections that is left to chance. */
+export const LIFETIME_JITTER = 0.2
+
+/** A connection without a frame for this long gives back the memory that only a busy one needs. */
+export const REST_AFTER_MS = 2_000
 
 /** How often a drain looks whether it is done. */
 export const DRAIN_POLL_MS = 20
@@ -91,6 +103,7 @@ export function assertGatewayLimits(): void {
   assert(LANE_SLOW_MS < APPEND_STALL_MS, 'a lane is suspect before the log counts as down')
   assert(PACE_STEP_MAX > 1, 'the linger can change')
   assert(UPGRADE_RETRY_MIN_MS <= UPGRADE_RETRY_MAX_MS, 'the waits of upgrades are a range')
+  assert(LIFETIME_JITTER < 1, 'a connection has a lifetime')
   assert(BUDGET_HIGH_SHARE < 1, 'credit stops before frames are refused')
   assert(PAYLOAD_SHARE > 1, 'an oversized frame arrives and can be answered')
 }

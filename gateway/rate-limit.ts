@@ -21,6 +21,10 @@ export class RateLimit {
     return this.#tokens >= tokens
   }
 
+  isFull(nowMs: number): boolean {
+    return this.has(this.#bounds.burst, nowMs)
+  }
+
   /** Takes `tokens` that are there. */
   spend(tokens: number): void {
     this.#tokens -= tokens

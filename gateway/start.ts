@@ -135,9 +135,9 @@ async function startParts(
   stack.add('server', () => void server.close())
   const listening = await listenOrExplain(server, config, (code) => addressRefused(config, code))
   stack.add('listener', () => listening.close())
-  const { drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
+  const { drainDelayMs: delayMs, drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
   stack.add('clients', () =>
-    drain({ clients, admission, lanes, clock, random, telemetry, spreadMs, graceMs }),
+    drain({ clients, admission, lanes, clock, random, telemetry, delayMs, spreadMs, graceMs }),
   )
   const url = httpUrl(config.host, listening.port)
   telemetry.listening(url, instanceId)

@@ -29,8 +29,9 @@ const SETTINGS: ConnectionSettings = {
   sendBufferMaxBytes: 100_000,
   helloMs: 8_000,
   idleMs: 120_000,
-  pingMs: 20_000,
-  pongTimeoutMs: 8_000,
+  pingMs: 4_000,
+  pongTimeoutMs: 5_000,
+  maxLifetimeMs: 0,
   tokenGraceMs: 30_000,
   slowRetryMs: 1_000,
 }

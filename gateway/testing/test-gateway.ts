@@ -30,6 +30,7 @@ export function testConfig(overrides: Partial<GatewayConfig> = {}): GatewayConfi
     port: 0,
     laneLingerMs: 0,
     slowRetryMs: 50,
+    drainDelayMs: 0,
     drainSpreadMs: 0,
     drainGraceMs: 2_000,
     ...overrides,
