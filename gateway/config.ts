@@ -26,6 +26,24 @@ const addressSettings = {
     unit: 'port',
     doc: 'Port the gateway listens on, exclusively; 0 takes a free one.',
   }),
+  processes: setting.integer({
+    default: 1,
+    min: 1,
+    max: 64,
+    unit: 'processes',
+    doc: 'Processes that share GATEWAY_PORT, under a parent that restarts and drains them. Limits per process hold for each. `npm start` runs one.',
+  }),
+  adminHost: setting.text({
+    default: '127.0.0.1',
+    doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
+  }),
+  adminPort: setting.integer({
+    default: 8_079,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    doc: 'Port for operators of a gateway on its own: /healthz, /readyz and /metrics, of all processes together.',
+  }),
   allowedOrigins: setting.list({
     default: ['*'],
     doc: 'Origins whose pages may send events; `*` for all.',

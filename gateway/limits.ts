@@ -84,6 +84,26 @@ export const DRAIN_POLL_MS = 20
 export const UPGRADE_RETRY_MIN_MS = 1_000
 export const UPGRADE_RETRY_MAX_MS = 30_000
 
+/** How often a process of a pool looks whether its readiness has changed. */
+export const POOL_STANDING_MS = 100
+
+/** First wait before a process that ended is started again, doubled while it keeps ending early. */
+export const POOL_RESTART_MS = 250
+export const POOL_RESTART_MAX_MS = 30_000
+
+/** A process that lived this long begins its waits anew. */
+export const POOL_STABLE_MS = 60_000
+
+/** A process that does not answer within this time is left out of the merged metrics. */
+export const POOL_METRICS_TIMEOUT_MS = 2_000
+
+/** Beyond the drain's grace, before a process of a pool is killed. */
+export const POOL_STOP_MARGIN_MS = 5_000
+
+/** First wait before the log is asked for its topics again at start, doubled each time. */
+export const LOG_START_RETRY_MS = 500
+export const LOG_START_RETRY_MAX_MS = 10_000
+
 /** Bytes of a WebSocket close reason, by the protocol. */
 export const CLOSE_REASON_MAX_BYTES = 123
 
@@ -104,6 +124,8 @@ export function assertGatewayLimits(): void {
   assert(PACE_STEP_MAX > 1, 'the linger can change')
   assert(UPGRADE_RETRY_MIN_MS <= UPGRADE_RETRY_MAX_MS, 'the waits of upgrades are a range')
   assert(LIFETIME_JITTER < 1, 'a connection has a lifetime')
+  assert(POOL_RESTART_MS <= POOL_RESTART_MAX_MS, 'the waits of restarts are a range')
+  assert(LOG_START_RETRY_MS <= LOG_START_RETRY_MAX_MS, 'the waits for the log are a range')
   assert(BUDGET_HIGH_SHARE < 1, 'credit stops before frames are refused')
   assert(PAYLOAD_SHARE > 1, 'an oversized frame arrives and can be answered')
 }

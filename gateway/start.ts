@@ -24,7 +24,7 @@ import { rateBoundsOf, type GatewayConfig } from './config.ts'
 import type { ConnectionSettings } from './connection.ts'
 import { drain } from './drain.ts'
 import { createEnrichment } from './enrichment.ts'
-import { gatewayErrors } from './errors.ts'
+import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { RequestContext } from './ingest-request.ts'
 import { Intake } from './intake.ts'
 import type { LaneObserver } from './lane.ts'
@@ -52,6 +52,8 @@ export interface GatewayOptions {
   readonly partitions: number
   /** Keys accepted in `/cmcd/{ingestKey}`. */
   readonly ingestKeys?: readonly string[]
+  /** One of several processes at one port: a drain leaves new clients to the others. */
+  readonly sharesPort?: boolean
 }
 
 export interface RunningGateway extends Running {
@@ -59,6 +61,12 @@ export interface RunningGateway extends Running {
   readonly port: number
   /** The books: received = accepted + rejected + refused + inFlight at every moment. */
   readonly ledgers: Ledgers
+  /** Why no one should be sent here now; `undefined` when ready. */
+  readonly unreadyCode: GatewayErrorCode | undefined
+  /** Brings the metrics up to date, as `/metrics` does before it answers. */
+  report(): void
+  /** Takes nobody new from now on; those who are here stay until `stop`. */
+  turnAway(): void
   /** Drains, then stops listening. */
   stop(): Promise<void>
 }
@@ -133,18 +141,33 @@ async function startParts(
   stack.add('sweep', startSweep(options, { lanes, ...parts }))
   const server = createServer(serverOptions(options, parts))
   stack.add('server', () => void server.close())
-  const listening = await listenOrExplain(server, config, (code) => addressRefused(config, code))
+  const { host, port } = config
+  const { sharesPort: isShared = false } = options
+  const address = { host, port, isShared }
+  const listening = await listenOrExplain(server, address, (code) => addressRefused(config, code))
   stack.add('listener', () => listening.close())
   const { drainDelayMs: delayMs, drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
   stack.add('clients', () =>
     drain({ clients, admission, lanes, clock, random, telemetry, delayMs, spreadMs, graceMs }),
   )
+  // Alone, it goes on answering 503 to the end; among others, the kernel sends no one here any more.
+  if (isShared) stack.add('shared listener', () => listening.close())
   const url = httpUrl(config.host, listening.port)
   telemetry.listening(url, instanceId)
-  return { url, port: listening.port, ledgers, stop: () => stack.stop() }
+  return {
+    url,
+    port: listening.port,
+    ledgers,
+    get unreadyCode() {
+      return admission.unreadyCode
+    },
+    report,
+    turnAway: () => admission.drain(),
+    stop: () => stack.stop(),
+  }
 }
 
-function addressRefused({ host, port }: GatewayConfig, systemCode: string): BackhaulError {
+export function addressRefused({ host, port }: GatewayConfig, systemCode: string): BackhaulError {
   if (systemCode === ADDRESS_IN_USE)
     return gatewayErrors.create('GATEWAY_PORT_IN_USE', {
       expected: 'GATEWAY_HOST and GATEWAY_PORT to name a free address',

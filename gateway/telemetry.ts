@@ -119,6 +119,7 @@ const logMetrics = defineMetrics({
   lingerMs: {
     kind: 'gauge',
     name: 'gateway_lane_linger_ms',
+    merge: 'average',
     help: 'Time between two turns of the lanes at present (limits: GATEWAY_LANE_LINGER_MS, GATEWAY_LANE_LINGER_MAX_MS).',
   },
   appendRequests: {
@@ -158,11 +159,13 @@ const logMetrics = defineMetrics({
   clockSkewMs: {
     kind: 'gauge',
     name: 'gateway_clock_skew_ms',
+    merge: 'average',
     help: 'Difference of the gateway’s clock from the last append time, beyond the time the append took (limit: GATEWAY_MAX_CLOCK_SKEW_MS).',
   },
   ready: {
     kind: 'gauge',
     name: 'gateway_ready',
+    merge: 'min',
     help: '1 while the gateway is ready for new connections, else 0.',
   },
 })

@@ -45,6 +45,7 @@ export interface TestGatewayOptions {
   readonly clock?: Clock
   readonly ingestKeys?: readonly string[]
   readonly auth?: 'none' | 'hs256'
+  readonly sharesPort?: boolean
 }
 
 export function testVerifier(mode: 'none' | 'hs256', clock: Clock = systemClock): TokenVerifier {
@@ -52,7 +53,7 @@ export function testVerifier(mode: 'none' | 'hs256', clock: Clock = systemClock)
 }
 
 export async function startTestGateway(options: TestGatewayOptions = {}) {
-  const { clock = systemClock, auth = 'none', ingestKeys = [] } = options
+  const { clock = systemClock, auth = 'none', ingestKeys = [], sharesPort = false } = options
   const controlled = new ControlledLog(clock)
   const log = options.log ?? controlled
   const topics = [TOPICS.events, TOPICS.rejects]
@@ -82,9 +83,20 @@ export async function startTestGateway(options: TestGatewayOptions = {}) {
     failpoints: noFailpoints,
     partitions: PARTITIONS,
     ingestKeys,
+    sharesPort,
   })
   started.push(gateway)
-  return { ...gateway, log: controlled, registry, sealer, pseudonymiser, logged }
+  return {
+    ...gateway,
+    get unreadyCode() {
+      return gateway.unreadyCode
+    },
+    log: controlled,
+    registry,
+    sealer,
+    pseudonymiser,
+    logged,
+  }
 }
 
 const started: RunningGateway[] = []
