@@ -14,7 +14,7 @@ export interface ParentChannel {
 
 export interface ChildOptions {
   readonly channel: ParentChannel
-  readonly gateway: RunningGateway
+  readonly gateway: Pick<RunningGateway, 'unreadyCode' | 'report' | 'turnAway' | 'stop'>
   readonly registry: Registry
   readonly clock: Clock
   /** Called once everything is drained and closed. */
