@@ -8,14 +8,14 @@ import type { Random } from '../shared/runtime/random.ts'
 import type { Admission } from './admission.ts'
 import type { Clients } from './clients.ts'
 import type { Connection } from './connection.ts'
-import type { Lanes } from './lanes.ts'
 import { DRAIN_POLL_MS, GOAWAY_RECONNECT_MAX_MS } from './limits.ts'
 import type { GatewayTelemetry } from './telemetry.ts'
 
 export interface DrainOptions {
   readonly clients: Clients
   readonly admission: Admission
-  readonly lanes: Lanes
+  /** What must be empty before the end. */
+  readonly queues: readonly { readonly isIdle: boolean }[]
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: GatewayTelemetry
@@ -27,13 +27,13 @@ export interface DrainOptions {
 
 /** Resolves when nothing is open or in flight any more, at the latest after the grace. */
 export async function drain(options: DrainOptions): Promise<void> {
-  const { clients, admission, lanes, clock, random, telemetry } = options
+  const { clients, admission, queues, clock, random, telemetry } = options
   const { delayMs, spreadMs, graceMs } = options
   const startedAtMs = clock.monotonicMs()
   admission.drain()
   telemetry.drainStarted(clients.size)
   const goAwayAtMs = new Map<Connection, number>()
-  while (admission.connections > 0 || admission.requests > 0 || !lanes.isIdle) {
+  while (admission.connections > 0 || admission.requests > 0 || !queues.every(isIdle)) {
     const nowMs = clock.monotonicMs()
     if (nowMs - startedAtMs >= graceMs) break
     // Upgrades that were under way may still come in: they are sent away like the others.
@@ -52,4 +52,8 @@ export async function drain(options: DrainOptions): Promise<void> {
   const left = { connections: admission.connections, requests: admission.requests }
   for (const connection of clients) connection.close('GATEWAY_DRAINING')
   telemetry.drained({ ...left, durationMs: Math.round(clock.monotonicMs() - startedAtMs) })
+}
+
+function isIdle(queue: { readonly isIdle: boolean }): boolean {
+  return queue.isIdle
 }

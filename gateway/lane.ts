@@ -37,8 +37,8 @@ export interface RecordOwner {
   recordDropped(record: LaneRecord): void
   /** The log will never take the record. */
   recordFailed(record: LaneRecord, error: unknown): void
-  /** The owner is given back; it discards its queued records. */
-  refuse(reason: RefusalReason): void
+  /** The owner of the overdue `record` is given back; it discards its queued records. */
+  refuse(reason: RefusalReason, record: LaneRecord): void
 }
 
 export type RecordKind = 'events' | 'rejectedEvent' | 'unreadable'
@@ -78,6 +78,8 @@ export interface LaneBounds {
 }
 
 export interface LaneObserver {
+  /** A record is in the log; called before its owner is told. */
+  recordAppended?(record: LaneRecord): void
   appended(lane: Lane, batch: AppendedBatch): void
   failed(lane: Lane, error: unknown, attempt: number): void
 }
@@ -309,6 +311,7 @@ export class Lane implements PacedLane {
       record.state = 'settled'
       bytes += record.costBytes
       budget.give(record.costBytes)
+      observer.recordAppended?.(record)
       record.owner.recordAppended(record)
     }
     observer.appended(this, {
@@ -378,6 +381,6 @@ export class Lane implements PacedLane {
 function expireOne(record: LaneRecord, dueMs: number): boolean {
   if (record.state === 'settled') return true
   if (record.queuedAtMs > dueMs) return false
-  if (record.owner.isLive) record.owner.refuse('deadline')
+  if (record.owner.isLive) record.owner.refuse('deadline', record)
   return true
 }

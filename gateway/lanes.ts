@@ -63,6 +63,10 @@ export class Lanes {
       topic,
       partition,
       observer: {
+        // Rejects are nobody else's.
+        ...(topic === TOPICS.events && observer.recordAppended !== undefined
+          ? { recordAppended: observer.recordAppended }
+          : {}),
         appended: (lane, batch) => {
           this.#lastAppendedAtMs = clock.monotonicMs()
           observer.appended(lane, batch)

@@ -84,6 +84,9 @@ export const DRAIN_POLL_MS = 20
 export const UPGRADE_RETRY_MIN_MS = 1_000
 export const UPGRADE_RETRY_MAX_MS = 30_000
 
+/** Routes of GATEWAY_ROUTES. */
+export const ROUTES_MAX = 64
+
 /** How often a process of a pool looks whether its readiness has changed. */
 export const POOL_STANDING_MS = 100
 

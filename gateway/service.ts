@@ -18,7 +18,7 @@ import type { Random } from '../shared/runtime/random.ts'
 import type { BackhaulConfig } from '../shared/runtime/settings.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { assertAuthenticated } from './auth.ts'
-import type { GatewayConfig } from './config.ts'
+import { extraTopics, type GatewayConfig } from './config.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import { LOG_START_RETRY_MAX_MS, LOG_START_RETRY_MS } from './limits.ts'
 import { startGateway, type RunningGateway } from './start.ts'
@@ -108,11 +108,11 @@ export class GatewayService implements Running {
 
   /** Asks for the topics until the log answers; false when stopped before. */
   async #topicsAnswer(log: EventLog): Promise<boolean> {
-    const { backhaul, clock, telemetry, random } = this.#options
+    const { backhaul, config, clock, telemetry, random } = this.#options
     const { signal } = this.#stopping
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
-        await log.ensureTopics(topicSpecs(backhaul))
+        await log.ensureTopics(topicSpecs(backhaul, extraTopics(config)))
         return !signal.aborted
       } catch (error) {
         if (!(error instanceof BackhaulError) || !error.spec.retryable) throw error
@@ -127,8 +127,8 @@ export class GatewayService implements Running {
 }
 
 /** Every topic has the partitions of `playback.events`, as in standalone. */
-function topicSpecs(backhaul: BackhaulConfig): TopicSpec[] {
-  return Object.values(TOPICS).map((name) => ({
+function topicSpecs(backhaul: BackhaulConfig, extra: readonly string[]): TopicSpec[] {
+  return [...Object.values(TOPICS), ...extra].map((name) => ({
     name,
     partitions: backhaul.partitions,
     retentionMs: backhaul.logRetentionMs,

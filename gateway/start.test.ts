@@ -146,6 +146,7 @@ test('the defaults agree with one another, and each broken relation is named', (
     ],
     [{ connectionBytesPerSecondMax: 52_428 }, 'GATEWAY_CONNECTION_BYTES_PER_SECOND_MAX'],
     [{ trustedHops: 1, trustedNetworks: ['10.0.0.0/8'] }, 'GATEWAY_TRUSTED_HOPS'],
+    [{ routes: ['type:nonsense=topic'] }, 'GATEWAY_ROUTES to hold types of events, not nonsense'],
     [{ trustedNetworks: ['10.0.0.0'] }, 'GATEWAY_TRUSTED_NETWORKS'],
   ]
   for (const [values, message] of broken)

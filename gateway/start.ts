@@ -1,9 +1,10 @@
 /** Builds the gateway top to bottom and stops it in reverse. */
+import type { TemplatedApp } from 'uWebSockets.js'
 import type { TokenVerifier } from '../shared/auth/token-verifier.ts'
 import type { Pseudonymiser } from '../shared/events/identity.ts'
 import { DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
 import type { CorsRules } from '../shared/http/cors.ts'
-import { ADDRESS_IN_USE, httpUrl, listenOrExplain } from '../shared/http/listen.ts'
+import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
 import type { Sealer } from '../shared/log/reject-record.ts'
@@ -20,19 +21,22 @@ import { ByteBudget } from './byte-budget.ts'
 import { ClientAddresses } from './client-address.ts'
 import { Clients } from './clients.ts'
 import { ClockSkew } from './clock-skew.ts'
-import { rateBoundsOf, type GatewayConfig } from './config.ts'
+import { extraTopics, type GatewayConfig } from './config.ts'
 import type { ConnectionSettings } from './connection.ts'
+import { Copies, type CopiesObserver } from './copies.ts'
 import { drain } from './drain.ts'
 import { createEnrichment } from './enrichment.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { RequestContext } from './ingest-request.ts'
 import { Intake } from './intake.ts'
 import type { LaneObserver } from './lane.ts'
-import { Lanes } from './lanes.ts'
+import { Lanes, type LanesOptions } from './lanes.ts'
 import { createLedgers, type Ledgers } from './ledger.ts'
 import { assertGatewayLimits, PREFLIGHT_MAX_AGE_SECONDS, SWEEP_MS } from './limits.ts'
 import { Rejects } from './rejects.ts'
+import { rateBoundsOf } from './rate-settings.ts'
 import { Rates } from './rates.ts'
+import { parseRoutes } from './routes.ts'
 import { createServer } from './server.ts'
 import { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts'
 import { UpgradeRate } from './upgrade-rate.ts'
@@ -78,10 +82,10 @@ export interface RunningGateway extends Running {
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   assertGatewayLimits()
   assertAuthenticated(options.config.host, options.verifier)
-  const rejectPartitions = await partitionsOf(options)
+  const partitions = await partitionsOf(options)
   const stack = new StopStack()
   try {
-    return await startParts(options, rejectPartitions, stack)
+    return await startParts(options, partitions, stack)
   } catch (error) {
     await stack.stop()
     throw error
@@ -90,7 +94,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
 async function startParts(
   options: GatewayOptions,
-  rejectPartitions: number,
+  partitions: TopicPartitions,
   stack: StopStack,
 ): Promise<RunningGateway> {
   const { config, clock, random } = options
@@ -99,31 +103,17 @@ async function startParts(
   const ledgers = createLedgers()
   const budget = new ByteBudget(config.inFlightMaxBytes)
   const skew = new ClockSkew(config.maxClockSkewMs)
-  const lanes = openLanes(options, rejectPartitions, { budget, observer: observe(telemetry, skew) })
+  const copies = openCopies(options, partitions, telemetry)
+  stack.add('copies', () => copies.stop())
+  const observer = observe(telemetry, skew, copies)
+  const lanes = openLanes(options, partitions, { budget, observer })
   stack.add('lanes', () => lanes.stop())
   const { connectionsMax, requestsMax } = config
   const admission = new Admission({ connectionsMax, requestsMax, budget, lanes, skew })
-  const enrichment = createEnrichment({
-    pseudonymiser: options.pseudonymiser,
-    cacheEntriesMax: config.contextCacheEntriesMax,
-    instanceId,
-  })
-  const rejects = new Rejects({
-    sealer: options.sealer,
-    partitions: rejectPartitions,
-    headers: { schema: 'reject.v1', gateway: instanceId },
-  })
+  const enrichment = openEnrichment(options, instanceId)
+  const rejects = openRejects(options, partitions, instanceId)
   const intake = new Intake({ lanes, rejects, enrichment, budget, ledgers, clock })
-  const rates = new Rates({
-    bounds: rateBoundsOf(config),
-    entriesMax: config.rateEntriesMax,
-    clock,
-    random,
-  })
-  const addresses = new ClientAddresses({
-    hops: config.trustedHops,
-    networks: config.trustedNetworks,
-  })
+  const { rates, addresses } = openRates(options)
   const clients = new Clients()
   const report = () =>
     telemetry.report({
@@ -134,24 +124,22 @@ async function startParts(
       connections: admission.connections,
       requests: admission.requests,
       inFlightBytes: budget.usedBytes,
+      copyBytes: copies.usedBytes,
       clockSkewMs: skew.skewMs,
       ready: admission.unreadyCode === undefined,
     })
   const parts = { admission, intake, enrichment, rates, addresses, telemetry, clients, report }
-  stack.add('sweep', startSweep(options, { lanes, ...parts }))
+  stack.add('sweep', startSweep(options, { lanes, copies, ...parts }))
   const server = createServer(serverOptions(options, parts))
   stack.add('server', () => void server.close())
-  const { host, port } = config
-  const { sharesPort: isShared = false } = options
-  const address = { host, port, isShared }
-  const listening = await listenOrExplain(server, address, (code) => addressRefused(config, code))
+  const listening = await listen(options, server)
   stack.add('listener', () => listening.close())
   const { drainDelayMs: delayMs, drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
-  stack.add('clients', () =>
-    drain({ clients, admission, lanes, clock, random, telemetry, delayMs, spreadMs, graceMs }),
-  )
+  const queues = [lanes, copies]
+  const timing = { clock, random, delayMs, spreadMs, graceMs }
+  stack.add('clients', () => drain({ clients, admission, telemetry, queues, ...timing }))
   // Alone, it goes on answering 503 to the end; among others, the kernel sends no one here any more.
-  if (isShared) stack.add('shared listener', () => listening.close())
+  if (options.sharesPort === true) stack.add('shared listener', () => listening.close())
   const url = httpUrl(config.host, listening.port)
   telemetry.listening(url, instanceId)
   return {
@@ -167,6 +155,12 @@ async function startParts(
   }
 }
 
+function listen(options: GatewayOptions, server: TemplatedApp): Promise<Listening> {
+  const { config, sharesPort: isShared = false } = options
+  const { host, port } = config
+  return listenOrExplain(server, { host, port, isShared }, (code) => addressRefused(config, code))
+}
+
 export function addressRefused({ host, port }: GatewayConfig, systemCode: string): BackhaulError {
   if (systemCode === ADDRESS_IN_USE)
     return gatewayErrors.create('GATEWAY_PORT_IN_USE', {
@@ -179,31 +173,87 @@ export function addressRefused({ host, port }: GatewayConfig, systemCode: string
   })
 }
 
-/** Partitions of the rejects topic; those of the events topic must be the configured ones. */
-async function partitionsOf({ log, partitions }: GatewayOptions): Promise<number> {
+function openEnrichment({ config, pseudonymiser }: GatewayOptions, instanceId: string) {
+  const cacheEntriesMax = config.contextCacheEntriesMax
+  return createEnrichment({ pseudonymiser, cacheEntriesMax, instanceId })
+}
+
+function openRejects(
+  { sealer }: GatewayOptions,
+  { rejects: partitions }: TopicPartitions,
+  instanceId: string,
+): Rejects {
+  return new Rejects({ sealer, partitions, headers: { schema: 'reject.v1', gateway: instanceId } })
+}
+
+function openRates({ config, clock, random }: GatewayOptions) {
+  const { rateEntriesMax: entriesMax, trustedHops: hops, trustedNetworks: networks } = config
+  return {
+    rates: new Rates({ bounds: rateBoundsOf(config), entriesMax, clock, random }),
+    addresses: new ClientAddresses({ hops, networks }),
+  }
+}
+
+interface TopicPartitions {
+  readonly rejects: number
+  /** Of each topic that a route leads to. */
+  readonly routed: ReadonlyMap<string, number>
+}
+
+/** Those of the events topic must be the configured ones. */
+async function partitionsOf({ log, config, partitions }: GatewayOptions): Promise<TopicPartitions> {
   const events = await log.describeTopic(TOPICS.events)
   if (events.partitions !== partitions)
     throw logErrors.create('LOG_TOPIC_MISMATCH', {
       expected: `${partitions} partitions of ${TOPICS.events}`,
       received: `${events.partitions}`,
     })
+  const routed = new Map<string, number>()
+  for (const topic of extraTopics(config))
+    routed.set(topic, (await log.describeTopic(topic)).partitions)
   const rejects = await log.describeTopic(TOPICS.rejects)
-  return rejects.partitions
+  return { rejects: rejects.partitions, routed }
 }
 
 function openLanes(
   { config, log, clock, random, failpoints, partitions }: GatewayOptions,
-  rejectPartitions: number,
+  { rejects }: TopicPartitions,
   shared: { readonly budget: ByteBudget; readonly observer: LaneObserver },
 ): Lanes {
   return new Lanes({
     ...shared,
+    ...laneBoundsOf(config),
     log,
     clock,
     random,
     failpoints,
     eventPartitions: partitions,
-    rejectPartitions,
+    rejectPartitions: rejects,
+  })
+}
+
+function openCopies(
+  { config, log, clock, random, failpoints }: GatewayOptions,
+  { routed }: TopicPartitions,
+  observer: CopiesObserver,
+): Copies {
+  const { pace, bounds } = laneBoundsOf(config)
+  return new Copies({
+    routes: parseRoutes(config.routes),
+    partitions: routed,
+    maxBytes: config.copiesMaxBytes,
+    pace,
+    bounds,
+    log,
+    clock,
+    random,
+    failpoints,
+    observer,
+  })
+}
+
+function laneBoundsOf(config: GatewayConfig): Pick<LanesOptions, 'pace' | 'bounds'> {
+  return {
     pace: {
       lingerMinMs: config.laneLingerMs,
       lingerMaxMs: config.laneLingerMaxMs,
@@ -216,11 +266,12 @@ function openLanes(
       batchMaxBytes: config.batchMaxBytes,
       deadlineMs: config.appendDeadlineMs,
     },
-  })
+  }
 }
 
-function observe(telemetry: GatewayTelemetry, skew: ClockSkew): LaneObserver {
+function observe(telemetry: GatewayTelemetry, skew: ClockSkew, copies: Copies): LaneObserver {
   return {
+    recordAppended: (record) => copies.consider(record),
     appended(lane, batch) {
       skew.observe(batch)
       telemetry.appended(lane, batch)
@@ -244,11 +295,15 @@ interface Parts {
 }
 
 /** Everything that happens by time; returns what ends it. */
-function startSweep({ clock }: GatewayOptions, parts: Parts & { readonly lanes: Lanes }) {
-  const { lanes, clients, admission, telemetry, report } = parts
+function startSweep(
+  { clock }: GatewayOptions,
+  parts: Parts & { readonly lanes: Lanes; readonly copies: Copies },
+) {
+  const { lanes, copies, clients, admission, telemetry, report } = parts
   let unreadyCode: string | undefined = undefined
   return clock.every(SWEEP_MS, () => {
     lanes.expire()
+    copies.expire()
     clients.sweep()
     if (admission.unreadyCode !== unreadyCode) {
       unreadyCode = admission.unreadyCode

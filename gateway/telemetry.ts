@@ -5,6 +5,7 @@ import {
   type Logger,
   type TelemetryBase,
 } from '../shared/runtime/telemetry.ts'
+import type { CopyDropReason } from './copies.ts'
 import type { AppendedBatch, Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { RateRefusal } from './rates.ts'
@@ -132,6 +133,23 @@ const logMetrics = defineMetrics({
     name: 'gateway_suspect_lanes',
     help: 'Lanes whose last append failed or was slow; they do not share requests with the others.',
   },
+  copies: {
+    kind: 'counter',
+    name: 'gateway_copies_total',
+    help: 'Records copied to the topics of GATEWAY_ROUTES.',
+    labels: ['topic'],
+  },
+  copyDrops: {
+    kind: 'counter',
+    name: 'gateway_copies_dropped_total',
+    help: 'Copies dropped because their topic could not keep up, by reason; `playback.events` has the record.',
+    labels: ['topic', 'reason'],
+  },
+  copyBytes: {
+    kind: 'gauge',
+    name: 'gateway_copy_bytes',
+    help: 'Bytes of copies not yet in their topics (limit: GATEWAY_COPIES_MAX_BYTES).',
+  },
   appends: {
     kind: 'counter',
     name: 'gateway_appends_total',
@@ -179,6 +197,7 @@ export interface GatewayStanding {
   readonly connections: number
   readonly requests: number
   readonly inFlightBytes: number
+  readonly copyBytes: number
   readonly contexts: number
   readonly allowances: Readonly<Record<'address' | 'subject', number>>
   readonly clockSkewMs: number
@@ -235,6 +254,12 @@ function logEvents(metrics: Metrics, log: Logger) {
       if (error.attempt > 0) return
       log.warn({ topic, partition, err: error.message }, 'append failed, trying again')
     },
+    copied(topic: string) {
+      metrics.copies.inc({ topic })
+    },
+    copyDropped(topic: string, reason: CopyDropReason) {
+      metrics.copyDrops.inc({ topic, reason })
+    },
     readinessChanged(code: string | undefined) {
       if (code === undefined) log.info('ready for new connections')
       else log.warn({ code }, 'not ready for new connections')
@@ -281,6 +306,7 @@ function standing(metrics: Metrics) {
       metrics.connections.set(now.connections)
       metrics.requests.set(now.requests)
       metrics.inFlightBytes.set(now.inFlightBytes)
+      metrics.copyBytes.set(now.copyBytes)
       metrics.contexts.set(now.contexts)
       for (const [scope, count] of Object.entries(now.allowances))
         metrics.allowances.set({ scope }, count)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { gatewayConfig } from '../gateway/config.ts'
 import { gatewayErrors } from '../gateway/errors.ts'
 import * as gatewayLimits from '../gateway/limits.ts'
+import { poolMetrics } from '../gateway/pool/telemetry.ts'
 import { gatewayMetrics } from '../gateway/telemetry.ts'
 import { processorConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
@@ -91,7 +92,7 @@ const files: Readonly<Record<string, () => string>> = {
     ]),
   'docs/metrics.md': () =>
     metricsPage([
-      { title: 'Gateway', metrics: gatewayMetrics },
+      { title: 'Gateway', metrics: { ...gatewayMetrics, ...poolMetrics } },
       { title: 'Processor', metrics: processorMetrics },
       { title: 'Serving', metrics: servingMetrics },
       { title: 'Event log on Kafka', metrics: kafkaLogMetrics },

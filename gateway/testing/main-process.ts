@@ -16,7 +16,6 @@ export class MainProcess {
     this.adminPort = adminPort
     this.#child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts')], {
       env: {
-        PATH: process.env['PATH'],
         GATEWAY_PORT: '0',
         GATEWAY_ADMIN_PORT: `${adminPort}`,
         GATEWAY_DRAIN_DELAY_MS: '0',
