@@ -214,7 +214,7 @@ test('a drain of many asks them to go evenly over its spread, so that no storm f
   const clock = new ManualClock()
   const gateway = await startTestGateway({
     clock,
-    config: { drainSpreadMs: 1_000, drainGraceMs: 5_000 },
+    config: { drainSpreadMs: 3_000, drainGraceMs: 6_000 },
   })
   const clients = await Promise.all(
     Array.from({ length: 200 }, () => TestClient.open(gateway.port)),
@@ -222,12 +222,12 @@ test('a drain of many asks them to go evenly over its spread, so that no storm f
   const stopped = gateway.stop()
   const comeBackAtMs: number[] = []
   const seen = new Set<TestClient>()
-  for (let tenth = 0; tenth <= 10; tenth++) {
+  for (let tenth = 0; tenth <= 30; tenth++) {
     await pass(clock, 100)
     // What was said has to come over the sockets before time goes on.
     await until(async () => {
       await call(gateway.port, { path: '/healthz' })
-      return clients.filter(({ messages }) => messages.length > 1).length >= 12 * (tenth - 1)
+      return clients.filter(({ messages }) => messages.length > 1).length >= 4 * (tenth - 1)
     })
     for (const client of clients) {
       const goaway = client.messages.find((message) => 'goaway' in message)?.['goaway']
@@ -243,11 +243,11 @@ test('a drain of many asks them to go evenly over its spread, so that no storm f
   await pass(clock, 100)
   await stopped
   const byTenth = Array.from(
-    { length: 21 },
+    { length: 41 },
     (_, tenth) => comeBackAtMs.filter((atMs) => Math.floor(atMs / 100) === tenth).length,
   )
-  // 200 over two seconds: the fullest tenth of a second stays far below a storm.
-  expect(Math.max(...byTenth)).toBeLessThanOrEqual(40)
+  // 200 over four seconds: the fullest tenth of a second stays far below a storm.
+  expect(Math.max(...byTenth)).toBeLessThanOrEqual(15)
   expect(byTenth.reduce((sum, count) => sum + count)).toBe(200)
 })
 
