@@ -118,7 +118,7 @@ test('a rolling restart replaces one process after another, and clients find the
     // Who is just being accepted by a process that goes is cut or answered 503, and tries again.
     const answer = await askUpgrade(port).catch(() => undefined)
     if (answer?.status === 101) opened += 1
-    else turnedAway.push(String(answer?.json['code'] ?? 'cut'))
+    else turnedAway.push(JSON.stringify(answer?.json ?? 'cut'))
     // Slower than the rate of upgrades.
     await systemClock.sleep(5)
   }
