@@ -103,10 +103,6 @@ export const POOL_METRICS_TIMEOUT_MS = 2_000
 /** Beyond the drain's grace, before a process of a pool is killed. */
 export const POOL_STOP_MARGIN_MS = 5_000
 
-/** First wait before the log is asked for its topics again at start, doubled each time. */
-export const LOG_START_RETRY_MS = 500
-export const LOG_START_RETRY_MAX_MS = 10_000
-
 /** Bytes of a WebSocket close reason, by the protocol. */
 export const CLOSE_REASON_MAX_BYTES = 123
 
@@ -128,7 +124,6 @@ export function assertGatewayLimits(): void {
   assert(UPGRADE_RETRY_MIN_MS <= UPGRADE_RETRY_MAX_MS, 'the waits of upgrades are a range')
   assert(LIFETIME_JITTER < 1, 'a connection has a lifetime')
   assert(POOL_RESTART_MS <= POOL_RESTART_MAX_MS, 'the waits of restarts are a range')
-  assert(LOG_START_RETRY_MS <= LOG_START_RETRY_MAX_MS, 'the waits for the log are a range')
   assert(BUDGET_HIGH_SHARE < 1, 'credit stops before frames are refused')
   assert(PAYLOAD_SHARE > 1, 'an oversized frame arrives and can be answered')
 }

@@ -5,13 +5,13 @@
  */
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
-import type { EventLog, TopicSpec } from '../shared/log/event-log.ts'
+import { awaitTopics } from '../shared/log/await-topics.ts'
+import type { TopicSpec } from '../shared/log/event-log.ts'
 import type { KafkaConfig } from '../shared/log/kafka-config.ts'
 import { openKafkaEventLog } from '../shared/log/kafka-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
-import { BackhaulError } from '../shared/runtime/errors.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
@@ -20,7 +20,6 @@ import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { assertAuthenticated } from './auth.ts'
 import { extraTopics, type GatewayConfig } from './config.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
-import { LOG_START_RETRY_MAX_MS, LOG_START_RETRY_MS } from './limits.ts'
 import { startGateway, type RunningGateway } from './start.ts'
 
 export interface ServiceOptions {
@@ -86,7 +85,14 @@ export class GatewayService implements Running {
     assertAuthenticated(config.host, verifier)
     const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
     this.#stack.add('event log', () => log.close())
-    if (!(await this.#topicsAnswer(log))) return
+    const { signal } = this.#stopping
+    await awaitTopics(log, topicSpecs(backhaul, extraTopics(config)), {
+      clock,
+      signal,
+      waiting: ({ message }) =>
+        telemetry.log.warn({ err: message }, 'the event log does not answer, asking again'),
+    })
+    if (signal.aborted) return
     const gateway = await startGateway({
       ...keys,
       config,
@@ -101,28 +107,9 @@ export class GatewayService implements Running {
       sharesPort,
     })
     // Stopped meanwhile: nobody else knows of it.
-    if (this.#stopping.signal.aborted) return await gateway.stop()
+    if (this.#isTurnedAway) return await gateway.stop()
     this.#gateway = gateway
     this.#stack.add('gateway', () => gateway.stop())
-  }
-
-  /** Asks for the topics until the log answers; false when stopped before. */
-  async #topicsAnswer(log: EventLog): Promise<boolean> {
-    const { backhaul, config, clock, telemetry, random } = this.#options
-    const { signal } = this.#stopping
-    for (let attempt = 0; !signal.aborted; attempt++) {
-      try {
-        await log.ensureTopics(topicSpecs(backhaul, extraTopics(config)))
-        return !signal.aborted
-      } catch (error) {
-        if (!(error instanceof BackhaulError) || !error.spec.retryable) throw error
-        if (attempt === 0)
-          telemetry.log.warn({ err: error.message }, 'the event log does not answer, asking again')
-        const windowMs = Math.min(LOG_START_RETRY_MAX_MS, LOG_START_RETRY_MS * 2 ** attempt)
-        await clock.sleep(windowMs / 2 + random.below(windowMs / 2), signal)
-      }
-    }
-    return false
   }
 }
 
