@@ -1,8 +1,10 @@
 /** The gateway on its own, without any broker. */
-import { expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { claimPort } from '../shared/http/listen.ts'
-import { MainProcess } from './testing/main-process.ts'
+import { endMainProcesses, MainProcess } from './testing/main-process.ts'
 import { until } from './testing/test-gateway.ts'
+
+afterEach(endMainProcesses)
 
 const freePort = () =>
   claimPort({ host: '127.0.0.1', port: 0 }, (code) => new Error(`no free port: ${code}`))

@@ -1,5 +1,5 @@
 /** A pool of gateways on a real broker: what is acknowledged is in Kafka, through restart and stop. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startKafka, type Kafka } from '../scripts/services/kafka.ts'
 import { claimPort } from '../shared/http/listen.ts'
 import { kafkaSettings } from '../shared/kafka/testing/kafka-settings.ts'
@@ -7,7 +7,7 @@ import { openKafkaEventLog } from '../shared/log/kafka-event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { frameText } from './testing/connection-bench.ts'
-import { MainProcess } from './testing/main-process.ts'
+import { endMainProcesses, MainProcess } from './testing/main-process.ts'
 import { TestClient, until } from './testing/test-gateway.ts'
 
 let kafka: Kafka
@@ -15,6 +15,7 @@ let kafka: Kafka
 beforeAll(async () => {
   kafka = await startKafka()
 })
+afterEach(endMainProcesses)
 afterAll(() => kafka.stop())
 
 const PARTITIONS = 4

@@ -30,6 +30,7 @@ export class MainProcess {
     })
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()))
     this.#ended = once(this.#child, 'close').then(([code]) => code as number | null)
+    started.push(this)
   }
 
   /** What `path` of the port for operators answers; `undefined` while it is not open. */
@@ -48,5 +49,15 @@ export class MainProcess {
   /** The exit code. */
   get ended(): Promise<number | null> {
     return this.#ended
+  }
+}
+
+const started: MainProcess[] = []
+
+/** Ends what a failed test left running; the children of a pool end with their parent. */
+export async function endMainProcesses(): Promise<void> {
+  for (const main of started.splice(0)) {
+    main.signal('SIGKILL')
+    await main.ended
   }
 }
