@@ -47,6 +47,17 @@ export default defineConfig({
         },
       },
       {
+        // Real services are started by the files that need them, one file at a time.
+        test: {
+          name: 'services',
+          include: ['**/*.services.test.ts'],
+          expect: { poll: { timeout: POLL_TIMEOUT_MS } },
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
         test: {
           name: 'simulation',
           include: ['**/*.simulation.test.ts'],

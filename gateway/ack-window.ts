@@ -4,12 +4,12 @@
  */
 export class AckWindow {
   readonly #size: number
-  readonly #bits: Uint32Array
+  /** Words of 32 frames, made as they are needed: an idle connection has none. */
+  readonly #bits: number[] = []
   #edge = -1
 
   constructor(size: number) {
     this.#size = size
-    this.#bits = new Uint32Array(Math.ceil(size / 32))
   }
 
   /** Every frame ≤ `edge` is done. */

@@ -43,6 +43,10 @@ function submit(context: RequestContext, ingest: IngestRequest, bytes: Uint8Arra
     })
   }
   if (!readable && body.rejected.length === 0) return answer()
+  const events = body.frames.reduce((sum, frame) => sum + frame.events.length, 0)
+  const unreadable = body.rejected.length
+  if (ingest.isOverRate({ frames: 1, events: events + unreadable, bytes: bytes.length }))
+    return intake.countRefused({ events, unreadable, reason: 'rate' })
   const submission = intake.submitCmcd(body, {
     sink: ingest.sinkAnswering(answer),
     source: ingest.sourceOf(ANONYMOUS),

@@ -6,7 +6,9 @@ import {
   setting,
   type ValuesOf,
 } from '../shared/runtime/config.ts'
-import { LEAVE_MARGIN_MS, SEND_BUFFER_MIN_BYTES } from './limits.ts'
+import { LEAVE_MAX_MS, SEND_BUFFER_MIN_BYTES } from './limits.ts'
+import { checkProxies, checkRates, rateSettings } from './rate-settings.ts'
+import { parseRoutes, routedTopics } from './routes.ts'
 
 const KIB = 2 ** 10
 const MIB = 2 ** 20
@@ -23,6 +25,24 @@ const addressSettings = {
     max: 65_535,
     unit: 'port',
     doc: 'Port the gateway listens on, exclusively; 0 takes a free one.',
+  }),
+  processes: setting.integer({
+    default: 1,
+    min: 1,
+    max: 64,
+    unit: 'processes',
+    doc: 'Processes that share GATEWAY_PORT, under a parent that restarts and drains them. Limits per process hold for each. `npm start` runs one.',
+  }),
+  adminHost: setting.text({
+    default: '127.0.0.1',
+    doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
+  }),
+  adminPort: setting.integer({
+    default: 8_079,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    doc: 'Port for operators of a gateway on its own: /healthz, /readyz and /metrics, of all processes together.',
   }),
   allowedOrigins: setting.list({
     default: ['*'],
@@ -79,20 +99,6 @@ const frameSettings = {
     unit: 'bytes',
     doc: 'Bytes a client may have in flight. At least GATEWAY_FRAME_MAX_BYTES.',
   }),
-  framesPerSecondMax: setting.integer({
-    default: 500,
-    min: 1,
-    max: 100_000,
-    unit: 'frames per second and connection',
-    doc: 'Sustained rate of a connection; above it the client is told `slow`.',
-  }),
-  framesBurstMax: setting.integer({
-    default: 1_000,
-    min: 1,
-    max: 200_000,
-    unit: 'frames per connection',
-    doc: 'Frames a connection may send above the sustained rate before it is told `slow`.',
-  }),
   heartbeatMs: setting.integer({
     default: 10_000,
     min: 1_000,
@@ -146,7 +152,21 @@ const laneSettings = {
     min: 0,
     max: 1_000,
     unit: 'ms',
-    doc: 'How long an idle lane collects frames before it appends them.',
+    doc: 'Least time between two turns in which lanes append what they have collected; the gateway starts with it.',
+  }),
+  laneLingerMaxMs: setting.integer({
+    default: 25,
+    min: 1,
+    max: 1_000,
+    unit: 'ms',
+    doc: 'Most time between two turns, which is approached under load. At least GATEWAY_LANE_LINGER_MS.',
+  }),
+  appendRequestsPerSecond: setting.integer({
+    default: 300,
+    min: 1,
+    max: 100_000,
+    unit: 'requests per second and process',
+    doc: 'Append requests that the time between turns aims at: a request costs the same whatever it carries.',
   }),
   laneMaxRecords: setting.integer({
     default: 50_000,
@@ -192,6 +212,21 @@ const laneSettings = {
   }),
 } as const
 
+const routeSettings = {
+  routes: setting.list({
+    default: [],
+    doc: 'Copies to further topics, as `type:<event type>=<topic>` or `content:<contentId>=<topic>`: every record that holds such an event, or is of that content, is copied whole. `playback.events` holds everything all the same, and no acknowledgement waits for a copy.',
+    expected: 'comma-separated routes such as type:playbackFail=playback.failures',
+  }),
+  copiesMaxBytes: setting.integer({
+    default: 32 * MIB,
+    min: MIB,
+    max: 16 * 1_024 * MIB,
+    unit: 'bytes',
+    doc: 'Bytes of copies not yet in their topics. Beyond, copies are dropped and counted.',
+  }),
+} as const
+
 const timeSettings = {
   helloMs: setting.integer({
     default: 8_000,
@@ -208,18 +243,25 @@ const timeSettings = {
     doc: 'A connection without a frame for this long is closed with 4408.',
   }),
   pingMs: setting.integer({
-    default: 20_000,
+    default: 4_000,
     min: 50,
-    max: 10 * MINUTE_MS,
+    max: 8_000,
     unit: 'ms',
     doc: 'A connection that was silent for this long is sent a ping.',
   }),
   pongTimeoutMs: setting.integer({
-    default: 8_000,
+    default: 5_000,
     min: 50,
-    max: MINUTE_MS,
+    max: 8_000,
     unit: 'ms',
-    doc: 'A connection that neither answers a ping nor completes a frame in this time is closed with 4408: it is gone, or drips a frame.',
+    doc: 'A connection that neither answers a ping nor completes a frame in this time is closed with 4408: it is gone, or drips a frame. With GATEWAY_PING_MS at most 9,000.',
+  }),
+  maxLifetimeMs: setting.integer({
+    default: 60 * MINUTE_MS,
+    min: 0,
+    max: 7 * 24 * 60 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'A connection is asked to reconnect after this time, less up to a fifth by chance. 0: never.',
   }),
   bodyTimeoutMs: setting.integer({
     default: 8_000,
@@ -242,12 +284,19 @@ const timeSettings = {
     unit: 'ms',
     doc: 'A gateway whose clock differs by more than this from the log’s append times turns unready.',
   }),
+  drainDelayMs: setting.integer({
+    default: 1_000,
+    min: 0,
+    max: 5 * MINUTE_MS,
+    unit: 'ms',
+    doc: 'On a stop, how long the gateway is unready before it asks the first client to go: time for load balancers to notice.',
+  }),
   drainSpreadMs: setting.integer({
     default: 5_000,
     min: 0,
     max: 10 * MINUTE_MS,
     unit: 'ms',
-    doc: 'On a stop, clients are asked to reconnect elsewhere at random moments within this time.',
+    doc: 'On a stop, clients are asked to reconnect elsewhere at random moments within this time after GATEWAY_DRAIN_DELAY_MS.',
   }),
   drainGraceMs: setting.integer({
     default: 15_000,
@@ -262,7 +311,9 @@ const table = {
   ...addressSettings,
   ...frameSettings,
   ...admissionSettings,
+  ...rateSettings,
   ...laneSettings,
+  ...routeSettings,
   ...timeSettings,
 } as const
 
@@ -271,6 +322,9 @@ export type GatewayConfig = ValuesOf<typeof table>
 type NumberField = {
   [Field in keyof GatewayConfig]: GatewayConfig[Field] extends number ? Field : never
 }[keyof GatewayConfig]
+
+/** With the sweep's period on either side, a client that drips a frame is closed within 10 s. */
+const DRIP_MAX_MS = 9_000
 
 /** Room a record takes beyond the bytes of its frame: the enriched context and the envelope. */
 const RECORD_OVERHEAD_BYTES = 16 * KIB
@@ -300,9 +354,42 @@ export const gatewayConfig = defineConfig({
       `the larger of GATEWAY_FRAME_EVENTS_MAX (${values.frameEventsMax}) and the ${CMCD_RECORDS_MAX} records of a CMCD body, + 1`,
     )
     atLeast('inFlightMaxBytes', values.laneMaxBytes, 'GATEWAY_LANE_MAX_BYTES')
-    atLeast('appendDeadlineMs', values.laneLingerMs + 1, 'GATEWAY_LANE_LINGER_MS + 1')
+    atLeast('laneLingerMaxMs', values.laneLingerMs, 'GATEWAY_LANE_LINGER_MS')
+    atLeast('appendDeadlineMs', values.laneLingerMaxMs + 1, 'GATEWAY_LANE_LINGER_MAX_MS + 1')
     atLeast('idleMs', 2 * values.heartbeatMs, 'twice GATEWAY_HEARTBEAT_MS')
-    atLeast('drainGraceMs', values.drainSpreadMs + LEAVE_MARGIN_MS, 'GATEWAY_DRAIN_SPREAD_MS + 500')
+    atLeast(
+      'drainGraceMs',
+      values.drainDelayMs + values.drainSpreadMs + LEAVE_MAX_MS,
+      `GATEWAY_DRAIN_DELAY_MS + GATEWAY_DRAIN_SPREAD_MS + ${LEAVE_MAX_MS}`,
+    )
+    if (values.pingMs + values.pongTimeoutMs > DRIP_MAX_MS)
+      throw configErrors.create('CONFIG_CONFLICT', {
+        expected: `GATEWAY_PING_MS + GATEWAY_PONG_TIMEOUT_MS of at most ${DRIP_MAX_MS}`,
+        received: `${values.pingMs} + ${values.pongTimeoutMs}`,
+      })
     atLeast('framesBurstMax', values.creditFrames, 'GATEWAY_CREDIT_FRAMES')
+    checkRates(values, {
+      Events: Math.max(values.frameEventsMax, CMCD_RECORDS_MAX),
+      Bytes: Math.max(values.frameMaxBytes, values.cmcdBodyMaxBytes),
+    })
+    checkProxies(values)
+    checkRoutes(values)
   },
 })
+
+/** Topics that have to exist besides our own. */
+export function extraTopics({ routes }: GatewayConfig): string[] {
+  return routedTopics(parseRoutes(routes))
+}
+
+function checkRoutes({ routes }: GatewayConfig): void {
+  try {
+    parseRoutes(routes)
+  } catch (cause) {
+    throw configErrors.create('CONFIG_INVALID', {
+      expected: `GATEWAY_ROUTES to hold ${(cause as Error).message}`,
+      received: JSON.stringify(routes.join(',')).slice(0, 200),
+      cause,
+    })
+  }
+}

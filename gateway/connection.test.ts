@@ -3,7 +3,13 @@ import { logErrors } from '../shared/log/log-errors.ts'
 import { partitionOf } from '../shared/log/partitioner.ts'
 import { decodeReject } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
-import { ACK_MAX_BYTES } from './limits.ts'
+import {
+  ACK_MAX_BYTES,
+  GOAWAY_RECONNECT_MAX_MS,
+  LEAVE_MARGIN_MS,
+  LIFETIME_JITTER,
+  REST_AFTER_MS,
+} from './limits.ts'
 import { createBench, frameBytes, isBalanced, turn } from './testing/connection-bench.ts'
 import { pass } from './testing/passing-time.ts'
 
@@ -361,19 +367,57 @@ test('a full process budget makes the client slow, and others that are done are 
 
 test('a connection above its rate is told how long to wait, and goes on after it', async () => {
   const { open, clock, ledgers } = await createBench({
-    settings: { rate: { perSecond: 10, burst: 8 }, credit: { frames: 20, bytes: 20_000 } },
+    settings: { credit: { frames: 20, bytes: 20_000 } },
+    rates: { connection: { frames: { perSecond: 10, burst: 8 } } },
   })
   const { connection, socket } = open()
   socket.take()
   for (let frame = 0; frame < 9; frame++) connection.receive(frameBytes(frame))
-  expect(socket.take()).toEqual([{ slow: { resendFrom: 8, retryAfterMs: 800 } }])
+  expect(socket.take()).toEqual([{ slow: { resendFrom: 8, retryAfterMs: 400 } }])
   expect(ledgers.events.refusedBy.rate).toBe(1)
-  await pass(clock, 800)
-  for (let frame = 8; frame < 16; frame++) connection.receive(frameBytes(frame))
+  await pass(clock, 400)
+  for (let frame = 8; frame < 12; frame++) connection.receive(frameBytes(frame))
   await pass(clock, 10)
   await turn()
-  expect(socket.take().at(-1)).toMatchObject({ ack: 15 })
+  expect(socket.take().at(-1)).toMatchObject({ ack: 11 })
+  expect(isBalanced(ledgers.events)).toBe(true)
 })
+
+test.each([
+  ['address', 'events'],
+  ['address', 'bytes'],
+  ['subject', 'events'],
+  ['subject', 'bytes'],
+] as const)(
+  'connections of one %s share its rate in %s; what is beyond is kept by the client',
+  async (scope, unit) => {
+    const costs = { events: 1, bytes: frameBytes(0).length }
+    const burst = 4 * costs[unit]
+    const { open, clock, ledgers, rates } = await createBench({
+      rates: { [scope]: { [unit]: { perSecond: burst, burst } } },
+    })
+    const [first, second, other] = ['a', 'a', 'b'].map((payer) => open({ [scope]: payer }))
+    for (const frame of [0, 1]) first?.connection.receive(frameBytes(frame))
+    for (const frame of [0, 1, 2]) second?.connection.receive(frameBytes(frame))
+    for (const frame of [0, 1, 2, 3]) other?.connection.receive(frameBytes(frame))
+    const [slow, ...more] = (second?.socket.take() ?? []).flatMap((said) => said.slow ?? [])
+    expect(more).toEqual([])
+    expect(slow?.resendFrom).toBe(2)
+    // Half the burst takes half a second; chance adds as much at most.
+    expect(slow?.retryAfterMs).toBeGreaterThanOrEqual(500)
+    expect(slow?.retryAfterMs).toBeLessThanOrEqual(1_000)
+    expect(ledgers.events).toMatchObject({ received: 9, refused: 1, inFlight: 8 })
+    expect(ledgers.events.refusedBy.rate).toBe(1)
+    expect(rates.remembered[scope]).toBe(2)
+    await pass(clock, slow?.retryAfterMs ?? 0)
+    second?.connection.receive(frameBytes(2))
+    await pass(clock, 30)
+    await turn()
+    expect(second?.socket.take().at(-1)).toMatchObject({ ack: 2 })
+    expect(other?.socket.take().at(-1)).toMatchObject({ ack: 3 })
+    expect(isBalanced(ledgers.events)).toBe(true)
+  },
+)
 
 test('short of memory the edges stand still, and move on by themselves afterwards', async () => {
   const { open, clock, grants } = await createBench()
@@ -499,9 +543,9 @@ test('a connection that answers pings but brings no frame is idle', async () => 
   const { open, clock, settings } = await createBench()
   const { connection, socket } = open()
   connection.receive(frameBytes(0))
-  for (let passedMs = 0; passedMs < settings.idleMs; passedMs += 10_000) {
+  for (let passedMs = 0; passedMs < settings.idleMs; passedMs += 4_000) {
     expect(socket.ended).toBeUndefined()
-    await pass(clock, 10_000)
+    await pass(clock, 4_000)
     connection.heard()
     connection.sweep()
   }
@@ -528,8 +572,11 @@ test('a leaving connection takes no more frames, acknowledges what is in flight,
   log.hold()
   connection.receive(frameBytes(0))
   connection.goAway(40)
+  await pass(clock, 40 + LEAVE_MARGIN_MS - 1)
+  connection.sweep()
   connection.receive(frameBytes(1))
-  connection.leave()
+  await pass(clock, 1)
+  connection.sweep()
   connection.receive(frameBytes(2))
   await pass(clock, 10)
   expect(socket.take()).toEqual([{ goaway: { reconnectAfterMs: 40 } }])
@@ -539,6 +586,54 @@ test('a leaving connection takes no more frames, acknowledges what is in flight,
   expect(socket.take()).toMatchObject([{ ack: 1 }])
   expect(socket.ended).toEqual({ code: 1001, reason: 'GATEWAY_DRAINING' })
   expect(log.records(TOPICS.events)).toHaveLength(2)
+})
+
+test('a connection is asked to go when its lifetime is over, and closed with 1001 of its own code', async () => {
+  const { open, clock } = await createBench({ settings: { maxLifetimeMs: 60_000 } })
+  const connections = Array.from({ length: 20 }, () => open())
+  const goneAtMs: number[] = []
+  for (let passedMs = 0; passedMs < 60_000; passedMs += 500) {
+    await clock.advance(500)
+    for (const { connection, socket } of connections) {
+      if (passedMs % 4_000 === 0 && socket.ended === undefined)
+        connection.receive(frameBytes(passedMs / 4_000))
+      connection.sweep()
+      await turn()
+      if (socket.take().some(({ goaway }) => goaway !== undefined)) goneAtMs.push(passedMs)
+    }
+  }
+  expect(goneAtMs).toHaveLength(20)
+  expect(Math.min(...goneAtMs)).toBeGreaterThanOrEqual(60_000 * (1 - LIFETIME_JITTER) - 500)
+  expect(new Set(goneAtMs).size).toBeGreaterThan(8)
+  await clock.advance(GOAWAY_RECONNECT_MAX_MS + LEAVE_MARGIN_MS)
+  for (const { connection } of connections) connection.sweep()
+  for (const { socket } of connections)
+    expect(socket.ended).toEqual({ code: 1001, reason: 'GATEWAY_LIFETIME_REACHED' })
+})
+
+test('a connection at rest keeps nothing but its place: it goes on where it was', async () => {
+  const { open, clock, ledgers } = await createBench({
+    rates: { connection: { frames: { perSecond: 1, burst: 3 } } },
+  })
+  const { connection, socket } = open()
+  for (const frame of [0, 1, 2]) connection.receive(frameBytes(frame))
+  await pass(clock, 10)
+  await turn()
+  expect(socket.take().at(-1)).toEqual({ ack: 2, creditFrames: 8, creditBytes: 20_000 })
+  await clock.advance(REST_AFTER_MS)
+  connection.sweep()
+  // The rate is not forgotten before it would be whole again.
+  for (const frame of [3, 4, 5]) connection.receive(frameBytes(frame))
+  expect(socket.take()).toMatchObject([{ slow: { resendFrom: 5 } }])
+  await clock.advance(10_000)
+  await turn()
+  connection.sweep()
+  for (const frame of [5, 6, 7]) connection.receive(frameBytes(frame))
+  await pass(clock, 10)
+  await turn()
+  expect(socket.take().at(-1)).toEqual({ ack: 7, creditFrames: 8, creditBytes: 20_000 })
+  await pass(clock, 100)
+  expect(isBalanced(ledgers.events)).toBe(true)
 })
 
 test('what a client sent before it went away is kept, and nobody is told', async () => {

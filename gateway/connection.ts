@@ -4,7 +4,7 @@
  *
  *   greeted ──first frame──► open ──frame cannot be kept──► discarding ──it comes again──► open
  *      │                      │                                │
- *      └──────────────────────┴────drain: time to go───────────┴──► leaving ──all durable──► closed
+ *      └──────────────────────┴─drain, lifetime: time to go────┴──► leaving ──all durable──► closed
  *   (and from every state, on an error of either side, straight to closed)
  */
 import type { FrameResult } from '../shared/events/decoded-frame.ts'
@@ -18,8 +18,18 @@ import type { IngestSource } from './enrichment.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { Intake } from './intake.ts'
 import type { RefusalReason } from './ledger.ts'
-import { ACK_REJECTIONS_MAX, CLOSE_REASON_MAX_BYTES, FRAME_REJECTIONS_TOLD_MAX } from './limits.ts'
-import { RateLimit } from './rate-limit.ts'
+import {
+  ACK_REJECTIONS_MAX,
+  CLOSE_REASON_MAX_BYTES,
+  FRAME_REJECTIONS_TOLD_MAX,
+  GOAWAY_RECONNECT_MAX_MS,
+  LEAVE_MARGIN_MS,
+  LIFETIME_JITTER,
+  REST_AFTER_MS,
+} from './limits.ts'
+import { Patience, type Due, type PatienceBounds } from './patience.ts'
+import type { Allowance } from './allowance.ts'
+import type { RateRefusal, Rates } from './rates.ts'
 import type { Rejection, Submission, SubmissionSink } from './submission.ts'
 import type { GatewayTelemetry } from './telemetry.ts'
 
@@ -32,25 +42,23 @@ export interface ClientSocket {
   end(code: number, reason: string): void
 }
 
-export interface ConnectionSettings {
+export interface ConnectionSettings extends PatienceBounds {
   readonly frameLimits: FrameLimits
   readonly frameMaxBytes: number
   readonly credit: CreditWindow
-  readonly rate: { readonly perSecond: number; readonly burst: number }
   readonly heartbeatMs: number
   readonly sendBufferMaxBytes: number
-  readonly helloMs: number
-  readonly idleMs: number
-  readonly pingMs: number
-  readonly pongTimeoutMs: number
   readonly tokenGraceMs: number
   readonly slowRetryMs: number
+  /** 0: connections may stay for ever. */
+  readonly maxLifetimeMs: number
 }
 
 /** What all connections of a gateway share. */
 export interface ConnectionContext {
   readonly settings: ConnectionSettings
   readonly intake: Intake
+  readonly rates: Rates
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: GatewayTelemetry
@@ -63,6 +71,16 @@ export interface ConnectionContext {
 export interface ConnectionOrigin {
   readonly source: IngestSource
   readonly tokenExpiresAtMs: number | undefined
+  /** Who shares the rates of others; absent where those are not limited. */
+  readonly address: string | undefined
+  readonly subject: string | undefined
+}
+
+/** Why a frame is given back. */
+interface FrameRefusal {
+  readonly reason: RefusalReason
+  readonly isUnnumbered?: boolean
+  readonly retryAfterMs?: number
 }
 
 export type ConnectionState = 'greeted' | 'open' | 'discarding' | 'leaving' | 'closed'
@@ -81,33 +99,31 @@ export class Connection implements SubmissionSink {
   readonly #origin: ConnectionOrigin
   readonly #acks: AckWindow
   readonly #credit: Credit
-  readonly #rate: RateLimit
+  readonly #patience: Patience
+  /** Absent while it would be full. */
+  #allowance: Allowance | undefined
   /** Frames behind the acknowledgement, by number modulo the window. */
-  readonly #frames: (Submission | undefined)[] = []
+  #frames: (Submission | undefined)[] = []
   #state: ConnectionState = 'greeted'
   /** Number of the next frame; while discarding, the number that ends it. */
   #nextFrame = 0
   #toldAck = -1
   #discardsLeft = 0
   #flushScheduled = false
-  /** Monotonic: when it opened, brought its last frame, was last heard of, was pinged. */
-  readonly #openedAtMs: number
-  #lastFrameAtMs: number
-  #lastHeardAtMs: number
-  #pingedAtMs: number | undefined
+  /** Why it leaves, once it was sent away. */
+  #leaveCode: 'GATEWAY_DRAINING' | 'GATEWAY_LIFETIME_REACHED' = 'GATEWAY_DRAINING'
 
   constructor(context: ConnectionContext, socket: ClientSocket, origin: ConnectionOrigin) {
-    const { settings, clock } = context
+    const { settings, clock, random } = context
+    const { credit, maxLifetimeMs } = settings
     this.#context = context
     this.#socket = socket
     this.#origin = origin
-    this.#acks = new AckWindow(settings.credit.frames)
-    this.#credit = new Credit(settings.credit)
-    const nowMs = clock.monotonicMs()
-    this.#rate = new RateLimit(settings.rate, nowMs)
-    this.#openedAtMs = nowMs
-    this.#lastFrameAtMs = nowMs
-    this.#lastHeardAtMs = nowMs
+    this.#acks = new AckWindow(credit.frames)
+    this.#credit = new Credit(credit)
+    const lifetimeMs =
+      maxLifetimeMs === 0 ? undefined : maxLifetimeMs * (1 - LIFETIME_JITTER * random.next())
+    this.#patience = new Patience(settings, clock.monotonicMs(), lifetimeMs)
   }
 
   get state(): ConnectionState {
@@ -125,8 +141,7 @@ export class Connection implements SubmissionSink {
   receive(bytes: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'leaving') return
     const { settings, clock } = this.#context
-    this.#lastFrameAtMs = clock.monotonicMs()
-    this.heard()
+    this.#patience.frameCame(clock.monotonicMs())
     if (bytes.length > settings.frameMaxBytes)
       return this.close(
         'GATEWAY_FRAME_TOO_LARGE',
@@ -142,20 +157,19 @@ export class Connection implements SubmissionSink {
 
   /** Something came that shows the client is alive. */
   heard(): void {
-    this.#lastHeardAtMs = this.#context.clock.monotonicMs()
-    this.#pingedAtMs = undefined
+    this.#patience.heard(this.#context.clock.monotonicMs())
   }
 
-  /** Tells the client to reconnect elsewhere after `reconnectAfterMs`; frames are still taken. */
-  goAway(reconnectAfterMs: number): void {
-    if (this.#state !== 'closed') this.#send(`{"goaway":{"reconnectAfterMs":${reconnectAfterMs}}}`)
-  }
-
-  /** Takes no more frames, and closes with 1001 once those in flight are acknowledged. */
-  leave(): void {
+  /**
+   * Asks the client to reconnect elsewhere after `reconnectAfterMs`. Frames are still taken for a
+   * while; then it is closed with 1001 once those in flight are acknowledged.
+   */
+  goAway(reconnectAfterMs: number, code = this.#leaveCode): void {
     if (this.#state === 'closed' || this.#state === 'leaving') return
-    this.#transition('leaving')
-    this.#closeIfLeft()
+    const nowMs = this.#context.clock.monotonicMs()
+    this.#leaveCode = code
+    this.#patience.sentAway(nowMs + reconnectAfterMs + LEAVE_MARGIN_MS)
+    this.#send(`{"goaway":{"reconnectAfterMs":${reconnectAfterMs}}}`)
   }
 
   /** What falls due by time; called every `SWEEP_MS`. */
@@ -163,22 +177,12 @@ export class Connection implements SubmissionSink {
     if (this.#state === 'closed') return
     const { clock, settings } = this.#context
     const nowMs = clock.monotonicMs()
-    const silentMs = nowMs - this.#lastHeardAtMs
     const expiresAtMs = this.#origin.tokenExpiresAtMs
     if (expiresAtMs !== undefined && clock.nowMs() >= expiresAtMs + settings.tokenGraceMs)
-      this.close('GATEWAY_TOKEN_EXPIRED')
-    else if (this.#state === 'greeted' && nowMs - this.#openedAtMs >= settings.helloMs)
-      this.close('GATEWAY_HELLO_TIMEOUT', `expected a frame within ${settings.helloMs} ms`)
-    else if (nowMs - this.#lastFrameAtMs >= settings.idleMs)
-      this.close('GATEWAY_IDLE_TIMEOUT', `expected a frame within ${settings.idleMs} ms`)
-    else if (this.#pingedAtMs !== undefined) {
-      if (nowMs - this.#pingedAtMs >= settings.pongTimeoutMs)
-        this.close('GATEWAY_CLIENT_UNRESPONSIVE', `within ${settings.pongTimeoutMs} ms`)
-    } else if (silentMs >= settings.pingMs) {
-      this.#pingedAtMs = nowMs
-      this.#socket.ping()
-    }
+      return this.close('GATEWAY_TOKEN_EXPIRED')
+    this.#act(this.#patience.due(nowMs, this.#state !== 'greeted'), nowMs)
     this.#releaseCredit()
+    this.#rest(nowMs)
   }
 
   /** Sends the acknowledgements that have become due. */
@@ -216,11 +220,48 @@ export class Connection implements SubmissionSink {
 
   refused(submission: Submission, reason: RefusalReason): void {
     if (this.#state === 'closed') return
-    this.#slow(submission.frameNumber, reason)
+    this.#slow(submission.frameNumber, { reason })
   }
 
   failed(): void {
     this.close('GATEWAY_APPEND_REFUSED')
+  }
+
+  #act(due: Due, nowMs: number): void {
+    const { settings, random } = this.#context
+    switch (due) {
+      case 'hello':
+        return this.close('GATEWAY_HELLO_TIMEOUT', `expected a frame within ${settings.helloMs} ms`)
+      case 'frame':
+        return this.close('GATEWAY_IDLE_TIMEOUT', `expected a frame within ${settings.idleMs} ms`)
+      case 'pong':
+        return this.close('GATEWAY_CLIENT_UNRESPONSIVE', `within ${settings.pongTimeoutMs} ms`)
+      case 'leave':
+        return this.#leave()
+      case 'goAway':
+        return this.goAway(random.below(GOAWAY_RECONNECT_MAX_MS + 1), 'GATEWAY_LIFETIME_REACHED')
+      case 'ping':
+        this.#patience.pinged(nowMs)
+        this.#socket.ping()
+        return
+      case 'nothing':
+        return
+    }
+  }
+
+  #leave(): void {
+    if (this.#state === 'leaving') return
+    this.#transition('leaving')
+    this.#closeIfLeft()
+  }
+
+  /** Gives back the memory that only a connection with frames in flight needs. */
+  #rest(nowMs: number): void {
+    if (this.#toldAck !== this.#nextFrame - 1) return
+    if (nowMs - this.#patience.lastFrameAtMs < REST_AFTER_MS) return
+    this.#frames = []
+    this.#credit.rest()
+    if (this.#allowance?.isFull(nowMs) === true) this.#allowance = undefined
   }
 
   /** A defect of the decoder, which holds no state, ends the one connection that meets it. */
@@ -243,11 +284,15 @@ export class Connection implements SubmissionSink {
       return this.close('GATEWAY_CREDIT_EXCEEDED', `frame ${frame} of ${bytes.length} bytes`)
     this.#credit.received(frame, bytes.length)
     this.#nextFrame += 1
-    if (!this.#rate.take(this.#lastFrameAtMs)) {
-      this.#countRefused(result, 'rate')
-      return this.#slow(frame, 'rate', numberOf(result) === undefined)
-    }
     const { intake, clock, telemetry } = this.#context
+    const isUnnumbered = numberOf(result) === undefined
+    const overRate = this.#charge(bytes, result)
+    if (overRate !== undefined) {
+      this.#countRefused(result, 'rate')
+      telemetry.overRate(overRate)
+      const { retryAfterMs } = overRate
+      return this.#slow(frame, { reason: 'rate', isUnnumbered, retryAfterMs })
+    }
     const arrival = {
       sink: this,
       source: this.#origin.source,
@@ -257,10 +302,19 @@ export class Connection implements SubmissionSink {
     const submission = result.ok
       ? intake.submitFrame(result.frame, arrival)
       : intake.submitUnreadable(bytes, result, arrival)
-    if (submission === undefined)
-      return this.#slow(frame, 'overload', numberOf(result) === undefined)
+    if (submission === undefined) return this.#slow(frame, { reason: 'overload', isUnnumbered })
     for (const { code } of submission.rejections ?? []) telemetry.rejected(code)
     this.#frames[frame % this.#context.settings.credit.frames] = submission
+  }
+
+  #charge(bytes: Uint8Array, result: FrameResult): RateRefusal | undefined {
+    const { address, subject } = this.#origin
+    const { rates } = this.#context
+    this.#allowance ??= rates.openConnection()
+    return rates.charge(
+      { connection: this.#allowance, address, subject },
+      { frames: 1, events: eventsOf(result), bytes: bytes.length },
+    )
   }
 
   /** Until the awaited number comes again, frames that were on their way are given back unread. */
@@ -283,9 +337,11 @@ export class Connection implements SubmissionSink {
    * A frame without a readable number could not be recognised when it comes again: the client
    * then has to begin anew.
    */
-  #slow(frame: number, reason: RefusalReason, isUnnumbered = false): void {
+  #slow(frame: number, refusal: FrameRefusal): void {
     const { settings, telemetry } = this.#context
+    const { reason, retryAfterMs = this.#retryAfterMs() } = refusal
     const window = settings.credit.frames
+    let { isUnnumbered = false } = refusal
     for (let each = frame; each < this.#nextFrame; each++) {
       const submission = this.#frames[each % window]
       if (submission?.frameNumber !== each) continue
@@ -299,26 +355,23 @@ export class Connection implements SubmissionSink {
     this.#nextFrame = frame
     this.#discardsLeft = window
     if (this.#state === 'open') this.#transition('discarding')
-    const retryAfterMs = this.#retryAfterMs(reason)
     telemetry.toldSlow(reason, retryAfterMs)
     this.#send(`{"slow":{"resendFrom":${frame},"retryAfterMs":${retryAfterMs}}}`)
   }
 
   #giveUp(): void {
-    this.close(this.#state === 'leaving' ? 'GATEWAY_DRAINING' : 'GATEWAY_OVERLOADED')
+    this.close(this.#state === 'leaving' ? this.#leaveCode : 'GATEWAY_OVERLOADED')
   }
 
-  #retryAfterMs(reason: RefusalReason): number {
-    const { settings, random, clock } = this.#context
-    if (reason === 'rate') return this.#rate.waitMs(settings.credit.frames, clock.monotonicMs())
+  #retryAfterMs(): number {
+    const { settings, random } = this.#context
     return Math.ceil(settings.slowRetryMs / 2) + random.below(settings.slowRetryMs)
   }
 
   #countRefused(result: FrameResult, reason: RefusalReason): void {
     const { intake } = this.#context
     if (!result.ok) return intake.countRefused({ unreadable: 1, reason })
-    const { acceptedCount, rejected } = result.frame
-    intake.countRefused({ events: acceptedCount + rejected.length, reason })
+    intake.countRefused({ events: eventsOf(result), reason })
   }
 
   /** One acknowledgement: as far as the edge, or as many frames as its rejections allow. */
@@ -363,7 +416,7 @@ export class Connection implements SubmissionSink {
 
   #closeIfLeft(): void {
     if (this.#state === 'leaving' && this.#acks.edge === this.#nextFrame - 1)
-      this.close('GATEWAY_DRAINING')
+      this.close(this.#leaveCode)
   }
 
   get #isOpen(): boolean {
@@ -388,6 +441,10 @@ export class Connection implements SubmissionSink {
 
 function numberOf(result: FrameResult): number | undefined {
   return result.ok ? result.frame.frameNumber : result.frameNumber
+}
+
+function eventsOf(result: FrameResult): number {
+  return result.ok ? result.frame.acceptedCount + result.frame.rejected.length : 0
 }
 
 function describeRejections(frame: number, rejections: readonly Rejection[], into: string[]): void {

@@ -102,7 +102,7 @@ test('received = accepted + rejected + refused + inFlight at every moment, and n
         else if (each.kind === 'heal') log.heal()
         else if (each.kind === 'listen') for (const client of clients) client.listen()
         else if (each.kind === 'garbage') clients[3]?.connection.receive(Buffer.from('{'))
-        else clients[2]?.connection.leave()
+        else clients[2]?.connection.goAway(0)
         check()
       }
       log.heal()

@@ -12,7 +12,7 @@ export interface CreditWindow {
 export class Credit {
   readonly #window: CreditWindow
   /** Position in bytes behind each frame in flight, by frame number modulo the window. */
-  readonly #endBytes: Float64Array
+  #endBytes: number[] = []
   #ack = -1
   #ackBytes = 0
   #sentBytes = 0
@@ -21,7 +21,6 @@ export class Credit {
 
   constructor(window: CreditWindow) {
     this.#window = window
-    this.#endBytes = new Float64Array(window.frames)
     this.#edgeFrame = window.frames - 1
     this.#edgeBytes = window.bytes
   }
@@ -56,6 +55,11 @@ export class Credit {
     if (!grants) return
     this.#edgeFrame = Math.max(this.#edgeFrame, frame + this.#window.frames)
     this.#edgeBytes = Math.max(this.#edgeBytes, this.#ackBytes + this.#window.bytes)
+  }
+
+  /** Forgets what only frames in flight need; there are none. */
+  rest(): void {
+    this.#endBytes = []
   }
 
   /** What to tell beside the acknowledgement, so that the client finds the same edges. */

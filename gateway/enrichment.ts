@@ -42,14 +42,18 @@ export function createEnrichment(options: {
 }): Enrichment {
   const { pseudonymiser, cacheEntriesMax, instanceId } = options
   const plainHeaders = { schema: FRAME_SCHEMA, gateway: instanceId }
+  // Most connections add nothing of their own: they share one source.
+  const plainSource: IngestSource = { overrides: {}, headers: plainHeaders }
   return {
     contexts: createContextEnricher({ pseudonymiser, cacheEntriesMax }),
     sourceOf({ principal, country, traceparent }) {
       const traced = traceparent.length <= TRACEPARENT_MAX_CHARS && TRACEPARENT.test(traceparent)
+      const hasCountry = COUNTRY.test(country)
+      if (principal.subject === undefined && !hasCountry && !traced) return plainSource
       return {
         overrides: {
           ...(principal.subject === undefined ? {} : { viewerId: principal.subject }),
-          ...(COUNTRY.test(country) ? { country: country.toUpperCase() } : {}),
+          ...(hasCountry ? { country: country.toUpperCase() } : {}),
         },
         headers: traced ? { ...plainHeaders, traceparent } : plainHeaders,
       }

@@ -12,6 +12,21 @@ const startErrors = {
     action:
       'Set GATEWAY_HOST to an address of this machine, or a name of one, and GATEWAY_PORT to a port that the process may open.',
   },
+  GATEWAY_ADMIN_PORT_UNAVAILABLE: {
+    rule: 'the address for operators must be a free one of this machine',
+    retryable: false,
+    action: 'Set GATEWAY_ADMIN_PORT or GATEWAY_ADMIN_HOST to another address.',
+  },
+  GATEWAY_KEYS_REQUIRED: {
+    rule: 'gateways beside one another must share the keys of pseudonyms and rejects',
+    retryable: false,
+    action: 'Set BACKHAUL_PSEUDONYM_KEYS and BACKHAUL_SEAL_KEY, the same for every service.',
+  },
+  GATEWAY_PROCESS_FAILED: {
+    rule: 'every process of a pool must start',
+    retryable: false,
+    action: 'See what the process said before it ended.',
+  },
   GATEWAY_AUTH_REQUIRED: {
     rule: 'an address other than loopback must not be served without authentication',
     retryable: false,
@@ -25,6 +40,12 @@ const requestErrors = {
     retryable: false,
     status: 404,
     action: 'Send events to /v1/events or /cmcd.',
+  },
+  GATEWAY_ADMIN_PATH_UNKNOWN: {
+    rule: 'the port for operators answers /healthz, /readyz and /metrics',
+    retryable: false,
+    status: 404,
+    action: 'Send events to GATEWAY_PORT.',
   },
   GATEWAY_METHOD_NOT_ALLOWED: {
     rule: 'a method must be one that the path takes',
@@ -120,11 +141,30 @@ const capacityErrors = {
     closeCode: 1013,
     action: 'Send it again after Retry-After. If it lasts, look at the log and the lane metrics.',
   },
+  GATEWAY_RATE_LIMITED: {
+    rule: 'a client address and a token’s subject may send so many events and bytes a second',
+    retryable: true,
+    status: 429,
+    action:
+      'Send it again after Retry-After. Operators: GATEWAY_ADDRESS_…_PER_SECOND_MAX and GATEWAY_SUBJECT_…_PER_SECOND_MAX.',
+  },
+  GATEWAY_UPGRADES_LIMITED: {
+    rule: 'so many connections may be opened in a second',
+    retryable: true,
+    status: 503,
+    action: 'Connect again after Retry-After. Operators: GATEWAY_UPGRADES_PER_SECOND_MAX.',
+  },
   GATEWAY_LOG_UNAVAILABLE: {
     rule: 'the event log must take a frame before it is acknowledged',
     retryable: true,
     status: 503,
     action: 'Send it again after Retry-After. Operators: check the log; nothing was acknowledged.',
+  },
+  GATEWAY_PROCESS_DOWN: {
+    rule: 'a pool is ready while all of its processes are',
+    retryable: true,
+    status: 503,
+    action: 'Wait for the restart; if it lasts, see what the process said before it ended.',
   },
   GATEWAY_APPEND_REFUSED: {
     rule: 'the event log must be able to take a frame at all',
@@ -209,6 +249,12 @@ const connectionErrors = {
     retryable: true,
     closeCode: 4408,
     action: 'Connect again.',
+  },
+  GATEWAY_LIFETIME_REACHED: {
+    rule: 'a connection ends after a time, so that clients spread over the gateways there are',
+    retryable: true,
+    closeCode: 1001,
+    action: 'Connect again, to any gateway. GATEWAY_MAX_LIFETIME_MS sets the time.',
   },
   GATEWAY_TOKEN_EXPIRED: {
     rule: 'a connection ends when its token has expired',

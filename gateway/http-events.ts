@@ -20,6 +20,11 @@ export interface HttpEventsOptions {
   readonly frameMaxBytes: number
 }
 
+interface Writer {
+  readonly source: IngestSource
+  readonly subject: string | undefined
+}
+
 const MEDIA_TYPES = ['', 'application/json', 'text/plain']
 const ENCODINGS = ['', 'identity']
 
@@ -38,13 +43,13 @@ export function handleEventsPost(
     })
   const authorization = request.getHeader('authorization')
   const verified = verifyWriter(options.verifier, { subprotocols: '', authorization }).then(
-    (principal) => ({ source: ingest.sourceOf(principal) }),
+    (principal) => ({ source: ingest.sourceOf(principal), subject: principal.subject }),
     (error: unknown) => ({ error }),
   )
   ingest.read(options.frameMaxBytes, (body) => {
     void verified.then((writer) => {
       if (!ingest.isOpen) return
-      if ('source' in writer) submit(options, ingest, body, writer.source)
+      if ('source' in writer) submit(options, ingest, body, writer)
       else refuseToken(ingest, asTokenError(writer.error, options.context.telemetry))
     })
   })
@@ -58,12 +63,15 @@ function submit(
   { context, frameLimits }: HttpEventsOptions,
   ingest: IngestRequest,
   body: Uint8Array,
-  source: IngestSource,
+  { source, subject }: Writer,
 ): void {
   const { intake, clock, telemetry } = context
   intake.countFrame('http')
   const result = ingest.decode(() => decodeFrame(body, { numbered: false, limits: frameLimits }))
   if (result === undefined) return
+  const events = result.ok ? result.frame.accepted.length + result.frame.rejected.length : 0
+  if (ingest.isOverRate({ frames: 1, events, bytes: body.length }, subject))
+    return intake.countRefused({ events, unreadable: result.ok ? 0 : 1, reason: 'rate' })
   const arrival = { source, frameNumber: -1, receivedAtMs: clock.nowMs() }
   const submission = result.ok
     ? intake.submitFrame(result.frame, {

@@ -252,7 +252,7 @@ test('bytes beyond the process budget are answered 429, on both paths', async ()
 })
 
 test('a request past the append deadline is answered 503 and counts as refused', async () => {
-  const small = await startTestGateway({ config: { appendDeadlineMs: 50, drainGraceMs: 500 } })
+  const small = await startTestGateway({ config: { appendDeadlineMs: 50 } })
   small.log.fail()
   expect(await post(frameText(undefined), {}, small.port)).toMatchObject({
     status: 503,
@@ -265,7 +265,7 @@ test('a request past the append deadline is answered 503 and counts as refused',
 
 test('a body that drips is answered 408 and cut, and its slot is free again', async () => {
   const clock = new ManualClock()
-  const small = await startTestGateway({ clock, config: { requestsMax: 1, drainGraceMs: 500 } })
+  const small = await startTestGateway({ clock, config: { requestsMax: 1, drainGraceMs: 2_000 } })
   const socket = connect(small.port, '127.0.0.1')
   let received = ''
   let closed = false

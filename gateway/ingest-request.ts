@@ -12,10 +12,13 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import type { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { Admission } from './admission.ts'
+import type { FrameCost } from './allowance.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { Enrichment, IngestSource } from './enrichment.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { Intake } from './intake.ts'
 import type { RefusalReason } from './ledger.ts'
+import type { Rates } from './rates.ts'
 import type { Submission, SubmissionSink } from './submission.ts'
 import type { GatewayTelemetry } from './telemetry.ts'
 
@@ -24,6 +27,8 @@ export interface RequestContext {
   readonly admission: Admission
   readonly intake: Intake
   readonly enrichment: Enrichment
+  readonly rates: Rates
+  readonly addresses: ClientAddresses
   readonly telemetry: GatewayTelemetry
   readonly clock: Clock
   readonly random: Random
@@ -40,10 +45,11 @@ export class IngestRequest {
   readonly #country: string
   readonly #traceparent: string
   readonly #declaredBytes: number | undefined
+  readonly #address: string | undefined
 
   /** Must be built inside the route handler: the request is gone when that returns. */
   constructor(context: RequestContext, response: HttpResponse, request: HttpRequest) {
-    const { trustedCountryHeader } = context
+    const { trustedCountryHeader, rates, addresses } = context
     this.#context = context
     this.#response = new GuardedResponse(response)
     this.#origin = request.getHeader('origin')
@@ -51,6 +57,7 @@ export class IngestRequest {
     this.#traceparent = request.getHeader('traceparent')
     const length = request.getHeader('content-length')
     this.#declaredBytes = length === '' ? undefined : Number(length)
+    this.#address = rates.limitsAddresses ? addresses.read(response, request) : undefined
   }
 
   get isOpen(): boolean {
@@ -83,6 +90,21 @@ export class IngestRequest {
       this.refuse('GATEWAY_INTERNAL')
       return undefined
     }
+  }
+
+  /**
+   * Charges what the request brought; when it is beyond a rate, that is answered, and true returned.
+   * The events are counted as refused by the caller.
+   */
+  isOverRate(cost: FrameCost, subject?: string): boolean {
+    const { rates, telemetry } = this.#context
+    const refusal = rates.charge({ address: this.#address, subject }, cost)
+    if (refusal === undefined) return false
+    telemetry.overRate(refusal)
+    this.refuseWith(gatewayErrors.create('GATEWAY_RATE_LIMITED'), {
+      retryAfterSeconds: refusal.retryAfterMs / 1_000,
+    })
+    return true
   }
 
   sourceOf(principal: Principal): IngestSource {
@@ -127,8 +149,8 @@ export class IngestRequest {
     const retryAfterMs = slowRetryMs / 2 + random.below(slowRetryMs)
     this.#response.answer(
       problemAnswer(error, {
-        ...options,
         ...(error.spec.retryable ? { retryAfterSeconds: retryAfterMs / 1_000 } : {}),
+        ...options,
         headers: { ...corsHeaders(cors, this.#origin), ...options.headers },
       }),
     )

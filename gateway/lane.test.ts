@@ -5,6 +5,7 @@ import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { Lane, LaneRecord, type LaneBounds, type RecordOwner } from './lane.ts'
+import { LanePacer } from './lane-pacer.ts'
 import type { RefusalReason } from './ledger.ts'
 import {
   APPEND_STALL_MS,
@@ -18,7 +19,6 @@ import { pass, settle } from './testing/passing-time.ts'
 const TOPIC = 'playback.events'
 
 const BOUNDS: LaneBounds = {
-  lingerMs: 5,
   maxRecords: 10,
   maxBytes: 100_000,
   batchMaxRecords: 4,
@@ -62,6 +62,7 @@ async function setUp(bounds: Partial<LaneBounds> = {}) {
     partition: 0,
     bounds: { ...BOUNDS, ...bounds },
     log,
+    pacer: new LanePacer({ lingerMinMs: 5, lingerMaxMs: 25, requestsPerSecond: 300 }, clock),
     budget,
     clock,
     random: seededRandom(1),
@@ -82,31 +83,37 @@ async function setUp(bounds: Partial<LaneBounds> = {}) {
   return { clock, log, budget, failpoints, failures, lane, offer, keys }
 }
 
-test('an idle lane lingers, then appends what it collected in one batch, in order', async () => {
+test('a lane lingers since its last turn, then appends what it collected in one batch, in order', async () => {
   const { clock, log, lane, offer, keys, budget } = await setUp()
+  offer('first')
+  await pass(clock, 1)
+  expect(keys()).toEqual(['first'])
   const owners = ['a', 'b', 'c'].map((key) => offer(key).owner)
-  await pass(clock, 4)
-  expect(log.appends).toBe(0)
+  await pass(clock, 3)
+  expect(log.appends).toBe(1)
   await pass(clock, 1)
   await settle()
-  expect(keys()).toEqual(['a', 'b', 'c'])
-  expect(log.appends).toBe(1)
+  expect(keys()).toEqual(['first', 'a', 'b', 'c'])
+  expect(log.appends).toBe(2)
   expect(owners.map(({ told }) => told)).toEqual([['appended'], ['appended'], ['appended']])
   expect(budget.usedBytes).toBe(0)
   expect(lane.isIdle).toBe(true)
 })
 
 test('a full batch does not linger, and one append is under way at a time', async () => {
-  const { log, offer, keys } = await setUp()
+  const { clock, log, offer, keys } = await setUp()
+  offer('first')
+  await pass(clock, 1)
   log.hold()
   for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) offer(key)
+  await clock.advance(0)
   expect(log.heldAppends).toBe(1)
-  await settle()
+  await pass(clock, 20)
   expect(log.heldAppends).toBe(1)
   log.release()
-  await settle()
-  expect(keys()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
-  expect(log.appends).toBe(2)
+  await pass(clock, 5)
+  expect(keys()).toEqual(['first', 'a', 'b', 'c', 'd', 'e', 'f'])
+  expect(log.appends).toBe(3)
 })
 
 test('a batch is cut at its bytes, but one record always fits', async () => {
@@ -239,9 +246,10 @@ test('a failing lane counts as down until it succeeds or nothing was tried for a
   log.fail()
   const { record } = offer('a')
   await pass(clock, 10)
-  expect(lane.downSinceMs(clock.monotonicMs())).toBe(5)
+  const downSinceMs = lane.downSinceMs(clock.monotonicMs())
+  expect(downSinceMs).toBeDefined()
   await pass(clock, 1_500)
-  expect(lane.downSinceMs(clock.monotonicMs())).toBe(5)
+  expect(lane.downSinceMs(clock.monotonicMs())).toBe(downSinceMs)
   lane.discard(record)
   await pass(clock, 1_000 + LOG_DOWN_HOLD_MS)
   expect(lane.downSinceMs(clock.monotonicMs())).toBeUndefined()
@@ -256,10 +264,12 @@ test('an append that never returns counts as down from its start', async () => {
   const { clock, log, offer, lane } = await setUp()
   log.hold()
   offer('a')
-  await pass(clock, 5 + APPEND_STALL_MS)
+  await clock.advance(0)
+  expect(log.heldAppends).toBe(1)
+  await pass(clock, APPEND_STALL_MS)
   expect(lane.downSinceMs(clock.monotonicMs())).toBeUndefined()
-  await pass(clock, 1)
-  expect(lane.downSinceMs(clock.monotonicMs())).toBe(5)
+  await pass(clock, 10)
+  expect(lane.downSinceMs(clock.monotonicMs())).toBe(0)
 })
 
 test('a queue of discarded records does not grow while an append hangs', async () => {
@@ -276,7 +286,7 @@ test('a queue of discarded records does not grow while an append hangs', async (
   const last = offer('last')
   expect(last.taken).toBe(true)
   log.release()
-  await settle()
+  await pass(clock, 10)
   expect(last.owner.told).toEqual(['appended'])
 })
 

@@ -3,10 +3,12 @@
  * batch, one append at a time, so that their order stands. It is bounded in records and bytes,
  * repeats what failed for a while, and tells the owner of a record that waits past its deadline.
  *
- *   idle ──offer──► lingering ──linger over, batch full──► appending ──done──► idle | appending
- *                                                            │   ▲
- *                                                   failed   ▼   │ wait over
- *                                                          backingOff ──nothing left──► idle
+ *   idle ──offer──► lingering ──its turn──► appending ──done──► idle | lingering
+ *                   │      ▲                    │
+ *     nothing left  ▼      │ wait over          ▼ failed
+ *                  idle    └──────────────── backingOff
+ *
+ * When its turn comes is the business of `lane-pacer.ts`.
  */
 import type { Appended, EventLog, NewRecord } from '../shared/log/event-log.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
@@ -14,12 +16,14 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { ByteBudget } from './byte-budget.ts'
+import type { LanePacer, PacedLane } from './lane-pacer.ts'
 import type { RefusalReason } from './ledger.ts'
 import {
   APPEND_RETRY_MAX_MS,
   APPEND_RETRY_MS,
   APPEND_STALL_MS,
   LANE_DEAD_ENTRIES_MAX,
+  LANE_SLOW_MS,
   LOG_DOWN_HOLD_MS,
   RECORD_COST_BYTES,
 } from './limits.ts'
@@ -33,8 +37,8 @@ export interface RecordOwner {
   recordDropped(record: LaneRecord): void
   /** The log will never take the record. */
   recordFailed(record: LaneRecord, error: unknown): void
-  /** The owner is given back; it discards its queued records. */
-  refuse(reason: RefusalReason): void
+  /** The owner of the overdue `record` is given back; it discards its queued records. */
+  refuse(reason: RefusalReason, record: LaneRecord): void
 }
 
 export type RecordKind = 'events' | 'rejectedEvent' | 'unreadable'
@@ -66,7 +70,6 @@ export class LaneRecord implements NewRecord {
 }
 
 export interface LaneBounds {
-  readonly lingerMs: number
   readonly maxRecords: number
   readonly maxBytes: number
   readonly batchMaxRecords: number
@@ -75,6 +78,8 @@ export interface LaneBounds {
 }
 
 export interface LaneObserver {
+  /** A record is in the log; called before its owner is told. */
+  recordAppended?(record: LaneRecord): void
   appended(lane: Lane, batch: AppendedBatch): void
   failed(lane: Lane, error: unknown, attempt: number): void
 }
@@ -94,6 +99,7 @@ export interface LaneOptions {
   readonly partition: number
   readonly bounds: LaneBounds
   readonly log: EventLog
+  readonly pacer: LanePacer
   readonly budget: ByteBudget
   readonly clock: Clock
   readonly random: Random
@@ -106,11 +112,11 @@ type LaneState = 'idle' | 'lingering' | 'appending' | 'backingOff'
 const NEXT: Readonly<Record<LaneState, readonly LaneState[]>> = {
   idle: ['lingering', 'appending'],
   lingering: ['appending', 'idle'],
-  appending: ['appending', 'backingOff', 'idle'],
-  backingOff: ['appending', 'idle'],
+  appending: ['lingering', 'backingOff', 'idle'],
+  backingOff: ['lingering'],
 }
 
-export class Lane {
+export class Lane implements PacedLane {
   readonly topic: string
   readonly partition: number
   readonly #options: LaneOptions
@@ -124,7 +130,8 @@ export class Lane {
   #attempt = 0
   /** Records still to be appended one by one, to find the one that the log will not take. */
   #isolate = 0
-  #cancelTimer: () => void = () => undefined
+  #cancelRetry: () => void = () => undefined
+  #wasSlow = false
   #calledAtMs = 0
   #appendingSinceMs = 0
   #failingSinceMs: number | undefined
@@ -153,6 +160,11 @@ export class Lane {
 
   get isIdle(): boolean {
     return this.#state === 'idle'
+  }
+
+  /** Whether its last append failed or was slow, so that others had better not wait for it. */
+  get isSuspect(): boolean {
+    return this.#attempt > 0 || this.#wasSlow
   }
 
   /** Since when the log has been failing or silent for this lane; `undefined` while it is not. */
@@ -202,24 +214,29 @@ export class Lane {
     }
   }
 
-  /** Ends the timers; an append under way still settles its records. */
+  /** Ends the wait for a repeat; an append under way still settles its records. */
   stop(): void {
-    this.#cancelTimer()
+    this.#cancelRetry()
   }
 
   #wake(): void {
-    const { bounds, clock } = this.#options
-    if (this.#state === 'idle') {
-      this.#transition('lingering')
-      this.#cancelTimer = clock.after(bounds.lingerMs, () => this.#send())
-    }
-    const full =
-      this.#queuedRecords >= bounds.batchMaxRecords || this.#queuedBytes >= bounds.batchMaxBytes
-    if (this.#state === 'lingering' && full) this.#send()
+    if (this.#state === 'idle') this.#linger()
+    else if (this.#state === 'lingering' && this.#isBatchFull) this.#options.pacer.ask(this, true)
   }
 
-  #send(): void {
-    this.#cancelTimer()
+  #linger(): void {
+    this.#transition('lingering')
+    this.#options.pacer.ask(this, this.#isBatchFull)
+  }
+
+  get #isBatchFull(): boolean {
+    const { batchMaxRecords, batchMaxBytes } = this.#options.bounds
+    return this.#queuedRecords >= batchMaxRecords || this.#queuedBytes >= batchMaxBytes
+  }
+
+  /** Appends the next batch. A lane may have asked twice, once when its batch was full. */
+  takeTurn(): void {
+    if (this.#state !== 'lingering') return
     this.#fillBatch()
     if (this.#batch.length === 0) return this.#transition('idle')
     this.#transition('appending')
@@ -280,10 +297,13 @@ export class Lane {
   }
 
   #succeed(appended: Appended): void {
-    const { clock, budget, observer } = this.#options
+    const { clock, budget, observer, pacer } = this.#options
     const batch = this.#batch
+    const durationMs = clock.monotonicMs() - this.#appendingSinceMs
+    pacer.answered()
     this.#batch = []
     this.#attempt = 0
+    this.#wasSlow = durationMs >= LANE_SLOW_MS
     this.#failingSinceMs = undefined
     this.#isolate = Math.max(0, this.#isolate - batch.length)
     let bytes = 0
@@ -291,21 +311,24 @@ export class Lane {
       record.state = 'settled'
       bytes += record.costBytes
       budget.give(record.costBytes)
+      observer.recordAppended?.(record)
       record.owner.recordAppended(record)
     }
     observer.appended(this, {
       records: batch.length,
       bytes,
-      durationMs: clock.monotonicMs() - this.#appendingSinceMs,
+      durationMs,
       calledAtMs: this.#calledAtMs,
       resolvedAtMs: clock.nowMs(),
       appendTimeMs: appended.appendTimeMs,
     })
-    this.#send()
+    if (this.#queuedRecords > 0) this.#linger()
+    else this.#transition('idle')
   }
 
   #fail(error: unknown): void {
-    const { clock, random, observer } = this.#options
+    const { clock, random, observer, pacer } = this.#options
+    pacer.answered()
     const retryable = error instanceof BackhaulError && error.spec.retryable
     observer.failed(this, error, this.#attempt)
     if (!retryable && this.#batch.length === 1) this.#failAlone(error)
@@ -325,7 +348,7 @@ export class Lane {
     this.#attempt += 1
     this.#transition('backingOff')
     const waitMs = windowMs / 2 + random.below(Math.ceil(windowMs / 2))
-    this.#cancelTimer = clock.after(waitMs, () => this.#send())
+    this.#cancelRetry = clock.after(waitMs, () => this.#linger())
   }
 
   /** The one record that the log will not take: others go on. */
@@ -358,6 +381,6 @@ export class Lane {
 function expireOne(record: LaneRecord, dueMs: number): boolean {
   if (record.state === 'settled') return true
   if (record.queuedAtMs > dueMs) return false
-  if (record.owner.isLive) record.owner.refuse('deadline')
+  if (record.owner.isLive) record.owner.refuse('deadline', record)
   return true
 }

@@ -1,8 +1,10 @@
 /** All lanes of a gateway: one for each partition of the events topic and of the rejects topic. */
 import { TOPICS } from '../shared/log/topics.ts'
 import { Lane, type LaneOptions } from './lane.ts'
+import { LanePacer, type PaceBounds } from './lane-pacer.ts'
 
-export interface LanesOptions extends Omit<LaneOptions, 'topic' | 'partition'> {
+export interface LanesOptions extends Omit<LaneOptions, 'topic' | 'partition' | 'pacer'> {
+  readonly pace: PaceBounds
   readonly eventPartitions: number
   readonly rejectPartitions: number
 }
@@ -11,11 +13,13 @@ export class Lanes {
   readonly events: readonly Lane[]
   readonly rejects: readonly Lane[]
   readonly all: readonly Lane[]
+  readonly pacer: LanePacer
   readonly #options: LanesOptions
   #lastAppendedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: LanesOptions) {
     this.#options = options
+    this.pacer = new LanePacer(options.pace, options.clock)
     const lanesOf = (topic: string, partitions: number) =>
       Array.from({ length: partitions }, (_, partition) => this.#open(topic, partition))
     this.events = lanesOf(TOPICS.events, options.eventPartitions)
@@ -47,6 +51,7 @@ export class Lanes {
   }
 
   stop(): void {
+    this.pacer.stop()
     for (const lane of this.all) lane.stop()
   }
 
@@ -54,9 +59,14 @@ export class Lanes {
     const { observer, clock } = this.#options
     return new Lane({
       ...this.#options,
+      pacer: this.pacer,
       topic,
       partition,
       observer: {
+        // Rejects are nobody else's.
+        ...(topic === TOPICS.events && observer.recordAppended !== undefined
+          ? { recordAppended: observer.recordAppended }
+          : {}),
         appended: (lane, batch) => {
           this.#lastAppendedAtMs = clock.monotonicMs()
           observer.appended(lane, batch)

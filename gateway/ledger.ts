@@ -2,7 +2,7 @@
 export const REFUSAL_REASONS = [
   /** The process byte budget or a lane was full. */
   'overload',
-  /** The connection sent more frames a second than it may. */
+  /** Its connection, address or subject sent more than it may. */
   'rate',
   /** It was not in the log by its deadline. */
   'deadline',

@@ -167,7 +167,7 @@ test('a drain turns unready at once, says goaway, acknowledges what is in flight
   const clock = new ManualClock()
   const gateway = await startTestGateway({
     clock,
-    config: { drainSpreadMs: 200, drainGraceMs: 5_000 },
+    config: { drainDelayMs: 100, drainSpreadMs: 200, drainGraceMs: 5_000 },
   })
   const clients = await Promise.all([0, 1, 2, 3].map(() => TestClient.open(gateway.port)))
   gateway.log.hold()
@@ -177,6 +177,9 @@ test('a drain turns unready at once, says goaway, acknowledges what is in flight
   const draining = { status: 503, json: { code: 'GATEWAY_DRAINING' } }
   expect(await call(gateway.port, { path: '/readyz' })).toMatchObject(draining)
   expect(await askUpgrade(gateway.port)).toMatchObject(draining)
+  await pass(clock, 90)
+  expect(clients.every(({ messages }) => messages.every(({ goaway }) => !goaway))).toBe(true)
+  await pass(clock, 10 + 200 + DRAIN_POLL_MS)
   await until(() => clients.every(({ messages }) => messages.some(({ goaway }) => goaway)))
   const delays = clients.map(({ messages }) => {
     const { goaway } = messages.find((message) => 'goaway' in message) ?? {}
@@ -207,16 +210,57 @@ test('a drain turns unready at once, says goaway, acknowledges what is in flight
   await expect(call(gateway.port, { path: '/healthz' })).rejects.toThrow('ECONNREFUSED')
 })
 
+test('a drain of many asks them to go evenly over its spread, so that no storm follows', async () => {
+  const clock = new ManualClock()
+  const gateway = await startTestGateway({
+    clock,
+    config: { drainSpreadMs: 3_000, drainGraceMs: 6_000 },
+  })
+  const clients = await Promise.all(
+    Array.from({ length: 200 }, () => TestClient.open(gateway.port)),
+  )
+  const stopped = gateway.stop()
+  const comeBackAtMs: number[] = []
+  const seen = new Set<TestClient>()
+  for (let tenth = 0; tenth <= 30; tenth++) {
+    await pass(clock, 100)
+    // What was said has to come over the sockets before time goes on.
+    await until(async () => {
+      await call(gateway.port, { path: '/healthz' })
+      return clients.filter(({ messages }) => messages.length > 1).length >= 4 * (tenth - 1)
+    })
+    for (const client of clients) {
+      const goaway = client.messages.find((message) => 'goaway' in message)?.['goaway']
+      if (goaway === undefined || seen.has(client)) continue
+      seen.add(client)
+      comeBackAtMs.push(tenth * 100 + (goaway as { reconnectAfterMs: number }).reconnectAfterMs)
+    }
+  }
+  await until(async () => {
+    await pass(clock, 100)
+    return clients.every(({ closed }) => closed?.code === 1001)
+  })
+  await pass(clock, 100)
+  await stopped
+  const byTenth = Array.from(
+    { length: 41 },
+    (_, tenth) => comeBackAtMs.filter((atMs) => Math.floor(atMs / 100) === tenth).length,
+  )
+  // 200 over four seconds: the fullest tenth of a second stays far below a storm.
+  expect(Math.max(...byTenth)).toBeLessThanOrEqual(15)
+  expect(byTenth.reduce((sum, count) => sum + count)).toBe(200)
+})
+
 test('a drain ends with the grace even when the log is silent: nothing is acknowledged', async () => {
   const clock = new ManualClock()
-  const gateway = await startTestGateway({ clock, config: { drainGraceMs: 700 } })
+  const gateway = await startTestGateway({ clock, config: { drainGraceMs: 1_800 } })
   const client = await TestClient.open(gateway.port)
   gateway.log.hold()
   client.send(frameText(0))
   await until(() => gateway.ledgers.events.inFlight === 1)
   let stopped = false
   const stopping = gateway.stop().then(() => (stopped = true))
-  await pass(clock, 690)
+  await pass(clock, 1_790)
   expect(stopped).toBe(false)
   await pass(clock, 10 + 2 * DRAIN_POLL_MS)
   await stopping

@@ -10,6 +10,7 @@ import type { Registry } from 'prom-client'
 import { preflightHeaders, type CorsRules } from '../shared/http/cors.ts'
 import { GuardedResponse, type Answer } from '../shared/http/guarded-response.ts'
 import { jsonAnswer, problemAnswer } from '../shared/http/problem.ts'
+import { readiness } from './admin.ts'
 import type { Admission } from './admission.ts'
 import type { Clients } from './clients.ts'
 import { handleCmcdPost, type CmcdOptions } from './cmcd-endpoint.ts'
@@ -119,11 +120,7 @@ function addPostTarget(
 function addOperations(app: TemplatedApp, options: ServerOptions): void {
   const { admission, registry } = options
   get(app, '/healthz', () => jsonAnswer(200, { status: 'live' }))
-  get(app, '/readyz', () => {
-    const code = admission.unreadyCode
-    if (code === undefined) return jsonAnswer(200, { status: 'ready' })
-    return { ...problemAnswer(gatewayErrors.create(code)), status: 503 }
-  })
+  get(app, '/readyz', () => readiness(admission.unreadyCode))
   app.get('/metrics', (response) => {
     const guarded = new GuardedResponse(response)
     options.report()

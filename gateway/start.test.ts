@@ -80,7 +80,7 @@ test('a gateway whose clock disagrees with the log turns unready, closes nobody,
 
 test('time-outs run by the injected clock: no hello, token expired', async () => {
   const clock = new ManualClock()
-  const gateway = await startTestGateway({ clock, config: { drainGraceMs: 1_000 } })
+  const gateway = await startTestGateway({ clock })
   const client = await TestClient.open(gateway.port)
   await pass(clock, 8_000)
   await pass(clock, SWEEP_MS)
@@ -131,10 +131,23 @@ test('the defaults agree with one another, and each broken relation is named', (
       'GATEWAY_FRAME_EVENTS_MAX (500) and the 1000 records of a CMCD body, + 1 = 1001, received 1000',
     ],
     [{ inFlightMaxBytes: 2 ** 20 }, 'GATEWAY_IN_FLIGHT_MAX_BYTES'],
-    [{ appendDeadlineMs: 50, laneLingerMs: 50 }, 'GATEWAY_APPEND_DEADLINE_MS'],
+    [{ laneLingerMs: 26 }, 'GATEWAY_LANE_LINGER_MAX_MS of at least GATEWAY_LANE_LINGER_MS = 26'],
+    [{ appendDeadlineMs: 50, laneLingerMaxMs: 50 }, 'GATEWAY_APPEND_DEADLINE_MS'],
     [{ idleMs: 15_000 }, 'GATEWAY_IDLE_MS of at least twice GATEWAY_HEARTBEAT_MS = 20000'],
-    [{ drainGraceMs: 5_000 }, 'GATEWAY_DRAIN_GRACE_MS'],
+    [
+      { drainGraceMs: 7_000 },
+      'GATEWAY_DRAIN_GRACE_MS of at least GATEWAY_DRAIN_DELAY_MS + GATEWAY_DRAIN_SPREAD_MS + 1750 = 7750',
+    ],
+    [{ pingMs: 5_000 }, 'GATEWAY_PING_MS + GATEWAY_PONG_TIMEOUT_MS of at most 9000'],
     [{ framesBurstMax: 63 }, 'GATEWAY_FRAMES_BURST_MAX of at least GATEWAY_CREDIT_FRAMES = 64'],
+    [
+      { addressEventsPerSecondMax: 199 },
+      'GATEWAY_ADDRESS_EVENTS_PER_SECOND_MAX × GATEWAY_RATE_BURST_MS (5000) of at least the largest frame or CMCD body, 1000 events, received 199, hence 995',
+    ],
+    [{ connectionBytesPerSecondMax: 52_428 }, 'GATEWAY_CONNECTION_BYTES_PER_SECOND_MAX'],
+    [{ trustedHops: 1, trustedNetworks: ['10.0.0.0/8'] }, 'GATEWAY_TRUSTED_HOPS'],
+    [{ routes: ['type:nonsense=topic'] }, 'GATEWAY_ROUTES to hold types of events, not nonsense'],
+    [{ trustedNetworks: ['10.0.0.0'] }, 'GATEWAY_TRUSTED_NETWORKS'],
   ]
   for (const [values, message] of broken)
     expect(() => gatewayConfig.check?.({ ...defaults, ...values })).toThrow(message)

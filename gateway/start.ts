@@ -1,9 +1,10 @@
 /** Builds the gateway top to bottom and stops it in reverse. */
+import type { TemplatedApp } from 'uWebSockets.js'
 import type { TokenVerifier } from '../shared/auth/token-verifier.ts'
 import type { Pseudonymiser } from '../shared/events/identity.ts'
 import { DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
 import type { CorsRules } from '../shared/http/cors.ts'
-import { ADDRESS_IN_USE, httpUrl, listenOrExplain } from '../shared/http/listen.ts'
+import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
 import type { Sealer } from '../shared/log/reject-record.ts'
@@ -17,22 +18,28 @@ import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { Admission } from './admission.ts'
 import { assertAuthenticated, IngestKeys } from './auth.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { ClientAddresses } from './client-address.ts'
 import { Clients } from './clients.ts'
 import { ClockSkew } from './clock-skew.ts'
-import type { GatewayConfig } from './config.ts'
+import { extraTopics, type GatewayConfig } from './config.ts'
 import type { ConnectionSettings } from './connection.ts'
+import { Copies, type CopiesObserver } from './copies.ts'
 import { drain } from './drain.ts'
 import { createEnrichment } from './enrichment.ts'
-import { gatewayErrors } from './errors.ts'
+import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 import type { RequestContext } from './ingest-request.ts'
 import { Intake } from './intake.ts'
 import type { LaneObserver } from './lane.ts'
-import { Lanes } from './lanes.ts'
+import { Lanes, type LanesOptions } from './lanes.ts'
 import { createLedgers, type Ledgers } from './ledger.ts'
 import { assertGatewayLimits, PREFLIGHT_MAX_AGE_SECONDS, SWEEP_MS } from './limits.ts'
 import { Rejects } from './rejects.ts'
+import { rateBoundsOf } from './rate-settings.ts'
+import { Rates } from './rates.ts'
+import { parseRoutes } from './routes.ts'
 import { createServer } from './server.ts'
 import { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts'
+import { UpgradeRate } from './upgrade-rate.ts'
 
 export interface GatewayOptions {
   readonly config: GatewayConfig
@@ -49,6 +56,8 @@ export interface GatewayOptions {
   readonly partitions: number
   /** Keys accepted in `/cmcd/{ingestKey}`. */
   readonly ingestKeys?: readonly string[]
+  /** One of several processes at one port: a drain leaves new clients to the others. */
+  readonly sharesPort?: boolean
 }
 
 export interface RunningGateway extends Running {
@@ -56,6 +65,12 @@ export interface RunningGateway extends Running {
   readonly port: number
   /** The books: received = accepted + rejected + refused + inFlight at every moment. */
   readonly ledgers: Ledgers
+  /** Why no one should be sent here now; `undefined` when ready. */
+  readonly unreadyCode: GatewayErrorCode | undefined
+  /** Brings the metrics up to date, as `/metrics` does before it answers. */
+  report(): void
+  /** Takes nobody new from now on; those who are here stay until `stop`. */
+  turnAway(): void
   /** Drains, then stops listening. */
   stop(): Promise<void>
 }
@@ -67,10 +82,10 @@ export interface RunningGateway extends Running {
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   assertGatewayLimits()
   assertAuthenticated(options.config.host, options.verifier)
-  const rejectPartitions = await partitionsOf(options)
+  const partitions = await partitionsOf(options)
   const stack = new StopStack()
   try {
-    return await startParts(options, rejectPartitions, stack)
+    return await startParts(options, partitions, stack)
   } catch (error) {
     await stack.stop()
     throw error
@@ -79,7 +94,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
 async function startParts(
   options: GatewayOptions,
-  rejectPartitions: number,
+  partitions: TopicPartitions,
   stack: StopStack,
 ): Promise<RunningGateway> {
   const { config, clock, random } = options
@@ -88,49 +103,65 @@ async function startParts(
   const ledgers = createLedgers()
   const budget = new ByteBudget(config.inFlightMaxBytes)
   const skew = new ClockSkew(config.maxClockSkewMs)
-  const lanes = openLanes(options, rejectPartitions, { budget, observer: observe(telemetry, skew) })
+  const copies = openCopies(options, partitions, telemetry)
+  stack.add('copies', () => copies.stop())
+  const observer = observe(telemetry, skew, copies)
+  const lanes = openLanes(options, partitions, { budget, observer })
   stack.add('lanes', () => lanes.stop())
   const { connectionsMax, requestsMax } = config
   const admission = new Admission({ connectionsMax, requestsMax, budget, lanes, skew })
-  const enrichment = createEnrichment({
-    pseudonymiser: options.pseudonymiser,
-    cacheEntriesMax: config.contextCacheEntriesMax,
-    instanceId,
-  })
-  const rejects = new Rejects({
-    sealer: options.sealer,
-    partitions: rejectPartitions,
-    headers: { schema: 'reject.v1', gateway: instanceId },
-  })
+  const enrichment = openEnrichment(options, instanceId)
+  const rejects = openRejects(options, partitions, instanceId)
   const intake = new Intake({ lanes, rejects, enrichment, budget, ledgers, clock })
+  const { rates, addresses } = openRates(options)
   const clients = new Clients()
   const report = () =>
     telemetry.report({
       ledgers,
-      lanes: lanes.all,
+      lanes,
       contexts: enrichment.contexts.cacheSize,
+      allowances: rates.remembered,
       connections: admission.connections,
       requests: admission.requests,
       inFlightBytes: budget.usedBytes,
+      copyBytes: copies.usedBytes,
       clockSkewMs: skew.skewMs,
       ready: admission.unreadyCode === undefined,
     })
-  const parts = { admission, intake, enrichment, telemetry, clients, report }
-  stack.add('sweep', startSweep(options, { lanes, ...parts }))
+  const parts = { admission, intake, enrichment, rates, addresses, telemetry, clients, report }
+  stack.add('sweep', startSweep(options, { lanes, copies, ...parts }))
   const server = createServer(serverOptions(options, parts))
   stack.add('server', () => void server.close())
-  const listening = await listenOrExplain(server, config, (code) => addressRefused(config, code))
+  const listening = await listen(options, server)
   stack.add('listener', () => listening.close())
-  const { drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
-  stack.add('clients', () =>
-    drain({ clients, admission, lanes, clock, random, telemetry, spreadMs, graceMs }),
-  )
+  const { drainDelayMs: delayMs, drainSpreadMs: spreadMs, drainGraceMs: graceMs } = config
+  const queues = [lanes, copies]
+  const timing = { clock, random, delayMs, spreadMs, graceMs }
+  stack.add('clients', () => drain({ clients, admission, telemetry, queues, ...timing }))
+  // Alone, it goes on answering 503 to the end; among others, the kernel sends no one here any more.
+  if (options.sharesPort === true) stack.add('shared listener', () => listening.close())
   const url = httpUrl(config.host, listening.port)
   telemetry.listening(url, instanceId)
-  return { url, port: listening.port, ledgers, stop: () => stack.stop() }
+  return {
+    url,
+    port: listening.port,
+    ledgers,
+    get unreadyCode() {
+      return admission.unreadyCode
+    },
+    report,
+    turnAway: () => admission.drain(),
+    stop: () => stack.stop(),
+  }
 }
 
-function addressRefused({ host, port }: GatewayConfig, systemCode: string): BackhaulError {
+function listen(options: GatewayOptions, server: TemplatedApp): Promise<Listening> {
+  const { config, sharesPort: isShared = false } = options
+  const { host, port } = config
+  return listenOrExplain(server, { host, port, isShared }, (code) => addressRefused(config, code))
+}
+
+export function addressRefused({ host, port }: GatewayConfig, systemCode: string): BackhaulError {
   if (systemCode === ADDRESS_IN_USE)
     return gatewayErrors.create('GATEWAY_PORT_IN_USE', {
       expected: 'GATEWAY_HOST and GATEWAY_PORT to name a free address',
@@ -142,44 +173,105 @@ function addressRefused({ host, port }: GatewayConfig, systemCode: string): Back
   })
 }
 
-/** Partitions of the rejects topic; those of the events topic must be the configured ones. */
-async function partitionsOf({ log, partitions }: GatewayOptions): Promise<number> {
+function openEnrichment({ config, pseudonymiser }: GatewayOptions, instanceId: string) {
+  const cacheEntriesMax = config.contextCacheEntriesMax
+  return createEnrichment({ pseudonymiser, cacheEntriesMax, instanceId })
+}
+
+function openRejects(
+  { sealer }: GatewayOptions,
+  { rejects: partitions }: TopicPartitions,
+  instanceId: string,
+): Rejects {
+  return new Rejects({ sealer, partitions, headers: { schema: 'reject.v1', gateway: instanceId } })
+}
+
+function openRates({ config, clock, random }: GatewayOptions) {
+  const { rateEntriesMax: entriesMax, trustedHops: hops, trustedNetworks: networks } = config
+  return {
+    rates: new Rates({ bounds: rateBoundsOf(config), entriesMax, clock, random }),
+    addresses: new ClientAddresses({ hops, networks }),
+  }
+}
+
+interface TopicPartitions {
+  readonly rejects: number
+  /** Of each topic that a route leads to. */
+  readonly routed: ReadonlyMap<string, number>
+}
+
+/** Those of the events topic must be the configured ones. */
+async function partitionsOf({ log, config, partitions }: GatewayOptions): Promise<TopicPartitions> {
   const events = await log.describeTopic(TOPICS.events)
   if (events.partitions !== partitions)
     throw logErrors.create('LOG_TOPIC_MISMATCH', {
       expected: `${partitions} partitions of ${TOPICS.events}`,
       received: `${events.partitions}`,
     })
+  const routed = new Map<string, number>()
+  for (const topic of extraTopics(config))
+    routed.set(topic, (await log.describeTopic(topic)).partitions)
   const rejects = await log.describeTopic(TOPICS.rejects)
-  return rejects.partitions
+  return { rejects: rejects.partitions, routed }
 }
 
 function openLanes(
   { config, log, clock, random, failpoints, partitions }: GatewayOptions,
-  rejectPartitions: number,
+  { rejects }: TopicPartitions,
   shared: { readonly budget: ByteBudget; readonly observer: LaneObserver },
 ): Lanes {
   return new Lanes({
     ...shared,
+    ...laneBoundsOf(config),
     log,
     clock,
     random,
     failpoints,
     eventPartitions: partitions,
-    rejectPartitions,
+    rejectPartitions: rejects,
+  })
+}
+
+function openCopies(
+  { config, log, clock, random, failpoints }: GatewayOptions,
+  { routed }: TopicPartitions,
+  observer: CopiesObserver,
+): Copies {
+  const { pace, bounds } = laneBoundsOf(config)
+  return new Copies({
+    routes: parseRoutes(config.routes),
+    partitions: routed,
+    maxBytes: config.copiesMaxBytes,
+    pace,
+    bounds,
+    log,
+    clock,
+    random,
+    failpoints,
+    observer,
+  })
+}
+
+function laneBoundsOf(config: GatewayConfig): Pick<LanesOptions, 'pace' | 'bounds'> {
+  return {
+    pace: {
+      lingerMinMs: config.laneLingerMs,
+      lingerMaxMs: config.laneLingerMaxMs,
+      requestsPerSecond: config.appendRequestsPerSecond,
+    },
     bounds: {
-      lingerMs: config.laneLingerMs,
       maxRecords: config.laneMaxRecords,
       maxBytes: config.laneMaxBytes,
       batchMaxRecords: config.batchMaxRecords,
       batchMaxBytes: config.batchMaxBytes,
       deadlineMs: config.appendDeadlineMs,
     },
-  })
+  }
 }
 
-function observe(telemetry: GatewayTelemetry, skew: ClockSkew): LaneObserver {
+function observe(telemetry: GatewayTelemetry, skew: ClockSkew, copies: Copies): LaneObserver {
   return {
+    recordAppended: (record) => copies.consider(record),
     appended(lane, batch) {
       skew.observe(batch)
       telemetry.appended(lane, batch)
@@ -195,17 +287,23 @@ interface Parts {
   readonly admission: Admission
   readonly intake: Intake
   readonly enrichment: RequestContext['enrichment']
+  readonly rates: Rates
+  readonly addresses: ClientAddresses
   readonly telemetry: GatewayTelemetry
   readonly clients: Clients
   report(): void
 }
 
 /** Everything that happens by time; returns what ends it. */
-function startSweep({ clock }: GatewayOptions, parts: Parts & { readonly lanes: Lanes }) {
-  const { lanes, clients, admission, telemetry, report } = parts
+function startSweep(
+  { clock }: GatewayOptions,
+  parts: Parts & { readonly lanes: Lanes; readonly copies: Copies },
+) {
+  const { lanes, copies, clients, admission, telemetry, report } = parts
   let unreadyCode: string | undefined = undefined
   return clock.every(SWEEP_MS, () => {
     lanes.expire()
+    copies.expire()
     clients.sweep()
     if (admission.unreadyCode !== unreadyCode) {
       unreadyCode = admission.unreadyCode
@@ -217,7 +315,7 @@ function startSweep({ clock }: GatewayOptions, parts: Parts & { readonly lanes: 
 
 function serverOptions(options: GatewayOptions, parts: Parts) {
   const { config, clock, random, verifier, ingestKeys = [] } = options
-  const { admission, intake, telemetry, clients } = parts
+  const { admission, intake, rates, telemetry, clients } = parts
   const { trustedCountryHeader, bodyTimeoutMs, slowRetryMs, frameMaxBytes } = config
   const cors: CorsRules = {
     origins: config.allowedOrigins,
@@ -228,6 +326,11 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
   const timing = { trustedCountryHeader, bodyTimeoutMs, slowRetryMs }
   const context: RequestContext = { ...parts, ...timing, clock, random, cors }
   const settings = connectionSettings(config)
+  const upgradeRate = new UpgradeRate(
+    { perSecond: config.upgradesPerSecondMax, burst: config.upgradesBurstMax },
+    clock,
+    random,
+  )
   const { frameLimits } = settings
   return {
     clients,
@@ -238,6 +341,7 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
     connections: {
       settings,
       intake,
+      rates,
       clock,
       random,
       telemetry,
@@ -245,7 +349,7 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
       scheduleFlush: (connection: Parameters<Clients['scheduleFlush']>[0]) =>
         clients.scheduleFlush(connection),
     },
-    upgrades: { ...parts, ...timing, verifier, cors, random },
+    upgrades: { ...parts, ...timing, verifier, cors, random, upgradeRate },
     httpEvents: { context, verifier, frameLimits, frameMaxBytes },
     cmcd: {
       context,
@@ -264,6 +368,5 @@ function connectionSettings(config: GatewayConfig): ConnectionSettings {
     ...config,
     frameLimits: { ...DEFAULT_FRAME_LIMITS, eventsMax: config.frameEventsMax },
     credit: { frames: config.creditFrames, bytes: config.creditBytes },
-    rate: { perSecond: config.framesPerSecondMax, burst: config.framesBurstMax },
   }
 }

@@ -5,7 +5,10 @@ import {
   type Logger,
   type TelemetryBase,
 } from '../shared/runtime/telemetry.ts'
+import type { CopyDropReason } from './copies.ts'
 import type { AppendedBatch, Lane } from './lane.ts'
+import type { Lanes } from './lanes.ts'
+import type { RateRefusal } from './rates.ts'
 import { REFUSAL_REASONS, type Ledger, type Ledgers, type RefusalReason } from './ledger.ts'
 
 const lane = ['topic', 'partition'] as const
@@ -77,6 +80,18 @@ const clientMetrics = defineMetrics({
     help: 'HTTP requests and upgrades refused, by the code of the problem.',
     labels: ['code'],
   },
+  overRate: {
+    kind: 'counter',
+    name: 'gateway_rate_refusals_total',
+    help: 'Frames and requests beyond a rate, by whose it was and its unit.',
+    labels: ['scope', 'unit'],
+  },
+  allowances: {
+    kind: 'gauge',
+    name: 'gateway_rate_entries',
+    help: 'Client addresses and token subjects whose use is remembered (limit: GATEWAY_RATE_ENTRIES_MAX each).',
+    labels: ['scope'],
+  },
   contexts: {
     kind: 'gauge',
     name: 'gateway_context_cache_entries',
@@ -101,6 +116,39 @@ const logMetrics = defineMetrics({
     name: 'gateway_lane_backlog_bytes',
     help: 'Bytes waiting in a lane (limit: GATEWAY_LANE_MAX_BYTES).',
     labels: lane,
+  },
+  lingerMs: {
+    kind: 'gauge',
+    name: 'gateway_lane_linger_ms',
+    merge: 'average',
+    help: 'Time between two turns of the lanes at present (limits: GATEWAY_LANE_LINGER_MS, GATEWAY_LANE_LINGER_MAX_MS).',
+  },
+  appendRequests: {
+    kind: 'gauge',
+    name: 'gateway_append_requests',
+    help: 'Append requests answered since the start (aim: GATEWAY_APPEND_REQUESTS_PER_SECOND); appends that end together came back in one.',
+  },
+  suspectLanes: {
+    kind: 'gauge',
+    name: 'gateway_suspect_lanes',
+    help: 'Lanes whose last append failed or was slow; they do not share requests with the others.',
+  },
+  copies: {
+    kind: 'counter',
+    name: 'gateway_copies_total',
+    help: 'Records copied to the topics of GATEWAY_ROUTES.',
+    labels: ['topic'],
+  },
+  copyDrops: {
+    kind: 'counter',
+    name: 'gateway_copies_dropped_total',
+    help: 'Copies dropped because their topic could not keep up, by reason; `playback.events` has the record.',
+    labels: ['topic', 'reason'],
+  },
+  copyBytes: {
+    kind: 'gauge',
+    name: 'gateway_copy_bytes',
+    help: 'Bytes of copies not yet in their topics (limit: GATEWAY_COPIES_MAX_BYTES).',
   },
   appends: {
     kind: 'counter',
@@ -129,11 +177,13 @@ const logMetrics = defineMetrics({
   clockSkewMs: {
     kind: 'gauge',
     name: 'gateway_clock_skew_ms',
+    merge: 'average',
     help: 'Difference of the gateway’s clock from the last append time, beyond the time the append took (limit: GATEWAY_MAX_CLOCK_SKEW_MS).',
   },
   ready: {
     kind: 'gauge',
     name: 'gateway_ready',
+    merge: 'min',
     help: '1 while the gateway is ready for new connections, else 0.',
   },
 })
@@ -143,11 +193,13 @@ export const gatewayMetrics = { ...flowMetrics, ...clientMetrics, ...logMetrics 
 /** What is reported as it stands rather than as it happens. */
 export interface GatewayStanding {
   readonly ledgers: Ledgers
-  readonly lanes: readonly Lane[]
+  readonly lanes: Lanes
   readonly connections: number
   readonly requests: number
   readonly inFlightBytes: number
+  readonly copyBytes: number
   readonly contexts: number
+  readonly allowances: Readonly<Record<'address' | 'subject', number>>
   readonly clockSkewMs: number
   readonly ready: boolean
 }
@@ -172,6 +224,9 @@ function clientEvents(metrics: Metrics, log: Logger) {
     toldSlow(reason: RefusalReason, retryAfterMs: number) {
       metrics.slow.inc({ reason })
       log.debug({ reason, retryAfterMs }, 'client told to wait')
+    },
+    overRate({ scope, unit }: RateRefusal) {
+      metrics.overRate.inc({ scope, unit })
     },
     connectionClosed(code: string) {
       metrics.closes.inc({ code })
@@ -198,6 +253,12 @@ function logEvents(metrics: Metrics, log: Logger) {
       metrics.appendFailures.inc({ topic, code: error.code })
       if (error.attempt > 0) return
       log.warn({ topic, partition, err: error.message }, 'append failed, trying again')
+    },
+    copied(topic: string) {
+      metrics.copies.inc({ topic })
+    },
+    copyDropped(topic: string, reason: CopyDropReason) {
+      metrics.copyDrops.inc({ topic, reason })
     },
     readinessChanged(code: string | undefined) {
       if (code === undefined) log.info('ready for new connections')
@@ -235,14 +296,20 @@ function standing(metrics: Metrics) {
         metrics.frames.set({ transport }, count)
       for (const reason of REFUSAL_REASONS)
         metrics.refusals.set({ reason }, now.ledgers.events.refusedBy[reason])
-      for (const { topic, partition, backlogRecords, backlogBytes } of now.lanes) {
+      for (const { topic, partition, backlogRecords, backlogBytes } of now.lanes.all) {
         metrics.laneRecords.set({ topic, partition }, backlogRecords)
         metrics.laneBytes.set({ topic, partition }, backlogBytes)
       }
+      metrics.lingerMs.set(now.lanes.pacer.lingerMs)
+      metrics.appendRequests.set(now.lanes.pacer.requests)
+      metrics.suspectLanes.set(now.lanes.all.filter((each) => each.isSuspect).length)
       metrics.connections.set(now.connections)
       metrics.requests.set(now.requests)
       metrics.inFlightBytes.set(now.inFlightBytes)
+      metrics.copyBytes.set(now.copyBytes)
       metrics.contexts.set(now.contexts)
+      for (const [scope, count] of Object.entries(now.allowances))
+        metrics.allowances.set({ scope }, count)
       metrics.clockSkewMs.set(now.clockSkewMs)
       metrics.ready.set(now.ready ? 1 : 0)
     },

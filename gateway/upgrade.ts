@@ -11,10 +11,13 @@ import type { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { Admission } from './admission.ts'
 import { asTokenError, verifyWriter } from './auth.ts'
+import type { ClientAddresses } from './client-address.ts'
 import type { ConnectionOrigin } from './connection.ts'
 import type { Enrichment } from './enrichment.ts'
 import { gatewayErrors } from './errors.ts'
+import type { Rates } from './rates.ts'
 import type { GatewayTelemetry } from './telemetry.ts'
+import type { UpgradeRate } from './upgrade-rate.ts'
 
 export const SUBPROTOCOL = 'playback.v1'
 
@@ -22,6 +25,9 @@ export interface UpgradeOptions {
   readonly admission: Admission
   readonly verifier: TokenVerifier
   readonly enrichment: Enrichment
+  readonly rates: Rates
+  readonly addresses: ClientAddresses
+  readonly upgradeRate: UpgradeRate
   readonly telemetry: GatewayTelemetry
   readonly cors: CorsRules
   readonly trustedCountryHeader: string
@@ -41,6 +47,7 @@ interface Handshake {
   readonly origin: string
   readonly country: string
   readonly traceparent: string
+  readonly address: string | undefined
 }
 
 export function handleUpgrade(
@@ -50,7 +57,7 @@ export function handleUpgrade(
   socketContext: us_socket_context_t,
 ): void {
   const guarded = new GuardedResponse(response)
-  const handshake = readHandshake(options, request)
+  const handshake = readHandshake(options, response, request)
   const refusal = refusalOf(options, handshake)
   if (refusal !== undefined) return refuse(options, guarded, refusal)
   let open = false
@@ -64,13 +71,17 @@ export function handleUpgrade(
       const data = { origin: originOf(options, handshake, principal) }
       complete(guarded, handshake, data, socketContext)
     },
-    (error: unknown) => refuse(options, guarded, asTokenError(error, options.telemetry)),
+    (error: unknown) => refuse(options, guarded, { error: asTokenError(error, options.telemetry) }),
   )
   guarded.onEnd(release)
 }
 
-function readHandshake(options: UpgradeOptions, request: HttpRequest): Handshake {
-  const { trustedCountryHeader } = options
+function readHandshake(
+  options: UpgradeOptions,
+  response: HttpResponse,
+  request: HttpRequest,
+): Handshake {
+  const { trustedCountryHeader, rates, addresses } = options
   return {
     key: request.getHeader('sec-websocket-key'),
     subprotocols: request.getHeader('sec-websocket-protocol'),
@@ -79,11 +90,28 @@ function readHandshake(options: UpgradeOptions, request: HttpRequest): Handshake
     origin: request.getHeader('origin'),
     country: trustedCountryHeader === '' ? '' : request.getHeader(trustedCountryHeader),
     traceparent: request.getHeader('traceparent'),
+    address: rates.limitsAddresses ? addresses.read(response, request) : undefined,
   }
 }
 
+interface Refusal {
+  readonly error: BackhaulError
+  readonly retryAfterMs?: number
+}
+
 /** Takes a slot when there is nothing to refuse. */
-function refusalOf(options: UpgradeOptions, handshake: Handshake): BackhaulError | undefined {
+function refusalOf(options: UpgradeOptions, handshake: Handshake): Refusal | undefined {
+  const malformed = malformationOf(options, handshake)
+  if (malformed !== undefined) return { error: malformed }
+  const { admission, upgradeRate } = options
+  const overRate = upgradeRate.refusal()
+  if (overRate !== undefined)
+    return { error: gatewayErrors.create('GATEWAY_UPGRADES_LIMITED'), ...overRate }
+  const code = admission.admitConnection()
+  return code === undefined ? undefined : { error: gatewayErrors.create(code) }
+}
+
+function malformationOf(options: UpgradeOptions, handshake: Handshake): BackhaulError | undefined {
   const offered = handshake.subprotocols.split(',').map((name) => name.trim())
   if (!offered.includes(SUBPROTOCOL))
     return gatewayErrors.create('GATEWAY_SUBPROTOCOL_UNSUPPORTED', {
@@ -93,18 +121,19 @@ function refusalOf(options: UpgradeOptions, handshake: Handshake): BackhaulError
     })
   if (!isOriginAllowed(options.cors, handshake.origin))
     return gatewayErrors.create('GATEWAY_ORIGIN_REFUSED', { received: handshake.origin })
-  const code = options.admission.admitConnection()
-  return code === undefined ? undefined : gatewayErrors.create(code)
+  return undefined
 }
 
 function originOf(
   { enrichment }: UpgradeOptions,
-  { country, traceparent }: Handshake,
+  { country, traceparent, address }: Handshake,
   principal: Principal,
 ): ConnectionOrigin {
   return {
     source: enrichment.sourceOf({ principal, country, traceparent }),
     tokenExpiresAtMs: principal.expiresAtMs,
+    address,
+    subject: principal.subject,
   }
 }
 
@@ -120,9 +149,9 @@ function complete(
   })
 }
 
-function refuse(options: UpgradeOptions, guarded: GuardedResponse, error: BackhaulError): void {
+function refuse(options: UpgradeOptions, guarded: GuardedResponse, refusal: Refusal): void {
   const { telemetry, slowRetryMs, random } = options
-  const retryAfterMs = slowRetryMs / 2 + random.below(slowRetryMs)
+  const { error, retryAfterMs = slowRetryMs / 2 + random.below(slowRetryMs) } = refusal
   telemetry.requestRefused(error.code)
   guarded.answer(
     problemAnswer(error, error.spec.retryable ? { retryAfterSeconds: retryAfterMs / 1_000 } : {}),

@@ -11,6 +11,7 @@ import { batchMetrics } from '../batch/telemetry.ts'
 import { gatewayConfig } from '../gateway/config.ts'
 import { gatewayErrors } from '../gateway/errors.ts'
 import * as gatewayLimits from '../gateway/limits.ts'
+import { poolMetrics } from '../gateway/pool/telemetry.ts'
 import { gatewayMetrics } from '../gateway/telemetry.ts'
 import { processorConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
@@ -29,6 +30,9 @@ import { eventErrors } from '../shared/events/event-errors.ts'
 import { identityErrors } from '../shared/events/identity.ts'
 import * as eventLimits from '../shared/events/limits.ts'
 import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
+import { kafkaConfig } from '../shared/log/kafka-config.ts'
+import { kafkaLogMetrics } from '../shared/log/kafka-telemetry.ts'
+import * as kafkaLimits from '../shared/kafka/limits.ts'
 import { lmdbLogMetrics } from '../shared/log/lmdb-telemetry.ts'
 import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
@@ -60,6 +64,7 @@ const settings = [
   { title: 'Batch', spec: batchConfig },
   { title: 'Serving', spec: servingConfig },
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
+  { title: 'Event log on Kafka', spec: kafkaConfig },
 ]
 
 const files: Readonly<Record<string, () => string>> = {
@@ -97,17 +102,19 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Client', clientLimits, 'client/limits.ts'),
       limitsOf('Frames, CMCD and identity', eventLimits, 'shared/events/limits.ts'),
       limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
+      limitsOf('Event log on Kafka', kafkaLimits, 'shared/kafka/limits.ts'),
       limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
       limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
     ]),
   'docs/metrics.md': () =>
     metricsPage([
-      { title: 'Gateway', metrics: gatewayMetrics },
+      { title: 'Gateway', metrics: { ...gatewayMetrics, ...poolMetrics } },
       { title: 'Processor', metrics: processorMetrics },
       { title: 'Batch', metrics: batchMetrics },
       { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics } },
       { title: 'Standalone', metrics: standaloneMetrics },
+      { title: 'Event log on Kafka', metrics: kafkaLogMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { batchConfig } from '../batch/config.ts'
-import { gatewayConfig } from '../gateway/config.ts'
+import { extraTopics, gatewayConfig } from '../gateway/config.ts'
 import { startGateway } from '../gateway/start.ts'
 import { foldLimitsOf, processorConfig } from '../processor/config.ts'
 import { startProcessor } from '../processor/start.ts'
@@ -77,7 +77,7 @@ async function startAll(
   stack.add('data folder', () => folder.release())
   const stores = await openStores({ config, folder, clock, telemetry }, stack)
 
-  await stores.log.ensureTopics(topicSpecs(config))
+  await stores.log.ensureTopics(topicSpecs(config, extraTopics(gatewaySettings)))
   const { pseudonymiser, sealer } = openKeys(config, folder)
   const verifier = createTokenVerifier(
     {
@@ -185,8 +185,8 @@ async function openStores({ config, folder, clock, telemetry }: StoreParts, stac
 }
 
 /** Every topic has the partitions of `playback.events`, so that what a partition emits keeps its order. */
-function topicSpecs(config: BackhaulConfig): TopicSpec[] {
-  return Object.values(TOPICS).map((name) => ({
+function topicSpecs(config: BackhaulConfig, extra: readonly string[]): TopicSpec[] {
+  return [...Object.values(TOPICS), ...extra].map((name) => ({
     name,
     partitions: config.partitions,
     retentionMs: config.logRetentionMs,

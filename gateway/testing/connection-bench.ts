@@ -16,6 +16,7 @@ import { Intake } from '../intake.ts'
 import type { LaneBounds } from '../lane.ts'
 import { Lanes } from '../lanes.ts'
 import { createLedgers, type Ledger } from '../ledger.ts'
+import { Rates, type RatesOptions } from '../rates.ts'
 import { Rejects } from '../rejects.ts'
 import { createGatewayTelemetry } from '../telemetry.ts'
 import { ControlledLog } from './controlled-log.ts'
@@ -24,19 +25,18 @@ const SETTINGS: ConnectionSettings = {
   frameLimits: DEFAULT_FRAME_LIMITS,
   frameMaxBytes: 10_000,
   credit: { frames: 8, bytes: 20_000 },
-  rate: { perSecond: 1_000, burst: 1_000 },
   heartbeatMs: 10_000,
   sendBufferMaxBytes: 100_000,
   helloMs: 8_000,
   idleMs: 120_000,
-  pingMs: 20_000,
-  pongTimeoutMs: 8_000,
+  pingMs: 4_000,
+  pongTimeoutMs: 5_000,
+  maxLifetimeMs: 0,
   tokenGraceMs: 30_000,
   slowRetryMs: 1_000,
 }
 
 const BOUNDS: LaneBounds = {
-  lingerMs: 1,
   maxRecords: 1_000,
   maxBytes: 1_000_000,
   batchMaxRecords: 100,
@@ -45,10 +45,18 @@ const BOUNDS: LaneBounds = {
 }
 
 export interface BenchOptions {
+  readonly rates?: Partial<RatesOptions['bounds']>
+  readonly rateEntriesMax?: number
   readonly settings?: Partial<ConnectionSettings>
   readonly bounds?: Partial<LaneBounds>
   readonly budgetBytes?: number
   readonly partitions?: number
+}
+
+interface BenchOrigin {
+  readonly subject?: string
+  readonly address?: string
+  readonly tokenExpiresAtMs?: number
 }
 
 interface ServerMessage {
@@ -116,6 +124,7 @@ export async function createBench(options: BenchOptions = {}) {
     log: pino({ level: 'silent' }),
   })
   const lanes = new Lanes({
+    pace: { lingerMinMs: 1, lingerMaxMs: 25, requestsPerSecond: 300 },
     bounds: { ...BOUNDS, ...options.bounds },
     log,
     budget,
@@ -134,27 +143,31 @@ export async function createBench(options: BenchOptions = {}) {
   const sealer = createSealer(Buffer.alloc(32, 2))
   const rejects = new Rejects({ sealer, partitions, headers: { schema: 'reject.v1' } })
   const intake = new Intake({ lanes, rejects, enrichment, budget, ledgers, clock })
+  const bounds = { connection: {}, address: {}, subject: {}, ...options.rates }
+  const rates = new Rates({ bounds, entriesMax: options.rateEntriesMax ?? 100, clock, random })
   const clients = new Clients()
   const grants = { credit: true }
   const context = {
     settings,
     intake,
+    rates,
     clock,
     random,
     telemetry,
     grantsCredit: () => grants.credit && !budget.isHigh,
     scheduleFlush: (connection: Connection) => clients.scheduleFlush(connection),
   }
-  const open = (origin: { subject?: string; tokenExpiresAtMs?: number } = {}) => {
+  const open = (origin: BenchOrigin = {}) => {
     const socket = new HeldSocket()
     const principal = { subject: origin.subject, scopes: [], expiresAtMs: undefined }
     const source = enrichment.sourceOf({ principal, country: '', traceparent: '' })
-    const { tokenExpiresAtMs } = origin
-    const connection = new Connection(context, socket, { source, tokenExpiresAtMs })
+    const { tokenExpiresAtMs, address, subject } = origin
+    const from = { source, tokenExpiresAtMs, address, subject }
+    const connection = new Connection(context, socket, from)
     connection.welcome()
     return { connection, socket }
   }
-  return { clock, log, ledgers, lanes, budget, intake, sealer, grants, settings, open }
+  return { clock, log, ledgers, lanes, budget, intake, rates, sealer, grants, settings, open }
 }
 
 /** Whether the books balance, and nothing is counted twice. */

@@ -13,7 +13,7 @@ import { systemClock, type Clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { seededRandom } from '../../shared/runtime/random.ts'
-import { gatewayConfig, type GatewayConfig } from '../config.ts'
+import { extraTopics, gatewayConfig, type GatewayConfig } from '../config.ts'
 import { startGateway, type RunningGateway } from '../start.ts'
 import { ControlledLog } from './controlled-log.ts'
 
@@ -30,6 +30,7 @@ export function testConfig(overrides: Partial<GatewayConfig> = {}): GatewayConfi
     port: 0,
     laneLingerMs: 0,
     slowRetryMs: 50,
+    drainDelayMs: 0,
     drainSpreadMs: 0,
     drainGraceMs: 2_000,
     ...overrides,
@@ -44,6 +45,9 @@ export interface TestGatewayOptions {
   readonly clock?: Clock
   readonly ingestKeys?: readonly string[]
   readonly auth?: 'none' | 'hs256'
+  /** Instead of that of `auth`. */
+  readonly verifier?: TokenVerifier
+  readonly sharesPort?: boolean
 }
 
 export function testVerifier(mode: 'none' | 'hs256', clock: Clock = systemClock): TokenVerifier {
@@ -51,10 +55,11 @@ export function testVerifier(mode: 'none' | 'hs256', clock: Clock = systemClock)
 }
 
 export async function startTestGateway(options: TestGatewayOptions = {}) {
-  const { clock = systemClock, auth = 'none', ingestKeys = [] } = options
+  const { clock = systemClock, auth = 'none', ingestKeys = [], sharesPort = false } = options
   const controlled = new ControlledLog(clock)
   const log = options.log ?? controlled
-  const topics = [TOPICS.events, TOPICS.rejects]
+  const config = testConfig(options.config)
+  const topics = [TOPICS.events, TOPICS.rejects, ...extraTopics(config)]
   const retention = { retentionMs: 86_400_000, retentionBytes: 2 ** 30 }
   await log.ensureTopics(topics.map((name) => ({ name, partitions: PARTITIONS, ...retention })))
   const logged: string[] = []
@@ -70,20 +75,31 @@ export async function startTestGateway(options: TestGatewayOptions = {}) {
     parseKeyring(`k:${Buffer.alloc(32, 1).toString('base64')}`),
   )
   const gateway = await startGateway({
-    config: testConfig(options.config),
+    config,
     log,
     telemetry: { registry, log: pino({ level: 'trace' }, sink) },
     clock,
     random: seededRandom(11),
-    verifier: testVerifier(auth, clock),
+    verifier: options.verifier ?? testVerifier(auth, clock),
     pseudonymiser,
     sealer,
     failpoints: noFailpoints,
     partitions: PARTITIONS,
     ingestKeys,
+    sharesPort,
   })
   started.push(gateway)
-  return { ...gateway, log: controlled, registry, sealer, pseudonymiser, logged }
+  return {
+    ...gateway,
+    get unreadyCode() {
+      return gateway.unreadyCode
+    },
+    log: controlled,
+    registry,
+    sealer,
+    pseudonymiser,
+    logged,
+  }
 }
 
 const started: RunningGateway[] = []

@@ -1,6 +1,6 @@
 /**
  * The gateway over the embedded log, in a process of its own so that its CPU time is its own.
- * Speaks to its parent over IPC: says where it listens, answers `cpu`, stops at `stop`.
+ * Speaks to its parent over IPC: says where it listens, answers `cpu` and `memory`, stops at `stop`.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,6 +24,10 @@ const SETTINGS = {
   GATEWAY_PORT: '0',
   GATEWAY_FRAMES_PER_SECOND_MAX: '100000',
   GATEWAY_FRAMES_BURST_MAX: '200000',
+  GATEWAY_CONNECTION_EVENTS_PER_SECOND_MAX: '0',
+  GATEWAY_CONNECTION_BYTES_PER_SECOND_MAX: '0',
+  GATEWAY_UPGRADES_PER_SECOND_MAX: '100000',
+  GATEWAY_UPGRADES_BURST_MAX: '100000',
 }
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-bench-'))
 const key = Buffer.alloc(32, 7)
@@ -62,10 +66,21 @@ process.on('message', (message) => {
   if (message === 'cpu') {
     const { user, system } = process.cpuUsage()
     process.send?.({ cpuMs: (user + system) / 1_000 })
-  } else void stop()
+  } else if (message === 'memory') void tellMemory()
+  else void stop()
 })
 process.on('disconnect', () => void stop())
 process.send?.({ url: gateway.url })
+
+/** What is left once connections have come to rest and the garbage is gone; needs `--expose-gc`. */
+async function tellMemory(): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    await clock.sleep(1_500)
+    await globalThis.gc?.({ execution: 'async', type: 'major' })
+  }
+  const { rss, heapUsed, external } = process.memoryUsage()
+  process.send?.({ rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external })
+}
 
 async function stop(): Promise<void> {
   await gateway.stop()

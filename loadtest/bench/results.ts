@@ -53,7 +53,7 @@ export function printResults(results: readonly BenchResult[]): void {
 }
 
 /** Keeps the results with the machine and the commit; a later run of the same name replaces them. */
-export function keepResults(name: string, results: readonly BenchResult[]): string {
+export function keepResults(name: string, results: readonly object[]): string {
   const folder = join(import.meta.dirname, '..', 'baselines')
   mkdirSync(folder, { recursive: true })
   const path = join(folder, `${name}.json`)

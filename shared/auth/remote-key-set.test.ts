@@ -185,6 +185,23 @@ describe('the key set of an issuer', () => {
     expect(reads).toBe(2)
   })
 
+  it('that changes while tokens are being checked outlives none of them', async () => {
+    expect(await verdictOn('k1')).toBe('ok')
+    // So many that some are still being checked when the new keys are there.
+    const tokens = await Promise.all(Array.from({ length: 600 }, () => tokenOf('k1')))
+    let held: ServerResponse | undefined
+    answer = (response) => (held = response)
+    await clock.advance(KEY_SET_MAX_AGE_MS)
+    expect(await verdictOn('k1')).toBe('ok')
+    await vi.waitFor(() => expect(held).toBeDefined(), WAIT)
+    const checked = Promise.all(tokens.map(verdictOnToken))
+    held?.end(keySet('k2'))
+    await checked
+    await vi.waitFor(async () => expect(await verdictOn('k1')).toBe('AUTH_TOKEN_INVALID'), WAIT)
+    const verdicts = new Set(await Promise.all(tokens.map(verdictOnToken)))
+    expect(verdicts).toEqual(new Set(['AUTH_TOKEN_INVALID']))
+  })
+
   it('that was never read makes tokens unverifiable for now, asked for once a second', async () => {
     serveFailure()
     expect(await verdictOn('k1')).toBe('AUTH_KEYS_UNAVAILABLE')

@@ -86,6 +86,8 @@ class JwtVerifier implements TokenVerifier {
   readonly #claims: JWTVerifyOptions
   /** By digest of the token. */
   readonly #verified = new LRUCache<string, Verified>({ max: VERIFIED_TOKENS_MAX })
+  /** How often the keys have changed. */
+  #keyChanges = 0
 
   constructor(options: TokenVerifierOptions, clock: Clock) {
     this.#clock = clock
@@ -117,7 +119,10 @@ class JwtVerifier implements TokenVerifier {
     const keys = new RemoteKeySet({
       url: new URL(url),
       clock: this.#clock,
-      onChange: () => this.#verified.clear(),
+      onChange: () => {
+        this.#keyChanges += 1
+        this.#verified.clear()
+      },
     })
     const find: typeof keys.find = (header, input) => keys.find(header, input)
     return async (token, claims) =>
@@ -135,6 +140,7 @@ class JwtVerifier implements TokenVerifier {
   }
 
   async #check(token: string, digest: string): Promise<Principal> {
+    const keyChanges = this.#keyChanges
     const payload = await this.#payloadOf(token)
     const expiresAtMs = (payload.exp ?? 0) * 1_000
     const principal: Principal = {
@@ -143,7 +149,9 @@ class JwtVerifier implements TokenVerifier {
       expiresAtMs,
     }
     const verifiedAtMs = this.#clock.monotonicMs()
-    this.#verified.set(digest, { principal, expiresAtMs, verifiedAtMs })
+    // Checked with keys that are gone by now, it must not be remembered beyond them.
+    if (keyChanges === this.#keyChanges)
+      this.#verified.set(digest, { principal, expiresAtMs, verifiedAtMs })
     return principal
   }
 

@@ -12,7 +12,8 @@ export interface Listening {
   close(): void
 }
 
-/** LIBUS_LISTEN_EXCLUSIVE_PORT, which the package's types do not export. */
+/** LIBUS_LISTEN_DEFAULT and LIBUS_LISTEN_EXCLUSIVE_PORT, which the package's types do not export. */
+const SHARED_PORT = 0
 const EXCLUSIVE_PORT = 1
 
 /** The overload with host and options is there at run time but not in the package's types. */
@@ -29,6 +30,8 @@ export interface ListenAddress {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
+  /** Whether other processes may listen there too; the kernel shares out the connections. */
+  readonly isShared?: boolean
 }
 
 /**
@@ -74,7 +77,8 @@ function refusalCodeOf({ host, port }: ListenAddress): Promise<string> {
 function tryListen(app: TemplatedApp, address: ListenAddress): Listening | undefined {
   let listening: us_listen_socket | false = false
   const listener: ExclusiveListener = app as unknown as ExclusiveListener
-  listener.listen(address.host, address.port, EXCLUSIVE_PORT, (socket) => {
+  const options = address.isShared === true ? SHARED_PORT : EXCLUSIVE_PORT
+  listener.listen(address.host, address.port, options, (socket) => {
     listening = socket
   })
   const socket = listening as us_listen_socket | false
@@ -88,6 +92,25 @@ function tryListen(app: TemplatedApp, address: ListenAddress): Listening | undef
       us_listen_socket_close(socket)
     },
   }
+}
+
+/**
+ * A port of `host` at which nobody listens, for processes that will share it: a listener of theirs
+ * could not tell a stranger's. Throws `refused()` with the system's code when the port is taken.
+ */
+export function claimPort(
+  { host, port }: ListenAddress,
+  refused: (systemCode: string) => Error,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', (error: NodeJS.ErrnoException) => reject(refused(error.code ?? error.name)))
+    probe.listen({ host, port, exclusive: true }, () => {
+      const address = probe.address()
+      const claimed = address !== null && typeof address === 'object' ? address.port : port
+      probe.close(() => resolve(claimed))
+    })
+  })
 }
 
 /** `http://host:port`, with an IPv6 host in brackets. */

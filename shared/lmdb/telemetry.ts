@@ -2,8 +2,7 @@
  * What both embedded stores report about their commits: how full the folder and the write queue
  * are, and how writes fare. What stands now is asked of the store whenever metrics are read.
  */
-import type { Gauge } from 'prom-client'
-import { defineMetrics, type MetricsOf } from '../runtime/telemetry.ts'
+import { collect, defineMetrics, type MetricsOf } from '../runtime/telemetry.ts'
 
 /** How a store stands at this moment. */
 export interface CommitStanding {
@@ -109,9 +108,4 @@ export function commitEvents(metrics: MetricsOf<CommitMetricTable>): CommitTelem
       metrics.refusedWrites.inc({ code })
     },
   }
-}
-
-/** Sets the gauge each time that metrics are read; prom-client takes the hook from the gauge. */
-export function collect(gauge: Gauge, set: (gauge: Gauge) => void): void {
-  Object.assign(gauge, { collect: () => set(gauge) })
 }

@@ -1,6 +1,6 @@
 /** What the LMDB event log reports: its metrics, and the named events that move them. */
-import { collect, commitEvents, commitMetrics, type CommitTelemetry } from '../lmdb/telemetry.ts'
-import { createMetrics, defineMetrics, type TelemetryBase } from '../runtime/telemetry.ts'
+import { commitEvents, commitMetrics, type CommitTelemetry } from '../lmdb/telemetry.ts'
+import { collect, createMetrics, defineMetrics, type TelemetryBase } from '../runtime/telemetry.ts'
 import { APPEND_QUEUE_MAX_BYTES, APPEND_QUEUE_MAX_CALLS, WAITING_READS_MAX } from './lmdb-limits.ts'
 
 const ofPartition = ['topic', 'partition'] as const

@@ -5,7 +5,8 @@ export const logErrors = defineErrors({
     rule: 'the event log must be reachable',
     retryable: true,
     status: 503,
-    action: 'Check the log; appends are retried and nothing is acknowledged meanwhile.',
+    action:
+      'Check the log (on Kafka also KAFKA_BROKERS and KAFKA_SECURITY); appends are retried and nothing is acknowledged meanwhile.',
   },
   LOG_FULL: {
     rule: 'the event log must have space for a record before it can be acknowledged',
@@ -31,10 +32,40 @@ export const logErrors = defineErrors({
     action:
       'Set BACKHAUL_PARTITIONS to the number that the topic has, or BACKHAUL_DATA_DIR to another folder: the partitions of a topic are fixed when it is created.',
   },
+  LOG_TOPIC_UNFIT: {
+    rule: 'an existing topic must have the settings that the promise stands on',
+    retryable: false,
+    action:
+      'Set the topic’s setting named in the message with kafka-configs, or lower KAFKA_MIN_INSYNC_REPLICAS where that is meant.',
+  },
+  LOG_TOPIC_NOT_CREATED: {
+    rule: 'the brokers must be able to create a missing topic',
+    retryable: false,
+    action:
+      'See the brokers’ reason in the message: set KAFKA_REPLICATION_FACTOR to at most the number of brokers, or create the topic by hand.',
+  },
+  LOG_CREDENTIALS_REFUSED: {
+    rule: 'the brokers must accept the credentials',
+    retryable: false,
+    action:
+      'Correct KAFKA_SASL_USER, KAFKA_SASL_PASSWORD or KAFKA_SASL_MECHANISM; the message says what the brokers answered.',
+  },
+  LOG_SECURITY_MISMATCH: {
+    rule: 'the connection must be secured the way the brokers’ listener asks for',
+    retryable: false,
+    action:
+      'Set KAFKA_SECURITY to the listener’s protocol, KAFKA_BROKERS to another listener’s port, or KAFKA_TLS_CA_FILE to the authority that signed the brokers’ certificates.',
+  },
+  LOG_NOT_AUTHORIZED: {
+    rule: 'the user must be allowed what the log is asked for',
+    retryable: false,
+    action: 'Grant the user of KAFKA_SASL_USER the operation on what the message names.',
+  },
   LOG_RECORD_TOO_LARGE: {
     rule: 'a record must fit the log’s largest record size',
     retryable: false,
-    action: 'Send smaller frames or raise the limit.',
+    action:
+      'Send smaller frames; on Kafka, raise `max.message.bytes` of the topic (KAFKA_BATCH_MAX_BYTES when it is created).',
   },
   LOG_GROUP_FENCED: {
     rule: 'a group member may commit only under the current generation',

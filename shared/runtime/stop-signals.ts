@@ -1,13 +1,15 @@
 import type { Clock } from './clock.ts'
 import type { Running } from './lifecycle.ts'
 
-/** A stop that takes longer than this ends the process at once, as does a second signal. */
+/** A stop that takes longer ends the process at once, as does a second signal. */
 const STOP_DEADLINE_MS = 30_000
 /** npm passes on a Ctrl-C that the terminal has sent already: a repeat this soon is the same one. */
 const SAME_SIGNAL_MS = 1_000
 
 export interface StopSignalOptions {
   readonly clock: Clock
+  /** 30 s when not given. */
+  readonly deadlineMs?: number
   /** Called once, with the signal's name, before the stop begins. */
   readonly announce: (signal: string) => void
   /** Called when everything has stopped. */
@@ -18,7 +20,7 @@ export interface StopSignalOptions {
 
 /** Stops `running` on SIGINT or SIGTERM, then ends the process: 0 after a clean stop, else 1. */
 export function stopOnSignals(running: Running, options: StopSignalOptions): void {
-  const { clock, announce, stopped, failed } = options
+  const { clock, deadlineMs = STOP_DEADLINE_MS, announce, stopped, failed } = options
   let sinceMs: number | undefined
   const stop = (signal: string) => {
     const nowMs = clock.monotonicMs()
@@ -28,7 +30,7 @@ export function stopOnSignals(running: Running, options: StopSignalOptions): voi
     }
     sinceMs = nowMs
     announce(signal)
-    clock.after(STOP_DEADLINE_MS, () => process.exit(1))
+    clock.after(deadlineMs, () => process.exit(1))
     running.stop().then(
       () => {
         stopped()

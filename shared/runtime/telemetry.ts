@@ -16,6 +16,8 @@ export interface MetricSpec {
   readonly labels?: readonly string[]
   /** Upper bounds of a histogram, in the metric's unit. */
   readonly buckets?: readonly number[]
+  /** How the values of several processes become one; without it they are added. */
+  readonly merge?: 'sum' | 'min' | 'max' | 'average'
 }
 export type MetricTable = Readonly<Record<string, MetricSpec>>
 
@@ -44,12 +46,18 @@ export function createMetrics<Table extends MetricTable>(
       help: spec.help,
       labelNames: [...(spec.labels ?? [])],
       registers: [registry],
+      aggregator: spec.merge ?? 'sum',
     }
     if (spec.kind === 'counter') metrics[key] = new Counter(base)
     else if (spec.kind === 'gauge') metrics[key] = new Gauge(base)
     else metrics[key] = new Histogram({ ...base, buckets: [...(spec.buckets ?? LATENCY_MS)] })
   }
   return metrics as MetricsOf<Table>
+}
+
+/** Sets the gauge each time that metrics are read; prom-client takes the hook from the gauge. */
+export function collect(gauge: Gauge, set: (gauge: Gauge) => void): void {
+  Object.assign(gauge, { collect: () => set(gauge) })
 }
 
 /** Bucket bounds for latencies in milliseconds. */

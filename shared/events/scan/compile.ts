@@ -2,7 +2,7 @@
  * Writes the scanning function of one kind of object as JavaScript and compiles it, once, at start.
  * The text holds nothing but what the plan says: names and choices compared byte by byte, numbers
  * added up where they stand, bounds as literals. Everything that is not hot is a call to the
- * functions of `field-values.ts`. Why code is generated, and measured against tables: decision 0009.
+ * functions of `field-values.ts`. Why code is generated, and measured against tables: decision 0014.
  *
  * For `{seq, at}` of small integers it reads (abridged):
  *

@@ -1,0 +1,46 @@
+/**
+ * What services run from, fetched once and kept outside the work tree (`~/.cache/backhaul`, or
+ * `BACKHAUL_CACHE_DIR`). A folder is named by what was asked for and appears only when complete, so
+ * that a cut download is repeated and another version never meets this one's files.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+
+/** The plugin that copies a pom's jars, pinned like the jars themselves. */
+const COPY_GOAL = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
+
+function cacheFolder(): string {
+  return process.env['BACKHAUL_CACHE_DIR'] ?? join(homedir(), '.cache', 'backhaul')
+}
+
+/** The folder of the jars that a pom lists, fetched from Maven Central when it is not there yet. */
+export function mavenJars(pomPath: string): string {
+  const name = basename(dirname(pomPath))
+  const key = createHash('sha256').update(readFileSync(pomPath)).digest('hex').slice(0, 12)
+  const folder = join(cacheFolder(), `${name}-${key}`)
+  if (existsSync(folder)) return folder
+  console.log(`services: fetching the jars of ${name} into ${folder}`)
+  mkdirSync(cacheFolder(), { recursive: true })
+  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
+  try {
+    const goal = [COPY_GOAL, '-DincludeScope=runtime', `-DoutputDirectory=${partial}`]
+    runTool('mvn', ['-B', '-ntp', '-q', '-f', pomPath, ...goal])
+    // Two fetches at once end with the same files; the later one finds its place taken.
+    if (!existsSync(folder)) renameSync(partial, folder)
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
+  return folder
+}
+
+/** Runs a tool to its end and returns what it printed; throws with its output when it fails. */
+export function runTool(command: string, args: readonly string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
+  if (error !== undefined) throw new Error(`${command} cannot be run`, { cause: error })
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(' ')} exited with ${status}:\n${stdout}${stderr}`)
+  return stdout
+}
