@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePorts, isPortOpen } from './ports.ts'
+
+const execute = promisify(execFile)
+const script = join(import.meta.dirname, '..', 'services.ts')
+
+let folder: string
+
+/** What `npm run services -- …` prints. */
+async function services(...args: string[]): Promise<string> {
+  const { stdout } = await execute(process.execPath, [script, '--data', folder, ...args])
+  return stdout
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'backhaul-services-test-'))
+})
+afterAll(async () => {
+  await services('down')
+  rmSync(folder, { recursive: true })
+})
+
+describe('npm run services', () => {
+  it('starts a service that outlives the command, shows it and takes it down', async () => {
+    const [port = 0] = await freePorts(1)
+    expect(await services('status')).toContain('none is up')
+    expect(await services('up', 'kafka', '--port', `${port}`)).toContain(
+      `KAFKA_BROKERS=127.0.0.1:${port}`,
+    )
+    expect(await isPortOpen(port)).toBe(true)
+    expect(await services('status')).toContain(`kafka broker 1: running, port ${port}`)
+    expect(await services('logs', 'kafka')).toContain('Kafka Server started')
+    await expect(services('up', 'kafka', '--port', `${port}`)).rejects.toThrow(
+      'kafka is up already',
+    )
+    await services('down', 'kafka')
+    expect(await isPortOpen(port)).toBe(false)
+    expect(await services('status')).toContain('none is up')
+  })
+
+  it.each([
+    [['up', 'nothing'], 'usage'],
+    [['up', 'kafka', '--brokers', '2'], '--brokers is 1 or 3; received 2'],
+    [['up', 'kafka', '--port', 'x'], '--port is a port from 1 to 65533; received x'],
+    [[], 'usage'],
+  ])('refuses %j and says what it takes', async (args, reason) => {
+    await expect(services(...args)).rejects.toThrow(reason)
+  })
+})
