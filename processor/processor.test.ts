@@ -111,7 +111,7 @@ describe('a processor', () => {
       'the exception is durable',
     )
     expect(await readTopic(TOPICS.exceptions)).toEqual([
-      { sessionId: 's2', seq: 0, ...late, reason: 'late', type: 'heartbeat' },
+      { sessionId: 's2', seq: 0, ...late, reason: 'late', type: 'heartbeat', forgotten: false },
     ])
     expect(processor.status().map(({ state }) => state)).toEqual(['running', 'running'])
   })

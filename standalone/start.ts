@@ -24,7 +24,11 @@ import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/ru
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
-import { backhaulConfig, type BackhaulConfig } from '../shared/runtime/settings.ts'
+import {
+  backhaulConfig,
+  checkEmbeddedLogBudget,
+  type BackhaulConfig,
+} from '../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
 import { BatchClient } from './batch-client.ts'
@@ -148,8 +152,10 @@ function readSettings(environment: StandaloneOptions['environment']) {
   // The process of the batch reads these; what is wrong with them is said here, at once.
   readConfig(batchConfig, environment, readFile)
   readConfig(scheduleConfig, environment, readFile)
+  const config = readConfig(backhaulConfig, environment, readFile)
+  checkEmbeddedLogBudget(config)
   return {
-    config: readConfig(backhaulConfig, environment, readFile),
+    config,
     gatewaySettings: readConfig(gatewayConfig, environment, readFile),
     processorSettings: readConfig(processorConfig, environment, readFile),
     servingSettings: readConfig(servingConfig, environment, readFile),

@@ -63,7 +63,7 @@ export function keepResults(name: string, results: readonly object[]): string {
 }
 
 /** What a number means nothing without; a `+` behind the commit says that files were changed. */
-function circumstances() {
+export function circumstances() {
   const [cpu] = cpus()
   return {
     commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+'),

@@ -36,9 +36,32 @@ export function mavenJars(pomPath: string): string {
   return folder
 }
 
+/** The folder of the program that Go builds from a published module, built when it is not there yet. */
+export function goTool(module: string, version: string): string {
+  const folder = join(cacheFolder(), `${basename(module)}-${version}`)
+  if (existsSync(folder)) return folder
+  console.log(`services: building ${module} ${version} into ${folder}`)
+  mkdirSync(cacheFolder(), { recursive: true })
+  const partial = mkdtempSync(join(cacheFolder(), `.${basename(module)}-`))
+  try {
+    runTool('go', ['install', `${module}@${version}`], { GOBIN: partial })
+    if (!existsSync(folder)) renameSync(partial, folder)
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
+  return folder
+}
+
 /** Runs a tool to its end and returns what it printed; throws with its output when it fails. */
-export function runTool(command: string, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
+export function runTool(
+  command: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    encoding: 'utf8',
+    env: { ...process.env, ...environment },
+  })
   if (error !== undefined) throw new Error(`${command} cannot be run`, { cause: error })
   if (status !== 0)
     throw new Error(`${command} ${args.join(' ')} exited with ${status}:\n${stdout}${stderr}`)

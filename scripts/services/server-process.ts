@@ -69,12 +69,13 @@ export class ServerProcess {
     return join(this.#folder, LOG_FILE)
   }
 
-  get isRunning(): boolean {
-    return this.#child !== undefined && !hasEnded(this.#child)
+  /** Process id, while it runs. */
+  get pid(): number | undefined {
+    return this.isRunning ? this.#child?.pid : undefined
   }
 
-  get pid(): number | undefined {
-    return this.#child?.pid
+  get isRunning(): boolean {
+    return this.#child !== undefined && !hasEnded(this.#child)
   }
 
   /** Starts the process, with another command line from now on where one is given. */

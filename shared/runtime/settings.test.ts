@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { TOPICS } from '../log/topics.ts'
 import { readConfig } from './config.ts'
 import { BackhaulError } from './errors.ts'
-import { backhaulConfig, type BackhaulConfig } from './settings.ts'
+import { backhaulConfig, checkEmbeddedLogBudget, type BackhaulConfig } from './settings.ts'
 
 const TOPIC_COUNT = Object.keys(TOPICS).length
 
@@ -16,7 +16,7 @@ function read(environment: Record<string, string>): BackhaulConfig {
 /** The message of the refusal, which is one line. */
 function refusalOf(environment: Record<string, string>): string {
   try {
-    read(environment)
+    checkEmbeddedLogBudget(read(environment))
   } catch (error) {
     if (error instanceof BackhaulError && !error.message.includes('\n')) return error.message
     throw error
@@ -41,6 +41,7 @@ describe('the log’s retention and its budget', () => {
     }
     const exact = read({ ...settings, BACKHAUL_LOG_RETENTION_BYTES: `${2 ** 21}` })
     expect(kept(exact)).toBe(mapBytes)
+    checkEmbeddedLogBudget(exact)
     const refusal = refusalOf({ ...settings, BACKHAUL_LOG_RETENTION_BYTES: `${2 ** 21 + 1}` })
     expect(refusal).toMatch(/^CONFIG_CONFLICT/)
     expect(refusal).toContain(`BACKHAUL_LOG_RETENTION_BYTES (${2 ** 21 + 1})`)

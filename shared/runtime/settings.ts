@@ -99,7 +99,6 @@ export const backhaulConfig = defineConfig({
   },
   check(values) {
     checkCuts(values.cuts)
-    checkLogBudget(values)
     checkKeyring(values.pseudonymKeys)
     if (values.authJwksUrl !== '' && !isHttpUrl(values.authJwksUrl))
       throw configErrors.create('CONFIG_INVALID', {
@@ -134,8 +133,11 @@ function checkCuts(cuts: readonly string[]): void {
   }
 }
 
-/** What the retention lets stay must fit the log, or it is full before the retention is reached. */
-function checkLogBudget(values: {
+/**
+ * For a server on the embedded log: what the retention lets stay must fit the log, or it is full
+ * before the retention is reached. Throws `CONFIG_CONFLICT`.
+ */
+export function checkEmbeddedLogBudget(values: {
   readonly partitions: number
   readonly logRetentionBytes: number
   readonly logMapBytes: number

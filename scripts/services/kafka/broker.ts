@@ -81,6 +81,7 @@ export class KafkaBroker {
     return this.#server.isRunning
   }
 
+  /** Process id, while it runs. */
   get pid(): number | undefined {
     return this.#server.pid
   }

@@ -1,0 +1,86 @@
+/** The scenarios of `npm run loadtest`: which load, for how long, and what happens to it meanwhile. */
+import type { Stage } from '../k6/schedule.ts'
+
+export interface LoadOptions {
+  readonly eventsPerSecond: number
+  readonly minutes: number
+  readonly eventsPerFrame: number
+  readonly connections: number
+}
+
+export interface Scenario {
+  readonly description: string
+  readonly defaults: LoadOptions
+  stages(options: LoadOptions): readonly Stage[]
+  /** Moments at which every connection breaks, ms after the start. */
+  stormsAtMs?(options: LoadOptions): readonly number[]
+  /** When the broker stops answering and when it goes on, ms after the start. */
+  brokerPause?(options: LoadOptions): { readonly fromMs: number; readonly forMs: number }
+  /** Fails the run when exceeded; absent where the scenario is about something else. */
+  readonly ackP99MaxMs?: number
+}
+
+const MINUTE_MS = 60_000
+
+const flat = ({ eventsPerSecond, minutes }: LoadOptions): Stage[] => [
+  { eventsPerSecond, seconds: minutes * 60 },
+]
+
+/** Shares of the full rate, one after another for equal times. */
+function inSteps(shares: readonly number[]) {
+  return ({ eventsPerSecond, minutes }: LoadOptions): Stage[] =>
+    shares.map((share) => ({
+      eventsPerSecond: Math.round(eventsPerSecond * share),
+      seconds: (minutes * 60) / shares.length,
+    }))
+}
+
+const HUNDRED = { eventsPerFrame: 100, connections: 50 } as const
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  steady: {
+    description: 'one rate',
+    defaults: { eventsPerSecond: 200_000, minutes: 2, ...HUNDRED },
+    stages: flat,
+    ackP99MaxMs: 100,
+  },
+  ramp: {
+    description: '10K → 50K → 100K → 125K → 200K of 200K',
+    defaults: { eventsPerSecond: 200_000, minutes: 5, ...HUNDRED },
+    stages: inSteps([0.05, 0.25, 0.5, 0.625, 1]),
+    ackP99MaxMs: 100,
+  },
+  spike: {
+    description: 'a quarter of the rate, the whole of it at once, a quarter again',
+    defaults: { eventsPerSecond: 200_000, minutes: 3, ...HUNDRED },
+    stages: inSteps([0.25, 1, 0.25]),
+  },
+  soak: {
+    description: 'half the rate for long',
+    defaults: { eventsPerSecond: 100_000, minutes: 30, ...HUNDRED },
+    stages: flat,
+    ackP99MaxMs: 100,
+  },
+  'reconnect-storm': {
+    description: 'every connection breaks at once, every 20 s',
+    defaults: { eventsPerSecond: 50_000, minutes: 2, eventsPerFrame: 10, connections: 2_000 },
+    stages: flat,
+    stormsAtMs: ({ minutes }) =>
+      Array.from({ length: Math.floor(minutes * 3) - 1 }, (_, storm) => (storm + 1) * 20_000),
+  },
+  'small-frames': {
+    description: 'one event a frame',
+    defaults: { eventsPerSecond: 20_000, minutes: 2, eventsPerFrame: 1, connections: 1_000 },
+    stages: flat,
+    ackP99MaxMs: 200,
+  },
+  'slow-broker': {
+    description: 'the broker stops for a sixth of the time in the middle; nothing is lost',
+    defaults: { eventsPerSecond: 100_000, minutes: 2, ...HUNDRED },
+    stages: flat,
+    brokerPause: ({ minutes }) => ({
+      fromMs: (minutes * MINUTE_MS) / 3,
+      forMs: (minutes * MINUTE_MS) / 6,
+    }),
+  },
+}
