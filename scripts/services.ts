@@ -14,6 +14,7 @@ import {
   type ServiceCommand,
 } from './services/command-line.ts'
 import { prepareKafka } from './services/kafka.ts'
+import { canBuildK6, prepareK6 } from './services/k6.ts'
 import { kafkaCommand } from './services/kafka/command.ts'
 
 /** Every service that can be started; each has a file of its own in `services/`. */
@@ -58,6 +59,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   async prefetch() {
     console.log(`services: kafka runs from ${prepareKafka()}`)
+    if (canBuildK6()) console.log(`services: k6 is ${prepareK6()}`)
+    else console.log('services: k6 is built by Go, which is not installed')
   },
 }
 

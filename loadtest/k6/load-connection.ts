@@ -86,8 +86,9 @@ export class LoadConnection {
     const socket = new OpenWebSocket(this.#url, 'playback.v1')
     this.#socket = socket
     socket.onmessage = (event) => {
-      // The gateway speaks in text alone.
-      if (typeof event?.data === 'string') this.#receive(event.data)
+      // What comes late from a connection that was given up speaks of its own numbers. The gateway
+      // speaks in text alone.
+      if (socket === this.#socket && typeof event?.data === 'string') this.#receive(event.data)
     }
     socket.onclose = () => this.#closed(socket)
     // k6 reports an upgrade that was refused as an error alone.

@@ -1,4 +1,5 @@
 /** Reads `npm run loadtest -- SCENARIO [options]`. */
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SCENARIOS, type LoadOptions, type Scenario } from './scenarios.ts'
 
@@ -9,6 +10,8 @@ export interface LoadCommand {
   readonly partitions: number
   readonly processes: number
   readonly kafkaClient: 'platformatic' | 'kafkajs'
+  /** Folder for JSON and chart. */
+  readonly results: string
 }
 
 const NUMBERS = { eps: 1e7, minutes: 24 * 60, frame: 1_000, connections: 50_000 } as const
@@ -23,7 +26,7 @@ export function usage(): string {
   )
   return [
     'usage: npm run loadtest -- SCENARIO [--eps N] [--minutes N] [--frame 1|10|100] [--connections N]',
-    '                                    [--partitions N] [--processes N] [--client platformatic|kafkajs]',
+    '                                    [--partitions N] [--processes N] [--client platformatic|kafkajs] [--results DIR]',
     ...scenarios,
   ].join('\n')
 }
@@ -50,6 +53,7 @@ function parse(args: readonly string[]): LoadCommand {
       partitions: text,
       processes: text,
       client: text,
+      results: text,
     },
   })
   const name = positionals[0] ?? ''
@@ -76,6 +80,7 @@ function parse(args: readonly string[]): LoadCommand {
     partitions: numberOf('partitions', values.partitions, PARTITIONS, 200),
     processes: numberOf('processes', values.processes, 1, 16),
     kafkaClient: client,
+    results: values.results ?? join('loadtest', 'results'),
   }
 }
 

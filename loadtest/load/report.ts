@@ -23,8 +23,6 @@ export interface LoadReport {
   readonly seconds: readonly MeasuredSecond[]
 }
 
-const RESULTS = join('loadtest', 'results')
-
 /** Sent, acknowledged and in Kafka must be the same number. */
 export function isComplete({ summary, inKafka }: LoadReport): boolean {
   const { eventsSent, eventsAcknowledged } = summary
@@ -61,10 +59,11 @@ export function reportTable(report: LoadReport): string {
 
 /** Writes JSON and chart; returns their paths. */
 export function keepReport(report: LoadReport, nowMs: number): string[] {
-  mkdirSync(RESULTS, { recursive: true })
+  mkdirSync(report.command.results, { recursive: true })
   const day = new Date(nowMs).toISOString().slice(0, 16).replaceAll(/[-:]/g, '')
-  const base = join(RESULTS, `${day}-${report.command.name}`)
-  const kept = { ...circumstances(), ...report }
+  const base = join(report.command.results, `${day}-${report.command.name}`)
+  const { results: _results, ...asked } = report.command
+  const kept = { ...circumstances(), ...report, command: asked }
   const json = `${base}.json`
   const chart = `${base}.html`
   writeFileSync(json, `${JSON.stringify(kept, undefined, 2)}\n`)

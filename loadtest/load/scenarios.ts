@@ -66,7 +66,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     defaults: { eventsPerSecond: 50_000, minutes: 2, eventsPerFrame: 10, connections: 2_000 },
     stages: flat,
     stormsAtMs: ({ minutes }) =>
-      Array.from({ length: Math.floor(minutes * 3) - 1 }, (_, storm) => (storm + 1) * 20_000),
+      Array.from({ length: Math.ceil(minutes * 3) - 1 }, (_, storm) => (storm + 1) * 20_000),
   },
   'small-frames': {
     description: 'one event a frame',
