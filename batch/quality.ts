@@ -1,6 +1,6 @@
 /**
  * The sixth step: what is to be said of the quality of what the run loaded, as rows of
- * `data_quality`. It reads only what the run has put into the tables and its manifest, so a repeat
+ * `data_quality`, and of who sends what, in `events_by_version`. It reads only what the run has put into the tables and its manifest, so a repeat
  * says the same.
  */
 import { TOPICS } from '../shared/log/topics.ts'
@@ -85,6 +85,7 @@ export async function checkQuality(
     await countExceptions(session, of)
     await countSessions(session, of, config.factBuckets)
     await insertRows(session, of)
+    await countVersions(session, of)
     const flags = await readFlags(session, of.cut)
     telemetry.qualityChecked(flags)
     return flags
@@ -186,6 +187,32 @@ async function insertRows(session: WarehouseSession, { cut }: QualityOfRun): Pro
     key: tables.dataQuality.key,
     dates: [runDate],
     jobId: `batch-${cut.run}-quality`,
+  })
+}
+
+/** `events_by_version` for the days that the run has added to. */
+async function countVersions(
+  session: WarehouseSession,
+  { cut, dates }: QualityOfRun,
+): Promise<void> {
+  const [fromDate] = dates
+  if (fromDate === undefined) return
+  const { name, columns, partitionColumn } = tables.eventsByVersion
+  await scratchValues(session, {
+    scratch: 'quality_days',
+    columns: columns.filter((column) => column.name === partitionColumn),
+    rows: dates.map((date) => ({ [partitionColumn]: date })),
+  })
+  await session.replaceRows({
+    table: name,
+    select: {
+      sql: sql('versions'),
+      parameters: { from_date: fromDate, to_date: dates.at(-1) ?? fromDate },
+    },
+    scope: [partitionColumn],
+    scopeSelect: { sql: `SELECT ${partitionColumn} FROM quality_days` },
+    dates,
+    jobId: `batch-${cut.run}-versions`,
   })
 }
 
