@@ -1,5 +1,6 @@
 /** Settings of the batch. */
 import { configErrors, defineConfig, setting, type ValuesOf } from '../shared/runtime/config.ts'
+import { qualityThresholds } from './quality-checks.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -63,6 +64,11 @@ export const batchConfig = defineConfig({
       unit: 'groups',
       doc: 'Into how many groups sessions are divided when their metrics are computed: more take less memory and more time.',
     }),
+    qualityThresholds: setting.list({
+      default: [],
+      expected: 'comma-separated <check>=<rate from 0 to 1>',
+      doc: 'Rates above which a check of data quality is flagged, where they are to differ from those in docs/analysts.md, such as duplicate=0.2,lost=0.05.',
+    }),
     leaseMs: setting.integer({
       default: MINUTE_MS,
       min: 1_000,
@@ -72,6 +78,7 @@ export const batchConfig = defineConfig({
     }),
   },
   check(values) {
+    qualityThresholds(values.qualityThresholds)
     if (values.rawFileBytes > values.runBytesMax)
       throw configErrors.create('CONFIG_CONFLICT', {
         expected: `BATCH_RAW_FILE_BYTES of at most BATCH_RUN_BYTES_MAX = ${values.runBytesMax}`,

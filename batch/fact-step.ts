@@ -4,7 +4,7 @@ import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
 import { dateOf, type PartitionWatermark } from './control.ts'
-import { computeHistory, replaceFacts } from './facts.ts'
+import { computeHistory, replaceFacts, type ReplacedFacts } from './facts.ts'
 
 export interface FactStepContext {
   readonly warehouse: Warehouse
@@ -20,10 +20,13 @@ export interface FactsOfRun {
   readonly watermarks: readonly PartitionWatermark[]
 }
 
-export async function computeFacts(context: FactStepContext, of: FactsOfRun): Promise<void> {
+export async function computeFacts(
+  context: FactStepContext,
+  of: FactsOfRun,
+): Promise<ReplacedFacts> {
   const { warehouse, config, limits, cuts } = context
   const { run, dates, watermarks } = of
-  if (watermarks.length === 0) return
+  if (watermarks.length === 0) return { sessionDates: [] }
   const lastMs = Math.max(...watermarks.map(({ watermarkMs }) => watermarkMs))
   const session = await warehouse.open()
   try {
@@ -35,7 +38,7 @@ export async function computeFacts(context: FactStepContext, of: FactsOfRun): Pr
       watermarks,
       bucketCount: config.factBuckets,
     })
-    await replaceFacts(session, `batch-${run}-facts`)
+    return await replaceFacts(session, `batch-${run}-facts`)
   } finally {
     await session.close()
   }

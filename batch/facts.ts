@@ -93,15 +93,24 @@ export async function computeHistory(
   await computeMinutes(session)
 }
 
+/** UTC days of `sessions` in which rows were written or replaced, ascending. */
+export interface ReplacedFacts {
+  readonly sessionDates: readonly string[]
+}
+
 /** Puts what `computeHistory` computed into the tables; a repeat changes nothing. */
-export async function replaceFacts(session: WarehouseSession, jobId: string): Promise<void> {
+export async function replaceFacts(
+  session: WarehouseSession,
+  jobId: string,
+): Promise<ReplacedFacts> {
+  const sessionDates = await datesOf(session, 'session-dates')
   const incarnations = { sql: 'SELECT session_id, incarnation FROM facts_all_incarnations' }
   await session.replaceRows({
     table: tables.sessions.name,
     select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessions}` },
     scope: ['session_id', 'incarnation'],
     scopeSelect: incarnations,
-    dates: await datesOf(session, 'session-dates'),
+    dates: sessionDates,
     jobId: `${jobId}-sessions`,
   })
   const minuteDates = await datesOf(session, 'minute-dates')
@@ -121,6 +130,7 @@ export async function replaceFacts(session: WarehouseSession, jobId: string): Pr
     dates: minuteDates,
     jobId: `${jobId}-qoe-minute`,
   })
+  return { sessionDates: sessionDates.toSorted() }
 }
 
 /**

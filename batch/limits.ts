@@ -28,6 +28,18 @@ export const DATES_MAX = 36_600
 /** Rows of values in one statement; each is some twenty parameters. */
 export const ROWS_PER_STATEMENT = 50
 
+/** Quality is told by player version for so many of a run, the largest; the rest are one. */
+export const QUALITY_VERSIONS_MAX = 200
+
+/** A rate of fewer is not flagged. */
+export const QUALITY_SAMPLE_MIN = 25
+
+/** An event that comes so long after the one before, ms, says that heartbeats are missing. */
+export const QUALITY_GAP_MS = 60_000
+
+/** Frames of exceptions are looked up among those received so long before, ms. */
+export const QUALITY_FRAMES_LOOKUP_MS = 7 * 24 * 60 * 60_000
+
 /** What `reconcile` compares by default: so long before the watermark at the cut, ms. */
 export const RECONCILE_RANGE_MS = 24 * 60 * 60_000
 

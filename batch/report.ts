@@ -5,6 +5,7 @@ import type { StagingFile } from './flatten.ts'
 import type { Loaded } from './load.ts'
 import type { Manifest } from './manifest.ts'
 import { reportName } from './object-names.ts'
+import type { QualityFlag } from './quality.ts'
 import { addCounts, NO_COUNTS, RAW_TOPICS, type RawCounts, type RawTopic } from './raw-line.ts'
 import { jsonBytes } from './run-objects.ts'
 import { STAGING_KINDS, type StagingKind } from './staging.ts'
@@ -19,6 +20,8 @@ export interface RunReport {
   /** Rows of `events` and `event_copies` that came of the run. */
   readonly events: number
   readonly copies: number
+  /** Checks of data quality that were flagged. */
+  readonly flags: readonly QualityFlag[]
   /** Partitions that were left out, and why. */
   readonly problems: readonly Problem[]
   /** Duration of each step, ms, in their order. */
@@ -47,6 +50,7 @@ export interface DoneRun {
   readonly staging: readonly StagingFile[]
   readonly loaded: Loaded
   readonly boundaryMs: number | undefined
+  readonly flags: readonly QualityFlag[]
   readonly stepsMs: Readonly<Record<string, number>>
 }
 
@@ -62,6 +66,7 @@ export function reportOf({ cut, manifest, staging, loaded, ...rest }: DoneRun): 
     stagingBytes: sum(staging.map(({ sizeBytes }) => sizeBytes)),
     events: sum(loaded.partitions.map(({ events }) => events)),
     copies: sum(loaded.partitions.map(({ copies }) => copies)),
+    flags: rest.flags,
     problems: manifest.leftOut,
     stepsMs: { ...rest.stepsMs },
   }

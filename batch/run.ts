@@ -3,7 +3,8 @@
  * a repeat cannot change, and the control rows come last: a run that is cut off anywhere is gone on
  * with by the next, which takes the same ranges, names and jobs and ends with the same rows.
  *
- *   cut ─► raw files ─► manifest ─► staging files ─► tables ─► facts ─► ledger, report ─► control rows
+ *   cut ─► raw files ─► manifest ─► staging files ─► tables ─► facts ─► quality ─► ledger, report
+ *   ─► control rows
  */
 import type { EventLog } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
@@ -26,6 +27,7 @@ import { writeLedger } from './ledger.ts'
 import { load, type Loaded } from './load.ts'
 import { type Manifest, readManifest, writeManifest } from './manifest.ts'
 import { LEASE_NAME } from './object-names.ts'
+import { checkQuality, type QualityFlag } from './quality.ts'
 import { writeRawFiles } from './raw-files.ts'
 import { reportOf, type RunReport, writeReport } from './report.ts'
 import type { BatchTelemetry } from './telemetry.ts'
@@ -108,14 +110,18 @@ class Run {
     await failpoints.hit('batch.afterFlatten')
     const loaded = await this.#step('load', () => this.#load(cut, staging))
     const watermarks = watermarksAtCut(control, manifest)
-    await this.#step('facts', () =>
-      computeFacts(this.#parts, { run: cut.run, dates: loaded.dates, watermarks }),
+    const { dates } = loaded
+    const { sessionDates } = await this.#step('facts', () =>
+      computeFacts(this.#parts, { run: cut.run, dates, watermarks }),
     )
-    // Data quality looks at what was loaded, and comes here.
     await failpoints.hit('batch.afterFacts')
+    const flags = await this.#step('quality', () =>
+      checkQuality(this.#parts, { cut, manifest, dates, sessionDates }),
+    )
+    await failpoints.hit('batch.afterQuality')
     const boundaryMs = await this.#boundary(control, manifest)
     const report = await this.#step('close', () =>
-      this.#close({ cut, manifest, staging, loaded, boundaryMs }),
+      this.#close({ cut, manifest, staging, loaded, boundaryMs, flags }),
     )
     await failpoints.hit('batch.afterControlRows')
     for (const problem of manifest.leftOut) telemetry.partitionLeftOut(problem)
@@ -188,6 +194,7 @@ class Run {
     readonly staging: readonly StagingFile[]
     readonly loaded: Loaded
     readonly boundaryMs: number | undefined
+    readonly flags: readonly QualityFlag[]
   }): Promise<RunReport> {
     const { warehouse, objects, clock } = this.#parts
     const report = reportOf({ ...done, stepsMs: this.#stepsMs })

@@ -7,6 +7,8 @@ import {
 } from '../shared/runtime/telemetry.ts'
 import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { Problem } from './cut.ts'
+import type { QualityFlag } from './quality.ts'
+import { QUALITY_CHECKS } from './quality-checks.ts'
 import type { RawCounts, RawTopic } from './raw-line.ts'
 import type { StagingKind } from './staging.ts'
 
@@ -88,6 +90,12 @@ export const batchMetrics = defineMetrics({
     name: 'batch_reconciled_at_ms',
     help: 'When live and history were last compared, epoch milliseconds.',
   },
+  qualityFlags: {
+    kind: 'gauge',
+    name: 'batch_quality_flags',
+    help: 'Rows of data_quality that the last run flagged, by check.',
+    labels: ['check'],
+  },
   insertedRows: {
     kind: 'counter',
     name: 'batch_inserted_rows_total',
@@ -104,6 +112,8 @@ export interface BatchTelemetry {
   fileFlattened(kind: StagingKind, rows: number, bytes: number): void
   rowsInserted(table: string, rows: number): void
   partitionLeftOut(problem: Problem): void
+  /** What the run has flagged, the worst of each check first. */
+  qualityChecked(flags: readonly QualityFlag[]): void
   stepDone(step: string, durationMs: number): void
   runCompleted(run: {
     readonly run: number
@@ -136,6 +146,13 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       const { topic, code } = problem
       metrics.partitionsLeftOut.inc({ topic, code })
       log.error(problem, 'a partition is left out of the run')
+    },
+    qualityChecked(flags) {
+      for (const check of Object.keys(QUALITY_CHECKS)) {
+        const [worst, ...others] = flags.filter((flag) => flag.check === check)
+        metrics.qualityFlags.set({ check }, worst === undefined ? 0 : 1 + others.length)
+        if (worst !== undefined) log.warn(worst, 'a check of data quality is flagged')
+      }
     },
     stepDone(step, durationMs) {
       metrics.stepSeconds.observe({ step }, durationMs / 1_000)

@@ -55,7 +55,8 @@ export class BatchMachine {
   readonly folder: string
   readonly clock: Clock
   readonly ports: Ports
-  readonly telemetry: TelemetryBase
+  /** Of the batch that was made last. */
+  telemetry: TelemetryBase
 
   private constructor(folder: string, clock: Clock, ports: Ports) {
     this.folder = folder
@@ -101,7 +102,7 @@ export class BatchMachine {
       config: configOf({ ...SMALL, ...settings }),
       limits: DEFAULT_FOLD_LIMITS,
       cuts: DEFAULT_CUT_IDS.map(parseCut),
-      telemetry: createTelemetryBase('silent'),
+      telemetry: (this.telemetry = createTelemetryBase('silent')),
       failpoints: failpoints ?? noFailpoints,
       holder: holder ?? 'test',
       temporaryFolder: join(this.folder, 'temporary'),

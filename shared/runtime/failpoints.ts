@@ -25,6 +25,7 @@ export type FailpointName =
   | 'batch.afterSomeInserts'
   | 'batch.afterMerge'
   | 'batch.afterFacts'
+  | 'batch.afterQuality'
   | 'batch.afterControlRows'
 
 export interface Failpoints {

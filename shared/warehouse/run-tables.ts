@@ -82,4 +82,19 @@ const dataQuality: TableSpec = {
   clusterColumns: ['check_name', 'player_name', 'player_version'],
 }
 
-export const runTables = { batchRuns, ledger, dataQuality }
+const eventsByVersion: TableSpec = {
+  name: 'events_by_version',
+  description: 'How many events arrived each day in which schema, by player version.',
+  columns: [
+    required('received_date', 'DATE', 'UTC day of arrival.'),
+    nullable('schema', 'STRING', 'Schema of the records, such as playback.v1.'),
+    nullable('player_name', 'STRING', 'Player; null when it is missing.'),
+    nullable('player_version', 'STRING', 'Version of the player; null when it is missing.'),
+    required('events', 'INT64', 'Distinct events.'),
+  ],
+  partitionColumn: 'received_date',
+  key: ['received_date', 'schema', 'player_name', 'player_version'],
+  clusterColumns: ['schema', 'player_name', 'player_version'],
+}
+
+export const runTables = { batchRuns, ledger, dataQuality, eventsByVersion }
