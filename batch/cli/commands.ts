@@ -1,4 +1,8 @@
 /** Every command, in the order of the help. */
 import type { Command } from './command.ts'
+import { batchRun } from './commands/batch-run.ts'
+import { ledgerShow } from './commands/ledger-show.ts'
+import { reconcile } from './commands/reconcile.ts'
+import { verify } from './commands/verify.ts'
 
-export const commands: readonly Command[] = []
+export const commands: readonly Command[] = [batchRun, reconcile, ledgerShow, verify]
