@@ -30,3 +30,13 @@ export const BACKFILL_DAYS_MAX = 3_660
 
 /** Processes in which a backfill may compute at a time. */
 export const BACKFILL_PARALLEL_MAX = 16
+
+/** Rejects that are replayed at a time, and their sealed bytes: what they know is asked for at once. */
+export const REPLAY_PAGE_REJECTS = 500
+export const REPLAY_PAGE_BYTES = 32 * 2 ** 20
+
+/** Events of a page's sessions that are in the tables. */
+export const KNOWN_EVENTS_MAX = 2_000_000
+
+/** Outcomes of single rejects that a result lists. */
+export const OUTCOMES_LISTED_MAX = 200
