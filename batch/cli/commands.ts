@@ -1,5 +1,6 @@
 /** Every command, in the order of the help. */
 import type { Command } from './command.ts'
+import { backfill } from './commands/backfill.ts'
 import { batchRun } from './commands/batch-run.ts'
 import { dlqList } from './commands/dlq-list.ts'
 import { dlqReplay } from './commands/dlq-replay.ts'

@@ -28,7 +28,7 @@ export const CONTEXTS_MAX = 1_000
 /** Days that one backfill computes. */
 export const BACKFILL_DAYS_MAX = 3_660
 
-/** Processes in which a backfill may compute at a time. */
+/** Threads that a backfill may compute with. */
 export const BACKFILL_PARALLEL_MAX = 16
 
 /** Rejects that are replayed at a time, and their sealed bytes: what they know is asked for at once. */

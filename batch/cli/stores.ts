@@ -121,9 +121,9 @@ export class Stores {
     return this.#objects
   }
 
-  /** With all its tables. */
-  warehouse(): Promise<Warehouse> {
-    this.#warehouse ??= this.#openWarehouse()
+  /** With all its tables; the first call of a command says how many threads it has. */
+  warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
+    this.#warehouse ??= this.#openWarehouse(threads)
     return this.#warehouse
   }
 
@@ -188,12 +188,12 @@ export class Stores {
     return objects
   }
 
-  async #openWarehouse(): Promise<Warehouse> {
+  async #openWarehouse(threads: number): Promise<Warehouse> {
     const warehouse = await openDuckDbWarehouse({
       store: await this.objects(),
       temporaryFolder: this.temporaryFolder,
       memoryMaxBytes: DATABASE_MEMORY_BYTES,
-      threads: DATABASE_THREADS,
+      threads,
       clock: this.#options.clock,
     })
     this.#stack.add('warehouse', () => warehouse.close())
