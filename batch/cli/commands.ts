@@ -11,6 +11,7 @@ import { verify } from './commands/verify.ts'
 export const commands: readonly Command[] = [
   batchRun,
   reconcile,
+  backfill,
   ledgerShow,
   verify,
   dlqList,
