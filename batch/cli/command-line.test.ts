@@ -1,8 +1,8 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
-import { encodeReject } from '../../shared/log/reject-record.ts'
+import { createSealer, encodeReject, type RejectRecord } from '../../shared/log/reject-record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import { acquireLease } from '../../shared/objects/lease.ts'
@@ -14,7 +14,6 @@ import { fillLog } from '../testing/scenario.ts'
 import { runCommandLine } from './command-line.ts'
 import { commands } from './commands.ts'
 import { silentProgress } from './progress.ts'
-import { createSealer } from '../../shared/log/reject-record.ts'
 
 const START_MS = 1_772_323_200_000
 const DAY = '2026-03-01'
@@ -134,15 +133,18 @@ describe('with a run', () => {
     expectRefusal(await run('ledger show nothing'), 2, 'CLI_USAGE_INVALID')
   })
 
-  test('backfill leaves rows that are right as they are, with several threads too', async () => {
-    const before = await tables()
+  test('backfill puts back facts that are lost, with several threads too', async () => {
+    const names = ['sessions', 'session_minutes', 'qoe_minute']
+    const before = await withMachine((opened) => opened.tables())
+    await withMachine(loseFacts)
+    expect((await withMachine((opened) => opened.tables()))['qoe_minute']).toEqual([])
     const { code, found } = await json(`backfill --from ${DAY} --to 2026-03-02 --parallel 2`)
     expect({ code, run: found['run'] }).toEqual({ code: 0, run: 1 })
-    expect((found['days'] as string[]).length).toBeGreaterThan(0)
-    const after = await tables()
-    expect(after['qoe_minute']?.length).toBeGreaterThan(0)
-    for (const name of ['sessions', 'session_minutes', 'qoe_minute'])
+    const after = await withMachine((opened) => opened.tables())
+    for (const name of names) {
+      expect(after[name]?.length).toBeGreaterThan(0)
       expect(after[name]).toEqual(before[name])
+    }
   })
 
   test('verify finds a file that was altered and one that is missing', async () => {
@@ -154,6 +156,9 @@ describe('with a run', () => {
       const found = await json('verify')
       expect(found.code).toBe(1)
       expect(found.found['faults']).toMatchObject([{ fault: 'altered' }])
+      await rm(missing ?? '')
+      const both = (await json('verify')).found['faults'] as { readonly fault: string }[]
+      expect(both.map(({ fault }) => fault).toSorted()).toEqual(['altered', 'missing'])
     } finally {
       await writeFile(altered ?? '', first)
       await writeFile(missing ?? '', second)
@@ -182,6 +187,35 @@ describe('rejects', () => {
     expect(Object.keys(found['codes'] as object)).toContain('EVENT_FIELD_INVALID')
     expect((await json('dlq list --code NO_SUCH')).found).toEqual({ codes: {}, rejects: [] })
     expect((await json('dlq list --since 2027-01-01')).found).toEqual({ codes: {}, rejects: [] })
+  })
+
+  test('replay says when bytes were not sealed with this key, or not at all', async () => {
+    const { code, found } = await json('dlq replay --code EVENT_FIELD_INVALID --dry-run')
+    expect(code).toBe(1)
+    const { rejects, failed } = found as { rejects: Record<string, number>; failed: object[] }
+    expect(rejects['sealed']).toBeGreaterThan(0)
+    expect(failed[0]).toMatchObject({ outcome: 'sealed', code: 'SEAL_DAMAGED' })
+  })
+
+  test('replay decodes a poison record and a line of CMCD again', async () => {
+    const poison = {
+      session: { sessionId: 'was-poison', contentId: 'c' },
+      sentAt: at(),
+      receivedAt: at(),
+      events: [event(0)],
+    }
+    const line = `sid="from-cmcd",sn=0,ts=${at()},e=ps,sta=p,v=2`
+    await appendRejects([
+      { code: 'P', bytes: poison, stage: 'processor', sessionId: 'was-poison' },
+      { code: 'P', bytes: line, stage: 'cmcd' },
+    ])
+    expect(await json('dlq replay --code P')).toMatchObject({
+      code: 0,
+      found: { rejects: { replayed: 2 }, events: 2 },
+    })
+    expect((await run('batch run')).code).toBe(0)
+    for (const name of ['was-poison', 'from-cmcd'])
+      expect((await run(`ledger show ${name}/0`)).output).toContain(`session_id ${name}`)
   })
 
   test('replay appends what is valid by now once, and says why the rest is not', async () => {
@@ -215,6 +249,22 @@ describe('rejects', () => {
     }
     expect((await run('ledger show new-session/1')).output).toContain('events: ')
   })
+})
+
+test('every command line of docs/cli.md and of the help is understood', async () => {
+  const text = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'cli.md'), 'utf8')
+  const documented = [...text.matchAll(/^npx backhaul ([a-z].*)$/gm)].map(([, line]) => line ?? '')
+  for (const { name } of commands)
+    expect(documented.some((line) => line.startsWith(name))).toBe(true)
+  for (const line of new Set([...documented, ...commands.flatMap(({ examples }) => examples)])) {
+    const { code, output, errors } = await run(line)
+    expect({ line, errors, isAnswered: output !== '' || /^[A-Z_]+: /.test(errors) }).toEqual({
+      line,
+      errors: expect.not.stringContaining('CLI_USAGE') as string,
+      isAnswered: true,
+    })
+    expect([0, 1]).toContain(code)
+  }
 })
 
 describe('bad input', () => {
@@ -261,12 +311,36 @@ describe('bad input', () => {
   })
 })
 
-async function tables() {
+async function withMachine<Result>(
+  action: (machine: BatchMachine) => Promise<Result>,
+): Promise<Result> {
   const opened = await BatchMachine.open({ folder: machine.folder, clock })
   try {
-    return await opened.tables()
+    return await action(opened)
   } finally {
     await opened.closeStores()
+  }
+}
+
+/** Removes every row of the facts. */
+async function loseFacts({ ports }: BatchMachine): Promise<void> {
+  const session = await ports.warehouse.open()
+  try {
+    for (const [table, scope] of [
+      ['sessions', 'session_id'],
+      ['session_minutes', 'session_id'],
+      ['qoe_minute', 'minute_ms'],
+    ] as const)
+      await session.replaceRows({
+        table,
+        select: { sql: `SELECT * FROM ${table} WHERE FALSE` },
+        scope: [scope],
+        scopeSelect: { sql: `SELECT DISTINCT ${scope} FROM ${table}` },
+        dates: ['2026-02-28', DAY, '2026-03-02'],
+        jobId: `lose-${table}`,
+      })
+  } finally {
+    await session.close()
   }
 }
 
@@ -279,7 +353,9 @@ async function rawPaths(): Promise<string[]> {
 
 interface RejectToAppend {
   readonly code: string
-  readonly bytes: object
+  /** As JSON, or a text as it stands. */
+  readonly bytes: object | string
+  readonly stage?: RejectRecord['stage']
   readonly sessionId?: string
   readonly seq?: number
 }
@@ -311,7 +387,9 @@ function appendRejects(rejects: readonly RejectToAppend[]): Promise<void> {
             stage: 'gateway',
             detail: '',
             receivedAtMs: clock.nowMs(),
-            sealed: sealer.seal(Buffer.from(JSON.stringify(bytes))),
+            sealed: sealer.seal(
+              Buffer.from(typeof bytes === 'string' ? bytes : JSON.stringify(bytes)),
+            ),
             ...reason,
           }),
           headers: { schema: 'reject.v1' },
