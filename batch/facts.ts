@@ -78,15 +78,52 @@ export async function computeHistory(
   const aloneMs = limits.sessionTimeoutMs + limits.sessionKeepMs
   // Nothing is kept of an incarnation of rejected seqs alone but its copies, which are not older.
   const newFrom = dayBefore(request.fromDate, aloneMs)
-  await scratchParameters(session, { ...request, fromDate: newFrom, openMinutesOnly: false })
-  await scratchInputs(session, request)
-  await run(session, 'facts_all_touched', 'touched-by-run')
-  const [earliest] = await session.query(select('from-date'), oneRow)
-  const fromDate = String(earliest?.['from_date'] ?? newFrom)
+  await computeTouched(session, request, {
+    fromDate: newFrom,
+    sessions: select('touched-by-run'),
+    minutes: select('touched-minutes'),
+  })
+}
+
+/**
+ * Computes anew every session of which a copy arrived from `fromDate` to `toDate`, and every minute
+ * that these or the frames of the days reach into: after the definition of a metric has changed.
+ */
+export async function computeDays(
+  session: WarehouseSession,
+  request: FactsRequest,
+  toDate: string,
+): Promise<void> {
+  const { fromDate } = request
+  const days = { from_date: fromDate, to_date: toDate }
+  await computeTouched(session, request, {
+    fromDate,
+    sessions: select('touched-by-days', days),
+    minutes: select('touched-minutes-of-days', days),
+  })
+}
+
+interface Touched {
+  readonly fromDate: string
+  readonly sessions: Select
+  /** Run when the sessions are computed. */
+  readonly minutes: Select
+}
+
+async function computeTouched(
+  session: WarehouseSession,
+  request: FactsRequest,
+  { fromDate, sessions, minutes }: Touched,
+): Promise<void> {
   await scratchParameters(session, { ...request, fromDate, openMinutesOnly: false })
+  await scratchInputs(session, request)
+  await session.scratch('facts_all_touched', sessions)
+  const [earliest] = await session.query(select('from-date'), oneRow)
+  const firstDate = String(earliest?.['from_date'] ?? fromDate)
+  await scratchParameters(session, { ...request, fromDate: firstDate, openMinutesOnly: false })
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
   await computeSessions(session, request.bucketCount, 'known')
-  await run(session, 'facts_touched_minutes', 'touched-minutes')
+  await session.scratch('facts_touched_minutes', minutes)
   await run(session, 'facts_duplicates', 'known-duplicates')
   await run(session, 'facts_arrivals', 'arrivals')
   await run(session, 'facts_minutes', 'minutes')
@@ -98,7 +135,7 @@ export interface ReplacedFacts {
   readonly sessionDates: readonly string[]
 }
 
-/** Puts what `computeHistory` computed into the tables; a repeat changes nothing. */
+/** Puts what `computeHistory` or `computeDays` computed into the tables; a repeat changes nothing. */
 export async function replaceFacts(
   session: WarehouseSession,
   jobId: string,

@@ -53,6 +53,8 @@ export interface RunOptions {
   readonly acceptLoss?: readonly AcceptedLoss[]
   /** Ends the run at its next step; the next run goes on with it. */
   readonly signal?: AbortSignal
+  /** Called when a step begins, with its name. */
+  readonly onStep?: (step: string) => void
 }
 
 export type RunOutcome =
@@ -220,6 +222,7 @@ class Run {
 
   async #step<Result>(name: string, action: () => Promise<Result>): Promise<Result> {
     this.#assertMayGoOn()
+    this.#options.onStep?.(name)
     const { clock, telemetry } = this.#parts
     const startMs = clock.monotonicMs()
     const result = await action()

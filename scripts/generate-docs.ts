@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { batchConfig } from '../batch/config.ts'
+import { cliErrors } from '../batch/cli/errors.ts'
 import { batchErrors } from '../batch/errors.ts'
 import * as batchLimits from '../batch/limits.ts'
 import { batchMetrics } from '../batch/telemetry.ts'
@@ -84,6 +85,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Tokens', catalogue: authErrors.catalogue },
       { title: 'Processor', catalogue: processorErrors.catalogue },
       { title: 'Batch', catalogue: batchErrors.catalogue },
+      { title: 'Command line', catalogue: cliErrors.catalogue },
       { title: 'Serving', catalogue: servingErrors.catalogue },
       { title: 'Event log', catalogue: logErrors.catalogue },
       { title: 'Speed store', catalogue: speedErrors.catalogue },

@@ -1,0 +1,19 @@
+/** Every command, in the order of the help. */
+import type { Command } from './command.ts'
+import { backfill } from './commands/backfill.ts'
+import { batchRun } from './commands/batch-run.ts'
+import { dlqList } from './commands/dlq-list.ts'
+import { dlqReplay } from './commands/dlq-replay.ts'
+import { ledgerShow } from './commands/ledger-show.ts'
+import { reconcile } from './commands/reconcile.ts'
+import { verify } from './commands/verify.ts'
+
+export const commands: readonly Command[] = [
+  batchRun,
+  reconcile,
+  backfill,
+  ledgerShow,
+  verify,
+  dlqList,
+  dlqReplay,
+]

@@ -1,0 +1,195 @@
+/** `ledger show`: where something in the log went, and where something in the files came from. */
+import { RAW_TOPICS, type RawTopic } from '../../raw-line.ts'
+import { TOPICS } from '../../../shared/log/topics.ts'
+import { tables } from '../../../shared/warehouse/tables.ts'
+import type { Row, Select, WarehouseSession } from '../../../shared/warehouse/warehouse.ts'
+import { usage } from '../arguments.ts'
+import { type Command, EXIT } from '../command.ts'
+import { cliErrors } from '../errors.ts'
+import { QUERY_TIMEOUT_MS, SHOWN_ROWS_MAX } from '../limits.ts'
+import { type LedgerEntry, readLedger } from '../raw-archive.ts'
+
+/** A record, or all records of a file. */
+interface Place {
+  readonly topic: string
+  readonly partition: number
+  readonly first: number
+  readonly last: number
+}
+
+/** Rows of a table that came of a place. */
+interface TableRows {
+  readonly table: string
+  readonly rows: number
+  /** The rows themselves where they are of one record. */
+  readonly listed: readonly Row[]
+}
+
+interface Step {
+  readonly place: Place
+  readonly entry: LedgerEntry
+  readonly tables: readonly TableRows[]
+}
+
+const POSITION = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})@(?<offset>\d{1,15})$/
+const EVENT = /^(?<session>.+)\/(?<seq>\d{1,15})$/
+const FILE_PREFIXES = ['raw/', 'batch/runs/']
+
+/** Tables that hold rows of a topic, with the columns that tell one row from another. */
+const TABLES_OF: Readonly<Record<RawTopic, Readonly<Record<string, readonly string[]>>>> = {
+  [TOPICS.events]: {
+    [tables.frames.name]: ['session_id', 'event_count', 'run'],
+    [tables.events.name]: ['session_id', 'seq', 'type', 'log_index', 'run'],
+    [tables.eventCopies.name]: ['kind', 'session_id', 'seq', 'log_index', 'run'],
+  },
+  [TOPICS.rejects]: { [tables.rejects.name]: ['stage', 'code', 'session_id', 'seq', 'run'] },
+  [TOPICS.exceptions]: { [tables.exceptions.name]: ['session_id', 'seq', 'reason', 'run'] },
+}
+
+export const ledgerShow: Command = {
+  name: 'ledger show',
+  summary: 'log offset → file → job → rows, from any of them',
+  about: `<what> is an event (sessionId/seq), a place in the log (topic/partition@offset), or a raw or
+staging file by its object name. Shows where each copy stands in the log, the raw file and its hash,
+the staging file, the job that loaded it, and the rows in the tables. Exits with 1 when the ledger
+does not know it.`,
+  examples: [
+    'ledger show session-7/41',
+    'ledger show playback.events/3@1027',
+    'ledger show raw/topic=playback.events/dt=2026-03-01/hour=12/p=03/00000000000000000000-00000000000000001999.ndjson.zst --json',
+  ],
+  options: {},
+  positionals: ['what'],
+  async run({ stores }, given) {
+    const what = given.positional('what')
+    const session = await (await stores.warehouse()).open()
+    try {
+      const steps = await stepsOf(session, what)
+      if (steps.length === 0)
+        throw cliErrors.create('CLI_LEDGER_ABSENT', {
+          expected: 'an event, a place in the log or a file that a completed run has taken',
+          received: what,
+        })
+      return {
+        exitCode: EXIT.done,
+        json: { what, steps },
+        text: steps.map(textOf).join('\n\n'),
+      }
+    } finally {
+      await session.close()
+    }
+  },
+}
+
+async function stepsOf(session: WarehouseSession, what: string): Promise<Step[]> {
+  if (FILE_PREFIXES.some((prefix) => what.startsWith(prefix))) {
+    const sql = 'file = @name OR staging_file = @name OR manifest = @name'
+    const entries = await readLedger(session, { sql, parameters: { name: what } })
+    return stepsOfEntries(session, entries)
+  }
+  const position = POSITION.exec(what)?.groups
+  if (position !== undefined) {
+    const { topic = '', partition, offset } = position
+    return stepsOfPlaces(session, [placeOf(topic, Number(partition), Number(offset))])
+  }
+  const event = EVENT.exec(what)?.groups
+  if (event === undefined)
+    throw usage('<what> to be sessionId/seq, topic/partition@offset or the name of a file', what)
+  const { session: sessionId = '', seq } = event
+  return stepsOfPlaces(session, await placesOfEvent(session, sessionId, Number(seq)))
+}
+
+async function stepsOfPlaces(session: WarehouseSession, places: readonly Place[]): Promise<Step[]> {
+  const steps: Step[] = []
+  for (const place of places) {
+    const [entry] = await readLedger(session, {
+      sql: `topic = @topic AND log_partition = @partition
+        AND first_offset <= @offset AND last_offset >= @offset`,
+      parameters: { topic: place.topic, partition: place.partition, offset: place.first },
+    })
+    if (entry === undefined) continue
+    steps.push({ place, entry, tables: await rowsOf(session, place) })
+  }
+  return steps
+}
+
+async function stepsOfEntries(
+  session: WarehouseSession,
+  entries: readonly LedgerEntry[],
+): Promise<Step[]> {
+  const steps: Step[] = []
+  for (const entry of entries) {
+    const { topic, partition, first, last } = entry
+    const place = { topic, partition, first, last }
+    steps.push({ place, entry, tables: await rowsOf(session, place) })
+  }
+  return steps
+}
+
+async function placesOfEvent(
+  session: WarehouseSession,
+  sessionId: string,
+  seq: number,
+): Promise<Place[]> {
+  const copies = [tables.events.name, tables.eventCopies.name].map(
+    (table) => `SELECT log_partition, log_offset FROM ${table}
+      WHERE session_id = @session_id AND seq = @seq`,
+  )
+  const sql = `SELECT DISTINCT log_partition, log_offset FROM (${copies.join(' UNION ALL ')}) AS c
+    ORDER BY log_partition, log_offset`
+  const rows = await query(session, { sql, parameters: { session_id: sessionId, seq } })
+  return rows.map((row) =>
+    placeOf(TOPICS.events, Number(row['log_partition']), Number(row['log_offset'])),
+  )
+}
+
+function placeOf(topic: string, partition: number, offset: number): Place {
+  return { topic, partition, first: offset, last: offset }
+}
+
+async function rowsOf(session: WarehouseSession, place: Place): Promise<TableRows[]> {
+  const topic = RAW_TOPICS.find((one) => one === place.topic)
+  if (topic === undefined) return []
+  const found: TableRows[] = []
+  const { partition, first, last } = place
+  const parameters = { partition, first, last }
+  for (const [table, columns] of Object.entries(TABLES_OF[topic])) {
+    const where = `FROM ${table}
+      WHERE log_partition = @partition AND log_offset BETWEEN @first AND @last`
+    const [count] = await query(session, { sql: `SELECT COUNT(*) AS n ${where}`, parameters })
+    const listed =
+      first === last
+        ? await query(session, { sql: `SELECT ${columns.join(', ')} ${where}`, parameters })
+        : []
+    found.push({ table, rows: Number(count?.['n']), listed })
+  }
+  return found
+}
+
+function query(session: WarehouseSession, select: Select): Promise<readonly Row[]> {
+  return session.query(select, { maxRows: SHOWN_ROWS_MAX, timeoutMs: QUERY_TIMEOUT_MS })
+}
+
+function textOf({ place, entry, tables: found }: Step): string {
+  const { topic, partition, first, last } = place
+  const offsets = first === last ? `@${first}` : ` offsets ${first} to ${last}`
+  return [
+    `log       ${topic}/${partition}${offsets}`,
+    `raw file  ${entry.file}`,
+    `          ${entry.records} records, ${entry.bytes} bytes, SHA-256 ${entry.sha256}`,
+    `run       ${entry.run}, manifest ${entry.manifest}`,
+    `staging   ${entry.stagingFile ?? 'none'}`,
+    `job       ${entry.jobId ?? 'none'}, ${entry.rowsLoaded ?? 0} rows of the file`,
+    ...found.map(({ table, rows, listed }) =>
+      [`rows      ${table}: ${rows}`, ...listed.map((row) => `          ${rowText(row)}`)].join(
+        '\n',
+      ),
+    ),
+  ].join('\n')
+}
+
+function rowText(row: Row): string {
+  return Object.entries(row)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+}

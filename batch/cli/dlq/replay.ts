@@ -1,0 +1,187 @@
+/**
+ * Rejects once more, after a fix: what the schema of today accepts is appended to `playback.events`
+ * as a gateway would have. An event that is in the log already is not appended again, so a replay
+ * may be repeated.
+ */
+import { createContextEnricher, type ContextEnricher } from '../../../shared/events/context.ts'
+import type { Pseudonymiser } from '../../../shared/events/identity.ts'
+import type { NewRecord } from '../../../shared/log/event-log.ts'
+import { partitionOf } from '../../../shared/log/partitioner.ts'
+import { encodeFrameRecord, FRAME_SCHEMA } from '../../../shared/log/record.ts'
+import { encodeReject, type Sealer } from '../../../shared/log/reject-record.ts'
+import { TOPICS } from '../../../shared/log/topics.ts'
+import { BackhaulError } from '../../../shared/runtime/errors.ts'
+import { CONTEXTS_MAX, REPLAY_PAGE_BYTES, REPLAY_PAGE_REJECTS } from '../limits.ts'
+import { readSealed, type ReadFrame, type Reading } from './reading.ts'
+import { readRejects, type HeldReject, type RejectFilter, type RejectSources } from './rejects.ts'
+import { readKnownSessions, type KnownSessions } from './sessions.ts'
+
+export interface ReplayParts extends RejectSources {
+  readonly sealer: Sealer
+  readonly pseudonymiser: Pseudonymiser
+  /** Whether nothing is appended. */
+  readonly isDryRun: boolean
+  /** Throws when the replay must not go on. */
+  assertMayGoOn(): void
+  onProgress(done: number): void
+}
+
+/**
+ * `replayed`: its events are in the log now. `kept`: so is its event, but as a further copy of a seq
+ * that was rejected, which keeps its place and is not counted. `already`: they were in the log before.
+ * The others cannot be replayed: `invalid` by the schema, `sealed` (its bytes cannot be opened),
+ * `noContext` (no frame of its session was ever accepted).
+ */
+export type OutcomeKind = 'replayed' | 'kept' | 'already' | 'invalid' | 'sealed' | 'noContext'
+
+export interface Outcome {
+  readonly partition: number
+  readonly offset: number
+  readonly outcome: OutcomeKind
+  readonly events: number
+  readonly code?: string
+  readonly detail?: string
+}
+
+const GATEWAY = 'backhaul-dlq-replay'
+
+export async function* replayRejects(
+  parts: ReplayParts,
+  filter: RejectFilter,
+): AsyncGenerator<Outcome> {
+  const { pseudonymiser } = parts
+  const contexts = createContextEnricher({ pseudonymiser, cacheEntriesMax: CONTEXTS_MAX })
+  let page: HeldReject[] = []
+  let bytes = 0
+  let done = 0
+  for await (const held of readRejects(parts, filter)) {
+    page.push(held)
+    bytes += held.reject.sealed.length
+    if (page.length < REPLAY_PAGE_REJECTS && bytes < REPLAY_PAGE_BYTES) continue
+    yield* await replayPage(parts, page, contexts)
+    parts.onProgress((done += page.length))
+    page = []
+    bytes = 0
+  }
+  yield* await replayPage(parts, page, contexts)
+}
+
+interface OpenedReject extends HeldReject {
+  readonly reading:
+    Reading | { readonly kind: 'sealed'; readonly code: string; readonly detail: string }
+}
+
+async function replayPage(
+  parts: ReplayParts,
+  page: readonly HeldReject[],
+  contexts: ContextEnricher,
+): Promise<Outcome[]> {
+  parts.assertMayGoOn()
+  const opened = page.map((held) => ({ ...held, reading: open(parts.sealer, held, contexts) }))
+  const session = await parts.warehouse.open()
+  let known: KnownSessions
+  try {
+    const sessionIds = new Set(opened.flatMap(({ reading }) => sessionsOf(reading)))
+    known = await readKnownSessions({ ...parts, session }, sessionIds)
+  } finally {
+    await session.close()
+  }
+  const outcomes: Outcome[] = []
+  for (const reject of opened) {
+    parts.assertMayGoOn()
+    outcomes.push(await replayOne(parts, reject, known))
+  }
+  return outcomes
+}
+
+function open(
+  sealer: Sealer,
+  { reject }: HeldReject,
+  contexts: ContextEnricher,
+): OpenedReject['reading'] {
+  let bytes: Uint8Array
+  try {
+    bytes = sealer.open(reject.sealed)
+  } catch (error) {
+    if (!(error instanceof BackhaulError)) throw error
+    return { kind: 'sealed', code: error.code, detail: error.detail }
+  }
+  return readSealed(reject, bytes, contexts)
+}
+
+function sessionsOf(reading: OpenedReject['reading']): string[] {
+  if (reading.kind === 'event') return [reading.sessionId]
+  return reading.kind === 'frames' ? reading.frames.map(({ sessionId }) => sessionId) : []
+}
+
+async function replayOne(
+  parts: ReplayParts,
+  held: OpenedReject,
+  known: KnownSessions,
+): Promise<Outcome> {
+  const { partition, offset, reading, reject } = held
+  const place = { partition, offset }
+  if (reading.kind === 'invalid' || reading.kind === 'sealed') {
+    const { kind, code, detail } = reading
+    return { ...place, outcome: kind, events: 0, code, detail }
+  }
+  if (reading.kind === 'frames') {
+    let events = 0
+    for (const frame of reading.frames) events += await appendNew(parts, { held, frame, known })
+    return { ...place, outcome: events > 0 ? 'replayed' : 'already', events }
+  }
+  const { sessionId, event } = reading
+  const latest = known.latestFrame(sessionId)
+  if (latest === undefined)
+    return { ...place, outcome: 'noContext', events: 0, detail: `no frame of ${sessionId}` }
+  const { receivedAtMs } = reject
+  const frame = { ...latest, sessionId, receivedAtMs, events: [event], rejected: [] }
+  const events = await appendNew(parts, { held, known, frame: { ...frame, isChecked: true } })
+  // A seq that was readable was rejected under its own number, which is taken.
+  const appended = reject.seq === undefined ? 'replayed' : 'kept'
+  return { ...place, outcome: events > 0 ? appended : 'already', events }
+}
+
+interface FrameOfReject {
+  readonly held: HeldReject
+  readonly frame: ReadFrame
+  readonly known: KnownSessions
+}
+
+/** Appends what is not in the log yet; resolves with how many events that is. */
+async function appendNew(
+  { log, sealer, isDryRun }: ReplayParts,
+  { held, frame, known }: FrameOfReject,
+): Promise<number> {
+  const { sessionId, contextJson, sentAtMs, receivedAtMs, rejected } = frame
+  const events = frame.events.filter(({ seq }) => !known.has(sessionId, seq))
+  if (events.length === 0) return 0
+  for (const { seq } of events) known.add(sessionId, seq)
+  if (isDryRun) return events.length
+  const replayOf = `${TOPICS.rejects}/${held.partition}@${held.offset}`
+  // Rejects first: whoever repeats the replay after a failure finds the events missing.
+  const again = rejected.map(({ seq, code, detail, bytes }): NewRecord => {
+    const reason = { stage: 'gateway' as const, code, detail, sessionId, seq, receivedAtMs }
+    return {
+      key: sessionId,
+      value: encodeReject({ ...reason, sealed: sealer.seal(bytes) }),
+      headers: { schema: 'reject.v1', gateway: GATEWAY, replayOf },
+    }
+  })
+  const rejectPartitions = (await log.describeTopic(TOPICS.rejects)).partitions
+  if (again.length > 0)
+    await log.append(TOPICS.rejects, partitionOf(sessionId, rejectPartitions), again)
+  const { partitions } = await log.describeTopic(TOPICS.events)
+  const value = encodeFrameRecord({
+    contextJson,
+    sentAtMs,
+    receivedAtMs,
+    rejectedSeqs: rejected.flatMap(({ seq }) => (seq === undefined ? [] : [seq])),
+    events: events.map(({ bytes }) => bytes),
+  })
+  const headers = { schema: FRAME_SCHEMA, replayOf, ...(frame.isChecked && { gateway: GATEWAY }) }
+  await log.append(TOPICS.events, partitionOf(sessionId, partitions), [
+    { key: sessionId, value, headers },
+  ])
+  return events.length
+}

@@ -1,0 +1,42 @@
+/** Bounds of the commands. Each is reached by an error that names what to narrow. */
+
+/** Memory of the warehouse in a command; beyond, it spills into the temporary folder, bytes. */
+export const DATABASE_MEMORY_BYTES = 768 * 2 ** 20
+
+/** Threads of it: a server may run beside, and keeps the other cores. */
+export const DATABASE_THREADS = 1
+
+/** Time of one query of a command, ms. */
+export const QUERY_TIMEOUT_MS = 600_000
+
+/** Rows of the ledger that one command reads. */
+export const LEDGER_ROWS_MAX = 1_000_000
+
+/** Places in the log that `ledger show` lists of an event or a file. */
+export const SHOWN_ROWS_MAX = 1_000
+
+/** Rejects that one command lists or replays. */
+export const REJECTS_MAX = 100_000
+
+/** Records and bytes of one read of the log. */
+export const FETCH_RECORDS = 1_000
+export const FETCH_BYTES = 8 * 2 ** 20
+
+/** Contexts of sessions that a replay keeps enriched. */
+export const CONTEXTS_MAX = 1_000
+
+/** Days that one backfill computes. */
+export const BACKFILL_DAYS_MAX = 3_660
+
+/** Threads that a backfill may compute with. */
+export const BACKFILL_PARALLEL_MAX = 16
+
+/** Rejects that are replayed at a time, and their sealed bytes: what they know is asked for at once. */
+export const REPLAY_PAGE_REJECTS = 500
+export const REPLAY_PAGE_BYTES = 32 * 2 ** 20
+
+/** Events of a page's sessions that are in the tables. */
+export const KNOWN_EVENTS_MAX = 2_000_000
+
+/** Outcomes of single rejects that a result lists. */
+export const OUTCOMES_LISTED_MAX = 200

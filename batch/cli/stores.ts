@@ -1,0 +1,207 @@
+/**
+ * The stores of BACKHAUL_DATA_DIR, each opened when a command first asks for it and closed when the
+ * command is over. A server may run beside: the log and the speed store are opened as its guest or
+ * as a reader, never as their owner.
+ */
+import { join } from 'node:path'
+import { foldLimitsOf, processorConfig, type ProcessorConfig } from '../../processor/config.ts'
+import {
+  createPseudonymiser,
+  parseKeyring,
+  type Pseudonymiser,
+} from '../../shared/events/identity.ts'
+import type { Access } from '../../shared/lmdb/owner-row.ts'
+import type { EventLog } from '../../shared/log/event-log.ts'
+import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
+import { createSealer, type Sealer } from '../../shared/log/reject-record.ts'
+import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import type { ObjectStore } from '../../shared/objects/object-store.ts'
+import { parseCut, type Cut } from '../../shared/qoe/cuts.ts'
+import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import { viewId } from '../../shared/qoe/view.ts'
+import type { Clock } from '../../shared/runtime/clock.ts'
+import { readConfig } from '../../shared/runtime/config.ts'
+import { assert } from '../../shared/runtime/errors.ts'
+import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import { StopStack } from '../../shared/runtime/lifecycle.ts'
+import { backhaulConfig, type BackhaulConfig } from '../../shared/runtime/settings.ts'
+import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
+import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
+import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import { allTables } from '../../shared/warehouse/tables.ts'
+import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
+import { openDataFolder, type DataFolder } from '../../standalone/data-folder.ts'
+import { batchConfig, type BatchConfig } from '../config.ts'
+import { DATABASE_MEMORY_BYTES, DATABASE_THREADS } from './limits.ts'
+
+export interface StoresOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly readFile: (path: string) => string
+  readonly clock: Clock
+}
+
+export interface CommandSettings {
+  readonly common: BackhaulConfig
+  readonly batch: BatchConfig
+  readonly processor: ProcessorConfig
+  /** Those of the server beside, so that both compute the same metrics. */
+  readonly limits: FoldLimits
+  readonly cuts: readonly Cut[]
+  /** The view that a server with these settings keeps in the speed store. */
+  readonly view: string
+}
+
+/** A command never owns a store. */
+type CommandAccess = Exclude<Access, 'owner'>
+
+interface Opened<Store> {
+  readonly access: CommandAccess
+  readonly store: Promise<Store>
+}
+
+export class Stores {
+  /** Metrics and log lines of a command are for nobody: what matters is in its result. */
+  readonly telemetry: TelemetryBase = createTelemetryBase('silent')
+  readonly #options: StoresOptions
+  readonly #stack = new StopStack()
+  #settings: CommandSettings | undefined
+  #folder: DataFolder | undefined
+  #log: Opened<EventLog> | undefined
+  #speed: Opened<SpeedStore> | undefined
+  #objects: Promise<ObjectStore> | undefined
+  #warehouse: Promise<Warehouse> | undefined
+
+  constructor(options: StoresOptions) {
+    this.#options = options
+  }
+
+  /** The environment of the command, for a process that it starts. */
+  get environment(): StoresOptions['environment'] {
+    return this.#options.environment
+  }
+
+  /** Throws `CONFIG_…`. */
+  get settings(): CommandSettings {
+    this.#settings ??= this.#readSettings()
+    return this.#settings
+  }
+
+  /** Throws `STANDALONE_DATA_…` when there is none of this format. */
+  get folder(): DataFolder {
+    this.#folder ??= openDataFolder(this.settings.common.dataDir)
+    return this.#folder
+  }
+
+  get temporaryFolder(): string {
+    return join(this.folder.path, 'tmp')
+  }
+
+  /** Whoever is refused a lease meanwhile sees this. */
+  get holder(): string {
+    return `backhaul ${process.pid}`
+  }
+
+  /** The first call of a command says how it is opened. */
+  log(access: CommandAccess): Promise<EventLog> {
+    this.#log ??= { access, store: this.#openLog(access) }
+    assertEnough(this.#log.access, access)
+    return this.#log.store
+  }
+
+  /** The first call of a command says how it is opened. */
+  speed(access: CommandAccess): Promise<SpeedStore> {
+    this.#speed ??= { access, store: this.#openSpeed(access) }
+    assertEnough(this.#speed.access, access)
+    return this.#speed.store
+  }
+
+  objects(): Promise<ObjectStore> {
+    this.#objects ??= this.#openObjects()
+    return this.#objects
+  }
+
+  /** With all its tables; the first call of a command says how many threads it has. */
+  warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
+    this.#warehouse ??= this.#openWarehouse(threads)
+    return this.#warehouse
+  }
+
+  sealer(): Sealer {
+    const { sealKey } = this.settings.common
+    const key = sealKey === '' ? this.folder.secret('seal-key') : sealKey
+    return createSealer(Buffer.from(key, 'base64'))
+  }
+
+  pseudonymiser(): Pseudonymiser {
+    const { pseudonymKeys } = this.settings.common
+    return createPseudonymiser(
+      parseKeyring(
+        pseudonymKeys === '' ? `local:${this.folder.secret('pseudonym-key')}` : pseudonymKeys,
+      ),
+    )
+  }
+
+  close(): Promise<void> {
+    return this.#stack.stop()
+  }
+
+  #readSettings(): CommandSettings {
+    const { environment, readFile } = this.#options
+    const common = readConfig(backhaulConfig, environment, readFile)
+    const processor = readConfig(processorConfig, environment, readFile)
+    const batch = readConfig(batchConfig, environment, readFile)
+    const limits = foldLimitsOf(processor)
+    const cuts = common.cuts.map(parseCut)
+    return { common, processor, batch, limits, cuts, view: viewId(cuts, limits) }
+  }
+
+  async #openLog(access: CommandAccess): Promise<EventLog> {
+    const log = await openLmdbEventLog({
+      folder: this.folder.logFolder,
+      access,
+      mapBytes: this.settings.common.logMapBytes,
+      clock: this.#options.clock,
+      failpoints: noFailpoints,
+    })
+    this.#stack.add('event log', () => log.close())
+    return log
+  }
+
+  async #openSpeed(access: CommandAccess): Promise<SpeedStore> {
+    const speed = await openLmdbSpeedStore({
+      folder: this.folder.speedFolder,
+      access,
+      mapBytes: this.settings.common.speedMapBytes,
+      clock: this.#options.clock,
+    })
+    this.#stack.add('speed store', () => speed.close())
+    return speed
+  }
+
+  async #openObjects(): Promise<ObjectStore> {
+    const objects = await openFolderObjectStore({
+      folder: this.folder.objectsFolder,
+      clock: this.#options.clock,
+    })
+    this.#stack.add('object store', () => objects.close())
+    return objects
+  }
+
+  async #openWarehouse(threads: number): Promise<Warehouse> {
+    const warehouse = await openDuckDbWarehouse({
+      store: await this.objects(),
+      temporaryFolder: this.temporaryFolder,
+      memoryMaxBytes: DATABASE_MEMORY_BYTES,
+      threads,
+      clock: this.#options.clock,
+    })
+    this.#stack.add('warehouse', () => warehouse.close())
+    await warehouse.ensureTables(allTables)
+    return warehouse
+  }
+}
+
+function assertEnough(opened: CommandAccess, wanted: CommandAccess): void {
+  assert(opened === 'guest' || wanted === 'reader', 'a reader must not be asked to write')
+}
