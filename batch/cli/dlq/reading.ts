@@ -1,7 +1,8 @@
 /** What the sealed bytes of a reject are by the schema of today. */
 import { decodeCmcd } from '../../../shared/events/cmcd.ts'
 import type { ContextEnricher } from '../../../shared/events/context.ts'
-import { decodeFrame, type RejectedEvent } from '../../../shared/events/frame.ts'
+import type { RejectedEvent } from '../../../shared/events/decoded-frame.ts'
+import { decodeFrame } from '../../../shared/events/frame.ts'
 import { DEFAULT_FRAME_LIMITS } from '../../../shared/events/limits.ts'
 import type { SessionContext } from '../../../shared/events/schema.ts'
 import { decodeRecord, FRAME_SCHEMA } from '../../../shared/log/record.ts'
@@ -137,6 +138,6 @@ function readPoison(value: Uint8Array): Reading {
 
 /** The token and the country header that came with it are not kept: only what the context says. */
 function enriched(contexts: ContextEnricher, context: SessionContext, bytes: Uint8Array) {
-  const { json } = contexts.enrich(bytes, context, {})
+  const { json } = contexts.enrich({ contextBytes: bytes, context }, {})
   return { sessionId: context.sessionId, contextJson: json }
 }
