@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { batchConfig } from '../batch/config.ts'
 import { cliErrors } from '../batch/cli/errors.ts'
 import { batchErrors } from '../batch/errors.ts'
+import * as cliLimits from '../batch/cli/limits.ts'
 import * as batchLimits from '../batch/limits.ts'
 import { batchMetrics } from '../batch/telemetry.ts'
 import { gatewayConfig } from '../gateway/config.ts'
@@ -99,6 +100,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Processor', processorLimits, 'processor/limits.ts'),
       limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),
       limitsOf('Batch', batchLimits, 'batch/limits.ts'),
+      limitsOf('Command line', cliLimits, 'batch/cli/limits.ts'),
       limitsOf('Serving', servingLimits, 'serving/limits.ts'),
       limitsOf('Standalone', standaloneLimits, 'standalone/limits.ts'),
       limitsOf('Client', clientLimits, 'client/limits.ts'),

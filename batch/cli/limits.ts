@@ -18,8 +18,10 @@ export const SHOWN_ROWS_MAX = 1_000
 /** Rejects that one command lists or replays. */
 export const REJECTS_MAX = 100_000
 
-/** Records and bytes of one read of the log. */
+/** Records of one read of the log. */
 export const FETCH_RECORDS = 1_000
+
+/** Bytes of one read of the log. */
 export const FETCH_BYTES = 8 * 2 ** 20
 
 /** Contexts of sessions that a replay keeps enriched. */
@@ -31,8 +33,10 @@ export const BACKFILL_DAYS_MAX = 3_660
 /** Threads that a backfill may compute with. */
 export const BACKFILL_PARALLEL_MAX = 16
 
-/** Rejects that are replayed at a time, and their sealed bytes: what they know is asked for at once. */
+/** Rejects that are replayed at a time; what is known of their sessions is asked for at once. */
 export const REPLAY_PAGE_REJECTS = 500
+
+/** Sealed bytes of rejects that are replayed at a time; one reject always fits. */
 export const REPLAY_PAGE_BYTES = 32 * 2 ** 20
 
 /** Events of a page's sessions that are in the tables. */

@@ -1,4 +1,5 @@
 /** Raw files as the ledger knows them, and the log's records in them. */
+import { existsSync } from 'node:fs'
 import { zstdDecompressSync } from 'node:zlib'
 import { z } from 'zod'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
@@ -74,11 +75,19 @@ export async function readRawFile(
     bytes = (await objects.read(file))?.bytes
   } catch (error) {
     // The store itself found that the bytes are not those it was given.
-    if (error instanceof BackhaulError && error.code === 'OBJECT_DAMAGED') return 'altered'
+    if (error instanceof BackhaulError && error.code === 'OBJECT_DAMAGED')
+      return (await hasFile(objects, file)) ? 'altered' : 'missing'
     throw error
   }
   if (bytes === undefined) return 'missing'
   return sha256Of(bytes) === sha256 ? bytes : 'altered'
+}
+
+/** A store of files may know of an object whose file somebody has deleted. */
+async function hasFile(objects: ObjectStore, name: string): Promise<boolean> {
+  const { local } = objects
+  const info = await objects.stat(name)
+  return info !== undefined && (local === undefined || existsSync(local.path(info)))
 }
 
 /** Throws `BATCH_OBJECT_MISSING` or `BATCH_RAW_FILE_DAMAGED`. */
