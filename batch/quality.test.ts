@@ -11,6 +11,7 @@ import type { RunReport } from './report.ts'
 /** Enough that every rate of the run and of each version may be flagged. */
 const SESSIONS = 30
 const FRAME_MS = 200_000
+const TIMEOUT_MS = 60_000
 
 interface SentEvent {
   readonly type: string
@@ -168,7 +169,7 @@ describe('a run of what breaks every rule', () => {
     machine = await BatchMachine.open({ clock })
     await fill(machine, clock)
     report = await machine.run()
-  })
+  }, TIMEOUT_MS)
   afterAll(() => machine.close())
 
   it('has every check over the whole run, and flags each that has a threshold', async () => {

@@ -16,7 +16,11 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import { BatchMachine, PARTITIONS } from './batch-machine.ts'
 
-const EVENINGS_MS = [Date.parse('2026-11-10T19:00:00Z'), Date.parse('2026-11-17T19:00:00Z')]
+/** In the second, somebody fails before a start and after one, gives up, and leaves after a stall. */
+const EVENINGS = [
+  { startAtMs: Date.parse('2026-11-10T19:00:00Z'), seed: 11, repeatChance: 0 },
+  { startAtMs: Date.parse('2026-11-17T19:00:00Z'), seed: 33, repeatChance: 0.1 },
+]
 const SESSIONS = 60
 const SETTINGS = { BATCH_RAW_FILE_BYTES: '16777216' }
 
@@ -55,13 +59,13 @@ export interface AnalystsAudience {
 }
 
 export async function openAnalystsAudience(): Promise<AnalystsAudience> {
-  const clock = new ManualClock((EVENINGS_MS[0] ?? 0) - 60_000)
+  const clock = new ManualClock((EVENINGS[0]?.startAtMs ?? 0) - 60_000)
   const machine = await BatchMachine.open({ clock })
   const evenings: (readonly SimulatedSession[])[] = []
   let duplicates = 0
-  for (const [index, startAtMs] of EVENINGS_MS.entries()) {
+  for (const [index, { startAtMs, seed, repeatChance }] of EVENINGS.entries()) {
     const { sessions } = simulateAudience({
-      seed: 11 + index,
+      seed,
       sessions: SESSIONS,
       startAtMs,
       arrivalSpanMs: 80 * 60_000,
@@ -69,7 +73,7 @@ export async function openAnalystsAudience(): Promise<AnalystsAudience> {
       contents: 12,
     })
     evenings.push(sessions)
-    const repeats = { repeatChance: 0.1 * index, repeatAfterMaxMs: 30_000 }
+    const repeats = { repeatChance, repeatAfterMaxMs: 30_000 }
     const frames = deliver(sessions, { ...CALM_DELIVERY, batchMs: 5_000, ...repeats })
     duplicates = frames.reduce(
       (sum, { isRepeat, events }) => sum + (isRepeat ? events.length : 0),

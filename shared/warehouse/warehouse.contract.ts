@@ -533,6 +533,8 @@ export function describeWarehouse(
       it.each([
         ['SAFE_DIVIDE(1, 0)', null],
         ['SAFE_DIVIDE(1, 4)', 0.25],
+        ['(SELECT COUNTIF(n > 0) FROM (SELECT CAST(NULL AS INT64) AS n) AS nothing)', 0n],
+        ['ROUND(LN(10), 6)', 2.302585],
         ['DIV(-7, 2)', -3n],
         ['MOD(-7, 2)', -1n],
         [`CAST('0xff' AS INT64)`, 255n],
