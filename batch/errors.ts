@@ -58,6 +58,18 @@ export const batchErrors = defineErrors({
     retryable: true,
     action: 'Free disk space for the temporary folder; the next run goes on where this one was.',
   },
+  BATCH_ERASE_RUN_UNFINISHED: {
+    rule: 'a viewer is erased from the history when no run of the batch is half done',
+    retryable: true,
+    action:
+      'The erasure record is written: nothing of the viewer is served any more. Run the batch, so that the run named in the message is over, and erase again: npx backhaul batch run.',
+  },
+  BATCH_ERASE_TOO_LARGE: {
+    rule: 'what is erased of a viewer must fit within the bounds of an erasure',
+    retryable: false,
+    action:
+      'Nothing was removed. Many sessions under one viewer id mean that a client sends the same id for everybody: correct it, and report this with the number in the message.',
+  },
   BATCH_RECONCILE_NO_RUN: {
     rule: 'live and history are compared as of the cut of a completed batch run',
     retryable: true,

@@ -50,8 +50,8 @@ export async function flatten(
 ): Promise<readonly StagingFile[]> {
   const { objects, assertMayGoOn } = context
   const { run } = manifest
-  const earlier = await readJsonObject(objects, stagingListName(run), stagingListSchema)
-  if (earlier !== undefined) return earlier.files
+  const earlier = await readStagingList(objects, run)
+  if (earlier !== undefined) return earlier
   const files: StagingFile[] = []
   const database = await context.openDatabase()
   try {
@@ -64,6 +64,14 @@ export async function flatten(
   }
   await createOnce(objects, stagingListName(run), jsonBytes({ format: 1, run, files }))
   return files
+}
+
+/** The staging files of a run; `undefined` while they are not all there. */
+export async function readStagingList(
+  objects: ObjectStore,
+  run: number,
+): Promise<readonly StagingFile[] | undefined> {
+  return (await readJsonObject(objects, stagingListName(run), stagingListSchema))?.files
 }
 
 interface FileToFlatten {
