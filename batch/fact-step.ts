@@ -18,11 +18,13 @@ export interface FactsOfRun {
   /** UTC days of the arrival of what the run loaded, ascending. */
   readonly dates: readonly string[]
   readonly watermarks: readonly PartitionWatermark[]
+  /** What the names of its jobs begin with. */
+  readonly jobs: string
 }
 
 export async function computeFacts(context: FactStepContext, of: FactsOfRun): Promise<void> {
   const { warehouse, config, limits, cuts } = context
-  const { run, dates, watermarks } = of
+  const { run, dates, watermarks, jobs } = of
   if (watermarks.length === 0) return
   const lastMs = Math.max(...watermarks.map(({ watermarkMs }) => watermarkMs))
   const session = await warehouse.open()
@@ -35,7 +37,7 @@ export async function computeFacts(context: FactStepContext, of: FactsOfRun): Pr
       watermarks,
       bucketCount: config.factBuckets,
     })
-    await replaceFacts(session, `batch-${run}-facts`)
+    await replaceFacts(session, `${jobs}-facts`)
   } finally {
     await session.close()
   }

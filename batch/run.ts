@@ -23,7 +23,7 @@ import { computeFacts } from './fact-step.ts'
 import { flatten, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { writeLedger } from './ledger.ts'
-import { load, type Loaded } from './load.ts'
+import { jobsOf, load, type Loaded } from './load.ts'
 import { type Manifest, readManifest, writeManifest } from './manifest.ts'
 import { LEASE_NAME } from './object-names.ts'
 import { writeRawFiles } from './raw-files.ts'
@@ -109,7 +109,12 @@ class Run {
     const loaded = await this.#step('load', () => this.#load(cut, staging))
     const watermarks = watermarksAtCut(control, manifest)
     await this.#step('facts', () =>
-      computeFacts(this.#parts, { run: cut.run, dates: loaded.dates, watermarks }),
+      computeFacts(this.#parts, {
+        run: cut.run,
+        dates: loaded.dates,
+        watermarks,
+        jobs: jobsOf(cut.run),
+      }),
     )
     // Data quality looks at what was loaded, and comes here.
     await failpoints.hit('batch.afterFacts')
@@ -172,7 +177,9 @@ class Run {
   }
 
   #load(cut: Cut, staging: readonly StagingFile[]): Promise<Loaded> {
-    return load({ ...this.#parts, assertMayGoOn: this.#assertMayGoOn }, cut.run, staging)
+    const { run } = cut
+    const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
+    return load(context, { run, files: staging, jobs: jobsOf(run) })
   }
 
   async #boundary(control: Control, manifest: Manifest): Promise<number | undefined> {

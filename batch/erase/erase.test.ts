@@ -176,8 +176,7 @@ describe('an erasure', () => {
       if (table === 'ledger') continue
       const others = rows.filter((row) => !ERASED.includes(String(row['session_id'])))
       expect(after[table], table).toEqual(others)
-      if ('session_id' in (rows[0] ?? {}))
-        expect(proof.rows[table], table).toBe(rows.length - others.length)
+      expect(proof.rows[table] ?? 0, table).toBe(rows.length - others.length)
     }
     expect(proof).toMatchObject({ sessions: 2, pseudonyms: 2, views: [LIVE_VIEW] })
     expect(proof.rows).toMatchObject({ events: 4, frames: 4, sessions: 4, rejects: 4 })
