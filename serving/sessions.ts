@@ -108,16 +108,7 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
   }
 
   function timelineOf(row: SessionRow): Promise<Timeline> {
-    const name = JSON.stringify([
-      row.sessionId,
-      row.topicEpoch,
-      row.partition,
-      row.generation,
-      row.incarnation,
-      row.stampUs,
-      row.lastOffset,
-    ])
-    return keep(name, () => readTimeline(row, context))
+    return keep(timelineName(row), () => readTimeline(row, context))
   }
 
   /** What the history holds of it; `undefined` too where there is no history. */
@@ -166,6 +157,19 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       return timelines.calculatedSize
     },
   }
+}
+
+function timelineName(row: SessionRow): string {
+  const { sessionId, topicEpoch, partition, generation, incarnation, stampUs, lastOffset } = row
+  return JSON.stringify([
+    sessionId,
+    topicEpoch,
+    partition,
+    generation,
+    incarnation,
+    stampUs,
+    lastOffset,
+  ])
 }
 
 function sessionHead(

@@ -103,7 +103,7 @@ const withoutRun = (tables: Record<string, readonly Row[]>) =>
   Object.fromEntries(
     Object.entries(tables).map(([name, rows]) => [
       name,
-      name === 'batch_runs' || name === 'ledger' ? rows : rows.map(({ run: _, ...row }) => row),
+      name === 'batch_runs' || name === 'ledger' ? rows : rows.map(({ run: _run, ...row }) => row),
     ]),
   )
 
