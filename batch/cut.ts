@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import type { EventLog } from '../shared/log/event-log.ts'
+import { listErasures } from '../shared/objects/erasures.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
@@ -48,6 +49,8 @@ const cutSchema = z.object({
   rawFileBytes: z.int().positive(),
   ranges: z.array(rangeSchema),
   leftOut: z.array(problemSchema),
+  /** Erasures that the run heeds: those there were. What came later is removed afterwards. */
+  erasures: z.array(z.string()).default([]),
 })
 
 export type Range = z.infer<typeof rangeSchema>
@@ -89,6 +92,7 @@ export async function takeCut(context: CutContext, run: number, control: Control
     runBytesMax: config.runBytesMax,
     rawFileBytes: config.rawFileBytes,
     ...(await rangesNow(context, control)),
+    erasures: await listErasures(objects),
   }
   if (cut.ranges.length > 0) await createOnce(objects, cutName(run), jsonBytes(cut))
   return cut

@@ -58,6 +58,35 @@ export const batchErrors = defineErrors({
     retryable: true,
     action: 'Free disk space for the temporary folder; the next run goes on where this one was.',
   },
+  BATCH_ERASE_RUN_UNFINISHED: {
+    rule: 'a viewer is erased from the history when no run of the batch is half done',
+    retryable: true,
+    action:
+      'The erasure record is written: nothing of the viewer is served any more. Run the batch, so that the run named in the message is over, and erase again: npx backhaul batch run.',
+  },
+  BATCH_ERASE_TOO_LARGE: {
+    rule: 'what is erased of a viewer must fit within the bounds of an erasure',
+    retryable: false,
+    action:
+      'Nothing was removed. Many sessions under one viewer id mean that a client sends the same id for everybody: correct it, and report this with the number in the message.',
+  },
+  BATCH_REPLAY_VIEW_TAKEN: {
+    rule: 'a replay fills a view of the speed store that has no rows',
+    retryable: false,
+    action: 'Give another name with --view; rows of a view go by themselves when they expire.',
+  },
+  BATCH_REPLAY_GAP: {
+    rule: 'raw files and log must hold every record of a replay, without a gap',
+    retryable: false,
+    action:
+      'Records of the range in the message are in no raw file and no longer in the log. Their loss was accepted earlier, or files are missing: compare with npx backhaul verify.',
+  },
+  BATCH_REPLAY_NOTHING: {
+    rule: 'a replay into the tables takes a range that is in raw files',
+    retryable: false,
+    action:
+      'Nothing of the range is in raw files. What is in the log alone is loaded by the next run: npx backhaul batch run.',
+  },
   BATCH_RECONCILE_NO_RUN: {
     rule: 'live and history are compared as of the cut of a completed batch run',
     retryable: true,

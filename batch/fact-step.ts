@@ -18,6 +18,8 @@ export interface FactsOfRun {
   /** UTC days of the arrival of what the run loaded, ascending. */
   readonly dates: readonly string[]
   readonly watermarks: readonly PartitionWatermark[]
+  /** What the names of its jobs begin with. */
+  readonly jobs: string
 }
 
 export async function computeFacts(
@@ -25,7 +27,7 @@ export async function computeFacts(
   of: FactsOfRun,
 ): Promise<ReplacedFacts> {
   const { warehouse, config, limits, cuts } = context
-  const { run, dates, watermarks } = of
+  const { run, dates, watermarks, jobs } = of
   if (watermarks.length === 0) return { sessionDates: [] }
   const lastMs = Math.max(...watermarks.map(({ watermarkMs }) => watermarkMs))
   const session = await warehouse.open()
@@ -38,7 +40,7 @@ export async function computeFacts(
       watermarks,
       bucketCount: config.factBuckets,
     })
-    return await replaceFacts(session, `batch-${run}-facts`)
+    return await replaceFacts(session, `${jobs}-facts`)
   } finally {
     await session.close()
   }

@@ -14,7 +14,7 @@ import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import type { StagingFile } from './flatten.ts'
-import { load } from './load.ts'
+import { jobsOf, load } from './load.ts'
 import { createBatchTelemetry } from './telemetry.ts'
 import { over } from './testing/altered-port.ts'
 import { BatchMachine, PARTITIONS, type Ports } from './testing/batch-machine.ts'
@@ -324,7 +324,7 @@ describe('a range', () => {
       limits: DEFAULT_FOLD_LIMITS,
       assertMayGoOn: () => undefined,
     }
-    expect((await load(context, 99, files)).partitions).toEqual([])
+    expect((await load(context, { run: 99, files, jobs: jobsOf(99) })).partitions).toEqual([])
     await expectGold()
   })
 })

@@ -14,6 +14,7 @@ import type { FlattenDatabase } from './flatten-database.ts'
 import { flattenPlan } from './flatten-sql.ts'
 import type { Manifest, RawFileInfo } from './manifest.ts'
 import { stagingFileName, stagingListName } from './object-names.ts'
+import type { RawCounts } from './raw-line.ts'
 import { createOnce, jsonBytes, readJsonObject, readObject, sha256Of } from './run-objects.ts'
 import { STAGING_KINDS, type StagingKind } from './staging.ts'
 import type { BatchTelemetry } from './telemetry.ts'
@@ -50,14 +51,21 @@ export async function flatten(
 ): Promise<readonly StagingFile[]> {
   const { objects, assertMayGoOn } = context
   const { run } = manifest
-  const earlier = await readJsonObject(objects, stagingListName(run), stagingListSchema)
-  if (earlier !== undefined) return earlier.files
+  const earlier = await readStagingList(objects, run)
+  if (earlier !== undefined) return earlier
   const files: StagingFile[] = []
   const database = await context.openDatabase()
   try {
     for (const [number, raw] of manifest.files.entries()) {
       assertMayGoOn()
-      files.push(...(await flattenFile(context, database, { cut, raw, number })))
+      const file = {
+        raw,
+        bytes: await readRawFile(objects, raw),
+        outOfOrdernessMs: cut.outOfOrdernessMs,
+        counts: raw.counts,
+        nameOf: (kind: StagingKind) => stagingFileName(run, kind, number),
+      }
+      files.push(...(await flattenFile(context, database, file)))
     }
   } finally {
     await database.close()
@@ -66,22 +74,34 @@ export async function flatten(
   return files
 }
 
-interface FileToFlatten {
-  readonly cut: Cut
-  readonly raw: RawFileInfo
-  /** Its place in the manifest. */
-  readonly number: number
+/** The staging files of a run; `undefined` while they are not all there. */
+export async function readStagingList(
+  objects: ObjectStore,
+  run: number,
+): Promise<readonly StagingFile[] | undefined> {
+  return (await readJsonObject(objects, stagingListName(run), stagingListSchema))?.files
 }
 
-async function flattenFile(
-  { objects, telemetry }: FlattenContext,
+export interface FileToFlatten {
+  readonly raw: Pick<RawFileInfo, 'name' | 'topic' | 'partition'>
+  /** Its content, found to be intact. */
+  readonly bytes: Uint8Array
+  readonly outOfOrdernessMs: number
+  /** What must come of it; absent where nobody counted. */
+  readonly counts?: RawCounts
+  nameOf(kind: StagingKind): string
+}
+
+/** Makes the staging files of one raw file. */
+export async function flattenFile(
+  { objects, telemetry }: Pick<FlattenContext, 'objects' | 'telemetry'>,
   database: FlattenDatabase,
-  { cut, raw, number }: FileToFlatten,
+  file: FileToFlatten,
 ): Promise<StagingFile[]> {
   const path = join(database.folder, 'raw.ndjson.zst')
-  const bytes = await readRawFile(objects, raw)
+  const { raw, bytes, outOfOrdernessMs } = file
   const { topic, partition } = raw
-  const plan = flattenPlan({ topic, partition, outOfOrdernessMs: cut.outOfOrdernessMs, path })
+  const plan = flattenPlan({ topic, partition, outOfOrdernessMs, path })
   const made: StagingFile[] = []
   try {
     await writeFile(path, bytes)
@@ -91,9 +111,9 @@ async function flattenFile(
       if (select === undefined) continue
       const parquet = join(database.folder, `${kind}.parquet`)
       const rows = await database.writeParquet(select, parquet)
-      refuseOtherCount(raw, kind, rows)
+      refuseOtherCount(file, kind, rows)
       const content = await readFile(parquet)
-      const name = stagingFileName(cut.run, kind, number)
+      const name = file.nameOf(kind)
       await createOnce(objects, name, content)
       await rm(parquet)
       made.push({ name, kind, rawFile: raw.name, rows, sizeBytes: content.length })
@@ -117,11 +137,12 @@ export async function readRawFile(objects: ObjectStore, raw: RawFileInfo): Promi
   return bytes
 }
 
-function refuseOtherCount({ name, counts }: RawFileInfo, kind: StagingKind, rows: number): void {
+function refuseOtherCount({ raw, counts }: FileToFlatten, kind: StagingKind, rows: number): void {
+  if (counts === undefined) return
   const expected = kind === 'events' ? counts.events + counts.rejectedSeqs : counts.rows
   if (rows !== expected)
     throw batchErrors.create('BATCH_FLATTEN_DIFFERS', {
-      expected: `${expected} rows of ${kind} from ${name}`,
+      expected: `${expected} rows of ${kind} from ${raw.name}`,
       received: `${rows}`,
     })
 }

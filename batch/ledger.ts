@@ -5,7 +5,7 @@ import { dateOf } from './control.ts'
 import type { Cut } from './cut.ts'
 import type { StagingFile } from './flatten.ts'
 import { insertValues, type ValueRow } from './insert-values.ts'
-import { loadJobId } from './load.ts'
+import { jobsOf, loadJobId } from './load.ts'
 import type { Manifest, RawFileInfo } from './manifest.ts'
 import { manifestName } from './object-names.ts'
 import { KINDS_OF_TOPIC } from './staging.ts'
@@ -39,7 +39,7 @@ function ledgerValues({ cut, staging }: LedgerOfRun, file: RawFileInfo): ValueRo
     sha256: file.sha256,
     manifest: manifestName(cut.run),
     staging_file: made?.name,
-    job_id: kind && loadJobId(cut.run, kind),
+    job_id: kind && loadJobId(jobsOf(cut.run), kind),
     rows_loaded: made?.rows,
   }
 }

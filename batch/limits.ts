@@ -73,3 +73,22 @@ export const RECONCILE_FETCH_BYTES = 8 * 2 ** 20
 
 /** Rows of one write of a repair. */
 export const RECONCILE_ROWS_PER_WRITE = 500
+
+/** Sessions of one viewer that an erasure removes. */
+export const ERASE_SESSIONS_MAX = 200_000
+
+/** Raw files of a topic that an erasure writes anew. */
+export const ERASE_FILES_MAX = 200_000
+
+/** Live sessions that are read at a time in search of a viewer's. */
+export const ERASE_SESSIONS_PER_PAGE = 500
+
+/** Erasures of one viewer. */
+export const ERASE_ROUNDS_MAX = 1_000
+
+/** Raw files that a replay looks up. */
+export const REPLAY_FILES_MAX = 1_000_000
+
+/** Records between two writes of a replay's rows, and rows of one write. */
+export const REPLAY_RECORDS_PER_WRITE = 20_000
+export const REPLAY_ROWS_PER_WRITE = 500

@@ -37,23 +37,27 @@ export interface Loaded {
   readonly partitions: readonly PartitionRows[]
 }
 
-/** Name of the job that loads a kind of a run's staging files, the same at every repeat. */
-export function loadJobId(run: number, kind: StagingKind): string {
-  return `batch-${run}-load-${kind}`
+/** What the names of a run's jobs begin with, the same at every repeat. */
+export function jobsOf(run: number): string {
+  return `batch-${run}`
+}
+
+/** Name of the job that loads a kind of staging files. */
+export function loadJobId(jobs: string, kind: StagingKind): string {
+  return `${jobs}-load-${kind}`
 }
 
 export async function load(
   context: LoadContext,
-  run: number,
-  files: readonly StagingFile[],
+  { run, files, jobs }: FilesOfRun,
 ): Promise<Loaded> {
   const session = await context.warehouse.open()
   try {
-    await loadStaging(context, session, { run, files })
+    await loadStaging(context, session, { run, files, jobs })
     const dates = await datesOf(session, `SELECT received_date FROM ${scratchOf('frames')}`)
-    if (dates.length > 0) await insertCopies(context, session, { run, dates })
+    if (dates.length > 0) await insertCopies(context, session, { run, dates, jobs })
     for (const kind of ['frames', 'rejects', 'exceptions'] as const)
-      await insertRows(context, session, { run, kind })
+      await insertRows(context, session, { run, kind, jobs })
     await context.failpoints.hit('batch.afterMerge')
     return { dates, partitions: await rowsOfRun(session, run, dates) }
   } finally {
@@ -61,28 +65,32 @@ export async function load(
   }
 }
 
-interface FilesOfRun {
+interface OfRun {
   readonly run: number
+  /** What the names of its jobs begin with. */
+  readonly jobs: string
+}
+
+export interface FilesOfRun extends OfRun {
   readonly files: readonly StagingFile[]
 }
 
 async function loadStaging(
   { failpoints, assertMayGoOn }: LoadContext,
   session: WarehouseSession,
-  { run, files }: FilesOfRun,
+  { files, jobs }: FilesOfRun,
 ): Promise<void> {
   for (const kind of STAGING_KINDS) {
     assertMayGoOn()
     const objects = files.filter((file) => file.kind === kind).map(({ name }) => name)
-    const jobId = loadJobId(run, kind)
+    const jobId = loadJobId(jobs, kind)
     await session.load({ scratch: scratchOf(kind), objects, columns: stagingColumns[kind], jobId })
     await failpoints.hit('batch.afterSomeLoads')
   }
   await failpoints.hit('batch.afterLoads')
 }
 
-interface CopiesOfRun {
-  readonly run: number
+interface CopiesOfRun extends OfRun {
   readonly dates: readonly string[]
 }
 
@@ -90,28 +98,27 @@ interface CopiesOfRun {
 async function insertCopies(
   { failpoints, telemetry, limits, assertMayGoOn }: LoadContext,
   session: WarehouseSession,
-  { run, dates }: CopiesOfRun,
+  { run, dates, jobs }: CopiesOfRun,
 ): Promise<void> {
   assertMayGoOn()
   const days = { from_date: dates[0] ?? '', to_date: dates.at(-1) ?? '', run }
   await session.scratch(LOADED_PLACES, { sql: loadedPlaces(), parameters: days })
   await session.scratch(STAGING_COPIES, { sql: stagedCopies(), parameters: { run } })
-  const jobId = `batch-${run}-insert`
+  const jobId = `${jobs}-insert`
   const { events, copies } = await loadCopies(session, { run, limits, dates, jobId })
   telemetry.rowsInserted(tables.events.name, events)
   telemetry.rowsInserted(tables.eventCopies.name, copies)
   await failpoints.hit('batch.afterSomeInserts')
 }
 
-interface KindOfRun {
-  readonly run: number
+interface KindOfRun extends OfRun {
   readonly kind: 'frames' | 'rejects' | 'exceptions'
 }
 
 async function insertRows(
   { failpoints, telemetry, assertMayGoOn }: LoadContext,
   session: WarehouseSession,
-  { run, kind }: KindOfRun,
+  { run, kind, jobs }: KindOfRun,
 ): Promise<void> {
   assertMayGoOn()
   const table = tables[kind]
@@ -122,7 +129,7 @@ async function insertRows(
     select: { sql: stagedRows(table, kind), parameters: { run } },
     key: table.key,
     dates,
-    jobId: `batch-${run}-insert-${table.name}`,
+    jobId: `${jobs}-insert-${table.name}`,
   })
   telemetry.rowsInserted(table.name, rows)
   await failpoints.hit('batch.afterSomeInserts')

@@ -18,6 +18,8 @@ const countsSchema = z.object({
   events: count,
   rejectedSeqs: count,
   clamped: count,
+  /** Absent in manifests of before there were erasures. */
+  erased: count.default(0),
 })
 
 const rawFileSchema = z.object({

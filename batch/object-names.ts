@@ -31,6 +31,11 @@ export function stagingFileName(run: number, kind: string, file: number): string
   return `${runFolder(run)}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
 }
 
+/** Staging file of a replay, which goes when the replay is over. */
+export function replayFileName(replay: string, kind: string, file: number): string {
+  return `batch/replays/${replay}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
+}
+
 export interface RawFilePlace {
   readonly topic: string
   readonly partition: number

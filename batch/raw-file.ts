@@ -9,6 +9,9 @@ import { sha256Of } from './run-objects.ts'
 
 const HOUR_MS = 60 * 60_000
 
+/** What a file keeps of a record beside its line. */
+export type RecordPlace = Pick<LogRecord, 'offset' | 'loggedAtMs'>
+
 type EndedFile = Omit<RawFileInfo, 'name' | 'topic' | 'partition'> & { readonly bytes: Uint8Array }
 
 export class RawFile {
@@ -46,7 +49,7 @@ export class RawFile {
     return hourIsOver || this.#textBytes >= this.#targetBytes
   }
 
-  async add({ offset, loggedAtMs }: LogRecord, line: RawLine): Promise<void> {
+  async add({ offset, loggedAtMs }: RecordPlace, line: RawLine): Promise<void> {
     this.#last = offset
     this.#loggedAtMinMs = Math.min(this.#loggedAtMinMs, loggedAtMs)
     this.#loggedAtMaxMs = Math.max(this.#loggedAtMaxMs, loggedAtMs)

@@ -5,16 +5,18 @@
  * One fetch and one compressed file are in memory at a time.
  */
 import type { EventLog, LogRecord } from '../shared/log/event-log.ts'
+import { type Erasures, readErasures } from '../shared/objects/erasures.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { assert } from '../shared/runtime/errors.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { BatchConfig } from './config.ts'
 import { type Cut, problemOf, type Range } from './cut.ts'
+import { isErased } from './erase/erased-record.ts'
 import { batchErrors } from './errors.ts'
 import type { Manifest, RawFileInfo, TakenRange } from './manifest.ts'
 import { rawFileName } from './object-names.ts'
 import { RawFile } from './raw-file.ts'
-import { encodeRawLine } from './raw-line.ts'
+import { encodeErasedLine, encodeRawLine, type RawLine } from './raw-line.ts'
 import { createOnce } from './run-objects.ts'
 import type { BatchTelemetry } from './telemetry.ts'
 
@@ -30,12 +32,13 @@ export interface RawFilesContext {
 
 /** Writes the files of every range that can be read; the manifest of the others says why not. */
 export async function writeRawFiles(context: RawFilesContext, cut: Cut): Promise<Manifest> {
+  const erasures = await readErasures(context.objects, cut.erasures)
   const ranges: TakenRange[] = []
   const files: RawFileInfo[] = []
   const leftOut = [...cut.leftOut]
   for (const range of cut.ranges)
     try {
-      const written = await new RangeWriter(context, cut, range).write()
+      const written = await new RangeWriter({ ...context, erasures }, cut, range).write()
       ranges.push(written.taken)
       files.push(...written.files)
     } catch (error) {
@@ -44,8 +47,12 @@ export async function writeRawFiles(context: RawFilesContext, cut: Cut): Promise
   return { format: 1, run: cut.run, ranges, files, leftOut }
 }
 
+interface RangeContext extends RawFilesContext {
+  readonly erasures: Erasures
+}
+
 class RangeWriter {
-  readonly #context: RawFilesContext
+  readonly #context: RangeContext
   readonly #cut: Cut
   readonly #range: Range
   readonly #files: RawFileInfo[] = []
@@ -55,7 +62,7 @@ class RangeWriter {
   /** Largest append time so far; `null` where the history begins. */
   #loggedAtMaxMs: number | null
 
-  constructor(context: RawFilesContext, cut: Cut, range: Range) {
+  constructor(context: RangeContext, cut: Cut, range: Range) {
     this.#context = context
     this.#cut = cut
     this.#range = range
@@ -101,18 +108,24 @@ class RangeWriter {
   }
 
   async #add(records: readonly LogRecord[]): Promise<void> {
-    const { topic } = this.#range
     for (const record of records) {
       if (this.#isFull()) return
       const beforeMs = this.#loggedAtMaxMs
       const loggedAtMaxMs = Math.max(beforeMs ?? record.loggedAtMs, record.loggedAtMs)
       if (this.#file?.isCompleteBefore(loggedAtMaxMs) === true) await this.#endFile()
       this.#file ??= new RawFile(record.offset, loggedAtMaxMs, this.#cut.rawFileBytes)
-      await this.#file.add(record, encodeRawLine(topic, record, beforeMs))
+      await this.#file.add(record, this.#lineOf(record, beforeMs))
       this.#loggedAtMaxMs = loggedAtMaxMs
       this.#next = record.offset + 1
       this.#valueBytes += record.value.length
     }
+  }
+
+  #lineOf(record: LogRecord, beforeMs: number | null): RawLine {
+    const { topic } = this.#range
+    return isErased(this.#context.erasures, topic, record)
+      ? encodeErasedLine(record, beforeMs)
+      : encodeRawLine(topic, record, beforeMs)
   }
 
   async #endFile(): Promise<void> {

@@ -50,6 +50,7 @@ test('a record of the gateway stands in its line byte by byte, with what is told
     events: 2,
     rejectedSeqs: 1,
     clamped: 0,
+    erased: 0,
   })
 })
 

@@ -2,7 +2,7 @@
  * One record of the log as a line of a raw file:
  *
  *   {"offset":…,"loggedAt":…,"loggedBefore":…|null,"bytes":…,"key":…|null,"headers":{…},
- *    "value":…,"poison":"<reason>"?,"original":"<base64>"?}
+ *    "value":…,"poison":"<reason>"?,"original":"<base64>"?,"erased":true?}
  *
  * `value` is the record's JSON as it stands in the log; `null` for a tick and for a record that
  * cannot be read, which says why in `poison`. `bytes` is the length of the record's value.
@@ -14,7 +14,7 @@
  */
 import { decodeException } from '../shared/log/exception-record.ts'
 import type { LogRecord } from '../shared/log/event-log.ts'
-import { decodeRecord, type FrameRecord } from '../shared/log/record.ts'
+import { decodeRecord, type FrameRecord, TICK_SCHEMA } from '../shared/log/record.ts'
 import { decodeReject, encodeReject, type RejectRecord } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 
@@ -30,6 +30,8 @@ export interface RawCounts {
   readonly rejectedSeqs: number
   /** Frames whose `receivedAt` was later than their `loggedAt` and is taken as that. */
   readonly clamped: number
+  /** Records of forgotten viewers, of which only place and time are kept. */
+  readonly erased: number
 }
 
 export interface RawLine {
@@ -69,6 +71,27 @@ export function encodeRawLine(
   return { bytes: Buffer.concat(parts), counts: { ...ONE_RECORD, ...reading.counts } }
 }
 
+/** The line of a record that is forgotten: it keeps its place and its time, and reads as a tick. */
+export function encodeErasedLine(
+  { offset, loggedAtMs }: Pick<LogRecord, 'offset' | 'loggedAtMs'>,
+  loggedBeforeMs: number | null,
+): RawLine {
+  const line = {
+    offset,
+    loggedAt: loggedAtMs,
+    loggedBefore: loggedBeforeMs,
+    bytes: 0,
+    key: null,
+    headers: { schema: TICK_SCHEMA },
+    value: null,
+    erased: true,
+  }
+  return {
+    bytes: encoder.encode(`${JSON.stringify(line)}\n`),
+    counts: { ...ONE_RECORD, erased: 1 },
+  }
+}
+
 export const NO_COUNTS: RawCounts = {
   records: 0,
   ticks: 0,
@@ -77,6 +100,7 @@ export const NO_COUNTS: RawCounts = {
   events: 0,
   rejectedSeqs: 0,
   clamped: 0,
+  erased: 0,
 }
 
 export function addCounts(sum: RawCounts, more: RawCounts): RawCounts {
@@ -88,6 +112,7 @@ export function addCounts(sum: RawCounts, more: RawCounts): RawCounts {
     events: sum.events + more.events,
     rejectedSeqs: sum.rejectedSeqs + more.rejectedSeqs,
     clamped: sum.clamped + more.clamped,
+    erased: sum.erased + more.erased,
   }
 }
 

@@ -24,7 +24,7 @@ import { computeFacts } from './fact-step.ts'
 import { flatten, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { writeLedger } from './ledger.ts'
-import { load, type Loaded } from './load.ts'
+import { jobsOf, load, type Loaded } from './load.ts'
 import { type Manifest, readManifest, writeManifest } from './manifest.ts'
 import { LEASE_NAME } from './object-names.ts'
 import { checkQuality, type QualityFlag } from './quality.ts'
@@ -113,8 +113,9 @@ class Run {
     const loaded = await this.#step('load', () => this.#load(cut, staging))
     const watermarks = watermarksAtCut(control, manifest)
     const { dates } = loaded
+    const jobs = jobsOf(cut.run)
     const { sessionDates } = await this.#step('facts', () =>
-      computeFacts(this.#parts, { run: cut.run, dates, watermarks }),
+      computeFacts(this.#parts, { run: cut.run, dates, watermarks, jobs }),
     )
     await failpoints.hit('batch.afterFacts')
     const flags = await this.#step('quality', () =>
@@ -180,7 +181,9 @@ class Run {
   }
 
   #load(cut: Cut, staging: readonly StagingFile[]): Promise<Loaded> {
-    return load({ ...this.#parts, assertMayGoOn: this.#assertMayGoOn }, cut.run, staging)
+    const { run } = cut
+    const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
+    return load(context, { run, files: staging, jobs: jobsOf(run) })
   }
 
   async #boundary(control: Control, manifest: Manifest): Promise<number | undefined> {

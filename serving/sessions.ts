@@ -1,5 +1,6 @@
 /** `GET /v1/sessions/{id}` and `GET /v1/sessions`. */
 import { LRUCache } from 'lru-cache'
+import type { ErasureReader } from '../shared/objects/erasures.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { describeValue } from '../shared/runtime/errors.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
@@ -9,6 +10,7 @@ import type {
   SessionResponse,
   TimelineEntry,
 } from './api-schemas.ts'
+import { createErasedSessions } from './erased-sessions.ts'
 import { servingErrors } from './errors.ts'
 import { unavailable, type History } from './history/history.ts'
 import {
@@ -43,6 +45,8 @@ export interface SessionsContext extends TimelineContext {
   readonly limits: ServingLimits
   /** Absent where no batch runs. */
   readonly history: History | undefined
+  /** Absent where no viewer can be erased. */
+  readonly erasures?: ErasureReader
 }
 
 export const SESSION_PARAMETERS = {
@@ -87,6 +91,7 @@ export interface SessionsApi {
 
 export function createSessionsApi(context: SessionsContext): SessionsApi {
   const { limits, speed, view, clock } = context
+  const erased = createErasedSessions(context.erasures)
   // Paging asks for the same timeline again; a row that changed has another stamp.
   const timelines = new LRUCache<string, Timeline>({
     max: limits.timelineCacheSessionsMax,
@@ -103,27 +108,21 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
   }
 
   function timelineOf(row: SessionRow): Promise<Timeline> {
-    const name = JSON.stringify([
-      row.sessionId,
-      row.topicEpoch,
-      row.partition,
-      row.generation,
-      row.incarnation,
-      row.stampUs,
-      row.lastOffset,
-    ])
-    return keep(name, () => readTimeline(row, context))
+    return keep(timelineName(row), () => readTimeline(row, context))
   }
 
   /** What the history holds of it; `undefined` too where there is no history. */
   async function past(asked: AskedSession): Promise<PastSessionAnswer | undefined> {
     const { history } = context
-    return history && readPastSession(asked, keep, { ...context, history })
+    const known = history && (await readPastSession(asked, keep, { ...context, history }))
+    return erased.unlessErased(known)
   }
 
   return {
     async show(query) {
-      const rows = currentSessionRows(await speed.readSession(view, query.sessionId))
+      const rows = await erased.withoutErased(
+        currentSessionRows(await speed.readSession(view, query.sessionId)),
+      )
       const row = rows.find(
         ({ incarnation }) => query.incarnation === undefined || incarnation === query.incarnation,
       )
@@ -146,8 +145,10 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
         otherwise: limits.recentSessionsDefault,
         max: limits.recentSessionsMax,
       })
-      const rows = await speed.readRecentSessions(view, recent)
-      return { nowMs: clock.nowMs(), sessions: currentSessionRows(rows).map(listSession) }
+      const rows = await erased.withoutErased(
+        currentSessionRows(await speed.readRecentSessions(view, recent)),
+      )
+      return { nowMs: clock.nowMs(), sessions: rows.map(listSession) }
     },
     get cachedTimelines() {
       return timelines.size
@@ -156,6 +157,19 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       return timelines.calculatedSize
     },
   }
+}
+
+function timelineName(row: SessionRow): string {
+  const { sessionId, topicEpoch, partition, generation, incarnation, stampUs, lastOffset } = row
+  return JSON.stringify([
+    sessionId,
+    topicEpoch,
+    partition,
+    generation,
+    incarnation,
+    stampUs,
+    lastOffset,
+  ])
 }
 
 function sessionHead(

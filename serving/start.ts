@@ -5,6 +5,7 @@ import { isLoopback, type TokenVerifier } from '../shared/auth/token-verifier.ts
 import { GuardedResponse } from '../shared/http/guarded-response.ts'
 import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
+import type { ErasureReader } from '../shared/objects/erasures.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -49,6 +50,8 @@ export interface ServingOptions {
     /** Calls `listener` after every run; otherwise a new run shows within `historyRefreshMs`. */
     readonly onRun?: (listener: () => void) => void
   }
+  /** Who is forgotten; absent where no viewer can be erased. */
+  readonly erasures?: ErasureReader
   /** Metrics of another process that shows here, in the text format. */
   readonly moreMetrics?: () => Promise<string>
   readonly limits?: Partial<ServingLimits>

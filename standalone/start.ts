@@ -17,6 +17,7 @@ import type { TopicSpec } from '../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
+import { createErasureReader } from '../shared/objects/erasures.ts'
 import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -122,6 +123,7 @@ async function startAll(
       activity: () => batch.activity,
       onRun: (listener) => batch.onRun(listener),
     },
+    erasures: createErasureReader(stores.objects, clock),
     moreMetrics: () => batch.metrics(),
   })
   stack.add('serving', () => serving.stop())

@@ -27,6 +27,15 @@ export type FailpointName =
   | 'batch.afterFacts'
   | 'batch.afterQuality'
   | 'batch.afterControlRows'
+  | 'erase.afterRecord'
+  | 'erase.afterPlan'
+  | 'erase.afterSomeRawFiles'
+  | 'erase.afterLedger'
+  | 'erase.afterSomeOldFiles'
+  | 'erase.afterSomeTables'
+  | 'erase.afterSomeLiveRows'
+  | 'erase.afterSomeStagingFiles'
+  | 'erase.afterProof'
 
 export interface Failpoints {
   /** Runs what is armed under `name`, if anything; it may throw, delay or end the process. */

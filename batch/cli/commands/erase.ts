@@ -1,0 +1,54 @@
+/** `erase`: forgets a viewer. */
+import { noFailpoints } from '../../../shared/runtime/failpoints.ts'
+import { eraseViewer, type Erased } from '../../erase/erase.ts'
+import { type Command, EXIT } from '../command.ts'
+
+export const erase: Command = {
+  name: 'erase',
+  summary: 'forget a viewer: files, tables and live rows, with a proof',
+  about: `Removes every session of the viewer from raw files, tables and the live view, and writes a
+proof of what was removed where. From its beginning nothing of the viewer is served, loaded or
+replayed. Safe to repeat: after a kill it goes on where it was. The raw id is hashed under every key of
+the keyring and written nowhere. What stays, and until when, is in docs/erasure.md.`,
+  examples: ['erase --viewer "$VIEWER_ID"', 'erase --viewer "$VIEWER_ID" --json'],
+  options: { viewer: { value: 'ID', doc: 'the viewer id as the player sends it' } },
+  positionals: [],
+  async run({ stores, clock, progress }, given) {
+    const viewerId = given.required('viewer')
+    const { settings } = stores
+    progress.show('erasing')
+    const erased = await eraseViewer(
+      {
+        objects: await stores.objects(),
+        warehouse: await stores.warehouse(),
+        speed: await stores.speed('guest'),
+        clock,
+        failpoints: noFailpoints,
+        pseudonymiser: stores.pseudonymiser(),
+        views: [settings.view],
+        leaseMs: settings.batch.leaseMs,
+        holder: stores.holder,
+        logRetentionMs: settings.common.logRetentionMs,
+        rowRetentionMs: settings.processor.rowRetentionMs,
+      },
+      viewerId,
+    )
+    return { exitCode: EXIT.done, json: erased, text: textOf(erased) }
+  },
+}
+
+function textOf({ proofName, proof }: Erased): string {
+  const { sessions, files, stagingFiles, rows, forgottenByMs } = proof
+  const day = (ms: number) => new Date(ms).toISOString()
+  return [
+    `${sessions} sessions forgotten, as of ${day(proof.erasedAtMs)}.`,
+    ...Object.entries(rows).map(([table, count]) => `  ${count} rows of ${table}`),
+    ...files.map(({ name, sha256, replacedBy, replacedBySha256 }) =>
+      [`  ${name}`, `    ${sha256}`, `  → ${replacedBy}`, `    ${replacedBySha256}`].join('\n'),
+    ),
+    `  ${stagingFiles.length} staging files deleted`,
+    `The log and the checkpoints forget by ${day(forgottenByMs.log)}.`,
+    `A live row that is written again is not served, and expires by ${day(forgottenByMs.liveRows)}.`,
+    `Proof: ${proofName}`,
+  ].join('\n')
+}

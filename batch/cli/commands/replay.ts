@@ -1,0 +1,88 @@
+/** `replay`: the archive into the tables again, or into a fresh view of the speed store. */
+import { RAW_TOPICS } from '../../raw-line.ts'
+import { replayIntoTables } from '../../replay/into-tables.ts'
+import { replayIntoView } from '../../replay/into-view.ts'
+import { createBatchTelemetry } from '../../telemetry.ts'
+import { type CommandArguments, usage } from '../arguments.ts'
+import { type Command, type CommandContext, type CommandResult, EXIT } from '../command.ts'
+
+export const replay: Command = {
+  name: 'replay',
+  summary: 'archived records into the tables again, or into a fresh live view',
+  about: `With --range, loads the runs that hold these offsets from their raw files again: missing rows
+are inserted and their metrics computed, rows that are there stay. With --view, folds all archived
+records and the rest of the log into a new view of the speed store; its rows equal those of the live
+view.`,
+  examples: ['replay --range playback.events/3@1000-2000', 'replay --view after-the-fix'],
+  options: {
+    range: { value: 'TOPIC/PARTITION@FROM-TO', doc: 'offsets, the last one included' },
+    view: { value: 'NAME', doc: 'name of a view that has no rows yet' },
+  },
+  positionals: [],
+  run(context, given) {
+    const [range, view] = [given.text('range'), given.text('view')]
+    if (range !== undefined && view === undefined) return intoTables(context, range)
+    if (view !== undefined && range === undefined) return intoView(context, given)
+    throw usage('either --range or --view', range === undefined ? 'none' : 'both')
+  },
+}
+
+const RANGE = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})@(?<from>\d{1,15})-(?<to>\d{1,15})$/
+
+function parseRange(text: string) {
+  const found = RANGE.exec(text)?.groups
+  const topic = RAW_TOPICS.find((known) => known === found?.['topic'])
+  if (topic === undefined) throw usage('--range such as playback.events/3@1000-2000', text)
+  return {
+    topic,
+    partition: Number(found?.['partition']),
+    fromOffset: Number(found?.['from']),
+    toOffset: Number(found?.['to']) + 1,
+  }
+}
+
+async function intoTables(context: CommandContext, text: string): Promise<CommandResult> {
+  const { stores, clock, progress, signal } = context
+  const { batch: config, limits, cuts } = stores.settings
+  const runs = await replayIntoTables(
+    {
+      objects: await stores.objects(),
+      warehouse: await stores.warehouse(),
+      telemetry: createBatchTelemetry(stores.telemetry),
+      holder: stores.holder,
+      temporaryFolder: stores.temporaryFolder,
+      onProgress: (done, total) => progress.show('runs', done, total),
+      ...{ clock, config, limits, cuts, signal },
+    },
+    parseRange(text),
+  )
+  const lines = runs.map(
+    ({ run, files, events, copies }) =>
+      `Run ${run}: ${files} files, ${events} events and ${copies} other copies in the tables.`,
+  )
+  return { exitCode: EXIT.done, json: { runs }, text: lines.join('\n') }
+}
+
+async function intoView(context: CommandContext, given: CommandArguments): Promise<CommandResult> {
+  const { stores, progress, signal } = context
+  const { batch: config, limits, cuts, view: liveView, processor } = stores.settings
+  const view = given.required('view')
+  const partitions = await replayIntoView(
+    {
+      log: await stores.log('reader'),
+      objects: await stores.objects(),
+      warehouse: await stores.warehouse(),
+      speed: await stores.speed('guest'),
+      rowRetentionMs: processor.rowRetentionMs,
+      onProgress: ({ partition, nextOffset }) =>
+        progress.show(`partition ${partition}, offset ${nextOffset}`),
+      ...{ config, limits, cuts, liveView, signal },
+    },
+    view,
+  )
+  const lines = partitions.map(
+    ({ partition, archived, fromLog, minuteRows, sessionRows }) =>
+      `Partition ${partition}: ${archived} records of files and ${fromLog} of the log; ${minuteRows} minute rows and ${sessionRows} session rows written.`,
+  )
+  return { exitCode: EXIT.done, json: { view, partitions }, text: lines.join('\n') }
+}

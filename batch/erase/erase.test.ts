@@ -1,0 +1,318 @@
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createPseudonymiser } from '../../shared/events/identity.ts'
+import { encodeException } from '../../shared/log/exception-record.ts'
+import { partitionOf } from '../../shared/log/partitioner.ts'
+import { encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
+import { encodeReject } from '../../shared/log/reject-record.ts'
+import { TOPICS } from '../../shared/log/topics.ts'
+import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
+import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
+import { ManualClock } from '../../shared/runtime/clock.ts'
+import {
+  ArmedFailpoints,
+  type FailpointName,
+  noFailpoints,
+} from '../../shared/runtime/failpoints.ts'
+import type { Row } from '../../shared/warehouse/warehouse.ts'
+import { rawLines } from '../raw-reader.ts'
+import { sha256Of } from '../run-objects.ts'
+import { BatchMachine, PARTITIONS } from '../testing/batch-machine.ts'
+import { LIVE_VIEW, LiveSide, ROW_RETENTION_MS } from '../testing/live-side.ts'
+import { fillLog } from '../testing/scenario.ts'
+import { type EraseParts, eraseViewer } from './erase.ts'
+
+const VIEWER = 'raw-viewer-id@example.com'
+const OTHER = 'another viewer'
+const key = (keyId: string) => ({ keyId, key: Buffer.alloc(32, keyId) })
+const pseudonymiser = createPseudonymiser([key('new'), key('old')])
+const [NEW = '', OLD = ''] = pseudonymiser.all(VIEWER).map(({ pseudonym }) => pseudonym)
+const LOG_RETENTION_MS = 7 * 86_400_000
+/** The viewer's sessions: one under each key, and one of somebody else. */
+const SESSIONS = { 'seen-new': NEW, 'seen-old': OLD, kept: pseudonymiser.pseudonym(OTHER) }
+const ERASED = ['seen-new', 'seen-old']
+
+interface Opened {
+  readonly machine: BatchMachine
+  readonly live: LiveSide
+  readonly clock: ManualClock
+}
+
+async function open(folder: string, nowMs?: number): Promise<Opened> {
+  const clock = nowMs === undefined ? new ManualClock() : new ManualClock(nowMs)
+  const machine = await BatchMachine.open({ folder, clock })
+  const live = await LiveSide.open({
+    folder,
+    log: machine.ports.log,
+    clock,
+    partitions: PARTITIONS,
+    limits: DEFAULT_FOLD_LIMITS,
+    cuts: DEFAULT_CUT_IDS.map(parseCut),
+  })
+  return { machine, live, clock }
+}
+
+async function close({ live, machine }: Opened): Promise<void> {
+  await live.close()
+  await machine.closeStores()
+}
+
+/** Frames of every session from `seq` on, with a reject and an exception beside each. */
+async function watch({ machine, clock }: Opened, seq: number): Promise<void> {
+  const { log } = machine.ports
+  for (const [sessionId, viewerPseudonym] of Object.entries(SESSIONS)) {
+    await clock.advance(1_000)
+    const partition = partitionOf(sessionId, PARTITIONS)
+    const atMs = clock.nowMs()
+    const types = ['playbackRequest', 'playbackStart']
+    const event = { seq, type: types[seq] ?? 'heartbeat', at: atMs - 500 }
+    const value = encodeFrameRecord({
+      contextJson: Buffer.from(JSON.stringify({ sessionId, viewerPseudonym })),
+      sentAtMs: atMs - 20,
+      receivedAtMs: atMs - 10,
+      rejectedSeqs: [],
+      events: [Buffer.from(JSON.stringify(event))],
+    })
+    await log.append(TOPICS.events, partition, [
+      { key: sessionId, value, headers: { schema: FRAME_SCHEMA, gateway: 'g' } },
+    ])
+    const reject = { stage: 'gateway', code: 'X', detail: 'x', sealed: Buffer.of(1) } as const
+    await log.append(TOPICS.rejects, partition, [
+      {
+        key: sessionId,
+        value: encodeReject({ ...reject, sessionId, seq, receivedAtMs: atMs }),
+        headers: {},
+      },
+    ])
+    const place = { partition, offset: 1, reason: 'late', type: 'heartbeat' } as const
+    await log.append(TOPICS.exceptions, partition, [
+      {
+        key: sessionId,
+        value: encodeException({ sessionId, seq, ...place, forgotten: false }),
+        headers: { view: 'v' },
+      },
+    ])
+  }
+}
+
+const fill = ({ machine, clock }: Opened, seed: number) =>
+  fillLog({ log: machine.ports.log, clock, partitions: PARTITIONS, seed, turns: 12 })
+
+function partsOf({ machine, live, clock }: Opened, failpoints = noFailpoints): EraseParts {
+  const { objects, warehouse } = machine.ports
+  return {
+    objects,
+    warehouse,
+    speed: live.speed,
+    clock,
+    failpoints,
+    pseudonymiser,
+    views: [LIVE_VIEW],
+    leaseMs: 60_000,
+    holder: 'test',
+    logRetentionMs: LOG_RETENTION_MS,
+    rowRetentionMs: ROW_RETENTION_MS,
+  }
+}
+
+/** A log of two runs of the batch, and frames that no run has loaded yet. */
+async function prepare(folder: string): Promise<number> {
+  const opened = await open(folder)
+  await watch(opened, 0)
+  await fill(opened, 1)
+  await opened.machine.run()
+  await watch(opened, 1)
+  await fill(opened, 2)
+  await opened.machine.run()
+  await watch(opened, 2)
+  await opened.live.catchUp()
+  await close(opened)
+  return opened.clock.nowMs()
+}
+
+/** Everything that is stored in readable form, as text: objects, decompressed raw lines, rows. */
+async function everything({ machine, live }: Opened): Promise<string> {
+  const { objects } = machine.ports
+  const print = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
+  const sessions = await live.speed.readSessions(LIVE_VIEW, { limit: 99 })
+  const texts = [JSON.stringify(sessions, print)]
+  for (const name of await machine.names('')) {
+    if (name.startsWith('erasures/') || name.startsWith('warehouse/')) continue
+    const bytes = (await objects.read(name))?.bytes ?? Buffer.of()
+    if (!name.endsWith('.zst')) texts.push(Buffer.from(bytes).toString('latin1'))
+    else for await (const line of rawLines(name, bytes)) texts.push(line.toString())
+  }
+  return texts.join('\n') + JSON.stringify(await machine.tables(), print)
+}
+
+let root: string
+let folder: string
+let nowMs: number
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'backhaul-erase-'))
+  folder = join(root, 'machine')
+  nowMs = await prepare(folder)
+})
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+describe('an erasure', () => {
+  let opened: Opened
+  beforeEach(async () => (opened = await open(folder, nowMs)))
+  afterEach(() => close(opened))
+
+  it('leaves nothing of the viewer, and everything of others', async () => {
+    const { machine } = opened
+    const before = await machine.tables()
+    expect(await everything(opened)).toContain(NEW)
+    const { proof, proofName } = await eraseViewer(partsOf(opened), VIEWER)
+    const after = await machine.tables()
+    const text = await everything(opened)
+    for (const gone of [NEW, OLD, ...ERASED]) expect(text.includes(gone), gone).toBe(false)
+    expect(text).toContain('kept')
+    for (const [table, rows] of Object.entries(before)) {
+      if (table === 'ledger') continue
+      const others = rows.filter((row) => !ERASED.includes(String(row['session_id'])))
+      expect(after[table], table).toEqual(others)
+      expect(proof.rows[table] ?? 0, table).toBe(rows.length - others.length)
+    }
+    expect(proof).toMatchObject({ sessions: 2, pseudonyms: 2, views: [LIVE_VIEW] })
+    expect(proof.rows).toMatchObject({ events: 4, frames: 4, sessions: 4, rejects: 4 })
+    expect(proof.forgottenByMs.log).toBe(nowMs + LOG_RETENTION_MS)
+    expect(await machine.names('erasures/')).toContain(proofName)
+    for (const name of await machine.names('erasures/')) {
+      const stored = await machine.ports.objects.read(name)
+      expect(Buffer.from(stored?.bytes ?? []).toString()).not.toContain(VIEWER)
+    }
+  })
+
+  it('has the ledger name old and new content, and keeps offsets dense', async () => {
+    const { machine } = opened
+    const { proof } = await eraseViewer(partsOf(opened), VIEWER)
+    expect(proof.files.length).toBeGreaterThan(2)
+    const ledger = await machine.query('SELECT * FROM ledger')
+    for (const { name, sha256, replacedBy, replacedBySha256, erasedRecords } of proof.files) {
+      const rowOf = (file: string) => ledger.find((row) => row['file'] === file)
+      expect(rowOf(name)).toMatchObject({ sha256, superseded_by: replacedBySha256 })
+      const row = rowOf(replacedBy)
+      expect(row).toMatchObject({ sha256: replacedBySha256, supersedes: sha256 })
+      expect(erasedRecords).toBeGreaterThan(0)
+      const bytes = (await machine.ports.objects.read(replacedBy))?.bytes ?? Buffer.of()
+      expect(sha256Of(bytes)).toBe(replacedBySha256)
+      let next = Number(row?.['first_offset'])
+      for await (const line of rawLines(replacedBy, bytes))
+        expect((JSON.parse(line.toString()) as Row)['offset']).toBe(next++)
+      expect(next).toBe(Number(row?.['last_offset']) + 1)
+      expect(await machine.names(name)).toEqual([])
+    }
+    const current = ledger.filter((row) => row['superseded_by'] === null)
+    expect(current.map((row) => String(row['file'])).toSorted()).toEqual(
+      (await machine.names('raw/')).toSorted(),
+    )
+  })
+
+  it('is heeded by the next run, which keeps time and offsets', async () => {
+    await eraseViewer(partsOf(opened), VIEWER)
+    await watch(opened, 3)
+    const report = await opened.machine.run()
+    expect(report.topics[0]?.counts).toMatchObject({ erased: 4, rows: 2 })
+    const text = await everything(opened)
+    for (const gone of [NEW, OLD, ...ERASED]) expect(text.includes(gone), gone).toBe(false)
+    const { machine } = opened
+    const rows = await machine.query(`SELECT seq FROM events WHERE session_id = 'kept'`)
+    expect(rows).toHaveLength(4)
+  })
+
+  it('asked for again, removes what came since', async () => {
+    await eraseViewer(partsOf(opened), VIEWER)
+    await watch(opened, 3)
+    // The fold still had the session: it writes its row again.
+    const { view, sessionId } = { view: LIVE_VIEW, sessionId: 'seen-new' }
+    await opened.live.catchUp()
+    expect(await opened.live.speed.readSession(view, sessionId)).not.toEqual([])
+    const again = await eraseViewer(partsOf(opened), VIEWER)
+    expect(again.proofName).toContain('/0002-proof.json')
+    expect(again.proof).toMatchObject({ sessions: 2, files: [], rows: { events: 0 } })
+    expect(await opened.live.speed.readSession(view, sessionId)).toEqual([])
+  })
+
+  it('waits for a run that is half done, and then removes what it loaded', async () => {
+    const failpoints = new ArmedFailpoints()
+    failpoints.arm('batch.afterRawFiles', fail)
+    await expect(opened.machine.run({ failpoints })).rejects.toThrow('killed')
+    await expect(eraseViewer(partsOf(opened), VIEWER)).rejects.toMatchObject({
+      code: 'BATCH_ERASE_RUN_UNFINISHED',
+    })
+    await opened.machine.run()
+    const { proof } = await eraseViewer(partsOf(opened), VIEWER)
+    expect(proof.rows).toMatchObject({ events: 6 })
+    expect(await everything(opened)).not.toContain(NEW)
+  })
+
+  it('of a viewer that nobody has seen removes nothing', async () => {
+    const before = await everything(opened)
+    const { proof } = await eraseViewer(partsOf(opened), 'nobody')
+    expect(proof).toMatchObject({ sessions: 0, files: [], stagingFiles: [] })
+    expect(await everything(opened)).toBe(before)
+  })
+})
+
+function fail(): never {
+  throw new Error('killed')
+}
+
+/** Objects by name and hash (of proofs and the warehouse only the names of tables), and all rows. */
+async function endOf(opened: Opened) {
+  const { machine, live } = opened
+  const objects: Record<string, string> = {}
+  for (const name of await machine.names('')) {
+    if (name.startsWith('warehouse/')) continue
+    const bytes = (await machine.ports.objects.read(name))?.bytes ?? Buffer.of()
+    objects[name] = sha256Of(bytes)
+  }
+  const sessions = await live.speed.readSessions(LIVE_VIEW, { limit: 99 })
+  return { objects, sessions, tables: await machine.tables() }
+}
+
+const STEPS: readonly (readonly [FailpointName, number])[] = [
+  ['erase.afterRecord', 1],
+  ['erase.afterPlan', 1],
+  ['erase.afterSomeRawFiles', 2],
+  ['erase.afterLedger', 1],
+  ['erase.afterSomeOldFiles', 1],
+  ['erase.afterSomeTables', 1],
+  ['erase.afterSomeTables', 5],
+  ['erase.afterSomeLiveRows', 1],
+  ['erase.afterSomeStagingFiles', 1],
+]
+
+test('cut off anywhere, twice, it is gone on with and ends in the same state', async () => {
+  const undisturbed = join(root, 'undisturbed')
+  await cp(folder, undisturbed, { recursive: true })
+  const gold = await open(undisturbed, nowMs)
+  await eraseViewer(partsOf(gold), VIEWER)
+  const expected = await endOf(gold)
+  await close(gold)
+  for (const [name, passing] of STEPS) {
+    const copy = join(root, `${name}-${passing}`)
+    await cp(folder, copy, { recursive: true })
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const opened = await open(copy, nowMs)
+      const failpoints = new ArmedFailpoints()
+      let left = passing
+      failpoints.arm(name, () => {
+        left -= 1
+        if (left === 0) fail()
+      })
+      await expect(eraseViewer(partsOf(opened, failpoints), VIEWER), name).rejects.toThrow('killed')
+      await close(opened)
+    }
+    const opened = await open(copy, nowMs)
+    await eraseViewer(partsOf(opened), VIEWER)
+    expect(await endOf(opened), name).toEqual(expected)
+    await close(opened)
+    await rm(copy, { recursive: true, force: true })
+  }
+}, 120_000)

@@ -1,0 +1,284 @@
+/**
+ * Forgets a viewer. The record comes first: from then on nothing of the viewer is served, loaded or
+ * replayed. Then what is stored goes, step by step, each safe to repeat; a try that was cut off is
+ * gone on with by the next, which follows the same plan and ends in the same state.
+ *
+ *   record ─► plan ─► new raw files ─► ledger ─► old raw files gone ─► tables ─► live rows
+ *          ─► staging files ─► proof
+ *
+ * A call after the proof is another round: it removes what came since, such as the live row of a
+ * session that was still open.
+ */
+import type { Pseudonymiser } from '../../shared/events/identity.ts'
+import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
+import type { ObjectStore } from '../../shared/objects/object-store.ts'
+import { readErasures } from '../../shared/objects/erasures.ts'
+import type { Clock } from '../../shared/runtime/clock.ts'
+import type { Failpoints } from '../../shared/runtime/failpoints.ts'
+import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { RETIRED_KEEP_MS } from '../../shared/warehouse/duckdb-limits.ts'
+import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
+import { allTables } from '../../shared/warehouse/tables.ts'
+import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import { readControl } from '../control.ts'
+import { batchErrors } from '../errors.ts'
+import { DATES_MAX, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
+import { readManifest } from '../manifest.ts'
+import { cutName, LEASE_NAME } from '../object-names.ts'
+import {
+  type ErasedFile,
+  type ErasurePlan,
+  type ErasureProof,
+  type ErasureRecord,
+  namesOf,
+  readPlan,
+  readProof,
+  readRecord,
+  type RoundNames,
+  viewerDigest,
+  writeObject,
+} from './erasure-objects.ts'
+import { supersede } from './ledger.ts'
+import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
+import { rewriteFile } from './rewrite-file.ts'
+
+export interface EraseParts {
+  readonly objects: ObjectStore
+  readonly warehouse: Warehouse
+  readonly speed: SpeedStore
+  readonly clock: Clock
+  readonly failpoints: Failpoints
+  readonly pseudonymiser: Pick<Pseudonymiser, 'all'>
+  /** Views of the speed store, each with rows of its own. */
+  readonly views: readonly string[]
+  /** How long a try that was killed keeps runs of the batch from starting, ms. */
+  readonly leaseMs: number
+  readonly holder: string
+  /** By when the log has forgotten what it holds now, ms from now. */
+  readonly logRetentionMs: number
+  /** By when the speed store has forgotten a row that is written now, ms from now. */
+  readonly rowRetentionMs: number
+}
+
+export interface Erased {
+  /** Name of the proof's object. */
+  readonly proofName: string
+  readonly proof: ErasureProof
+}
+
+/**
+ * Throws `BATCH_ERASE_RUN_UNFINISHED` when a run of the batch has to be gone on with first; the
+ * record is written all the same. Throws `LEASE_HELD` while a run is under way.
+ */
+export async function eraseViewer(parts: EraseParts, viewerId: string): Promise<Erased> {
+  const { objects, clock, holder, failpoints } = parts
+  const pseudonyms = parts.pseudonymiser.all(viewerId).map(({ pseudonym }) => pseudonym)
+  const { names, earlierSessions } = await findRound(objects, viewerDigest(pseudonyms))
+  const record = await writeRecord(parts, names, pseudonyms)
+  await failpoints.hit('erase.afterRecord')
+  const durationMs = parts.leaseMs
+  const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
+  try {
+    const round = { names, record, earlierSessions }
+    const proof = await new Erasure(parts, lease, round).run()
+    await failpoints.hit('erase.afterProof')
+    return { proofName: names.proof, proof }
+  } finally {
+    await lease.release()
+  }
+}
+
+interface Round {
+  readonly names: RoundNames
+  readonly record: ErasureRecord
+  readonly earlierSessions: readonly string[]
+}
+
+/** The first round without a proof. */
+async function findRound(
+  objects: ObjectStore,
+  digest: string,
+): Promise<Pick<Round, 'names' | 'earlierSessions'>> {
+  const earlierSessions = new Set<string>()
+  for (let round = 1; round <= ERASE_ROUNDS_MAX; round += 1) {
+    const names = namesOf(digest, round)
+    if ((await objects.stat(names.proof)) === undefined)
+      return { names, earlierSessions: [...earlierSessions] }
+    for (const id of (await readPlan(objects, names.plan))?.sessions ?? []) earlierSessions.add(id)
+  }
+  throw batchErrors.create('BATCH_ERASE_TOO_LARGE', {
+    expected: `at most ${ERASE_ROUNDS_MAX} erasures of a viewer`,
+  })
+}
+
+async function writeRecord(
+  { objects, clock }: EraseParts,
+  { record: name }: RoundNames,
+  pseudonyms: readonly string[],
+): Promise<ErasureRecord> {
+  const earlier = await readRecord(objects, name)
+  if (earlier !== undefined) return earlier
+  const record: ErasureRecord = {
+    format: 1,
+    erasedAtMs: clock.nowMs(),
+    pseudonyms: [...pseudonyms],
+  }
+  await writeObject(objects, name, record)
+  return record
+}
+
+class Erasure {
+  readonly #parts: EraseParts
+  readonly #lease: Lease
+  readonly #round: Round
+
+  constructor(parts: EraseParts, lease: Lease, round: Round) {
+    this.#parts = parts
+    this.#lease = lease
+    this.#round = round
+  }
+
+  async run(): Promise<ErasureProof> {
+    const { objects, warehouse, failpoints } = this.#parts
+    const done = await readProof(objects, this.#round.names.proof)
+    if (done !== undefined) return done
+    await warehouse.ensureTables(allTables)
+    const session = await warehouse.open()
+    try {
+      const plan = await this.#plan(session)
+      await failpoints.hit('erase.afterPlan')
+      const files = await this.#rewriteFiles(plan)
+      await supersede(session, { plan, files, jobId: this.#jobId('ledger') })
+      await failpoints.hit('erase.afterLedger')
+      await this.#delete(
+        files.filter((file) => file.name !== file.replacedBy).map(({ name }) => name),
+        'erase.afterSomeOldFiles',
+      )
+      await scratchSessions(session, plan.sessions)
+      for (const table of SESSION_TABLES) await this.#removeRows(session, table)
+      await this.#removeLiveRows(plan)
+      await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
+      return await this.#prove(plan, files)
+    } finally {
+      await session.close()
+    }
+  }
+
+  async #plan(session: WarehouseSession): Promise<ErasurePlan> {
+    const { objects, speed, views } = this.#parts
+    const { names, record, earlierSessions } = this.#round
+    const earlier = await readPlan(objects, names.plan)
+    if (earlier !== undefined) return earlier
+    await this.#refuseUnfinishedRun(session)
+    const parts = { session, objects, speed, views, record, earlierSessions }
+    const plan = await makePlan(parts)
+    this.#lease.assertHeld()
+    await writeObject(objects, names.plan, plan)
+    return plan
+  }
+
+  /** A run that took its cut before the record has frames of the viewer on their way. */
+  async #refuseUnfinishedRun(session: WarehouseSession): Promise<void> {
+    const { objects } = this.#parts
+    let run = (await readControl(session)).lastRun + 1
+    while ((await readManifest(objects, run))?.ranges.length === 0) run += 1
+    if ((await objects.stat(cutName(run))) !== undefined)
+      throw batchErrors.create('BATCH_ERASE_RUN_UNFINISHED', {
+        expected: `run ${run} to be over`,
+        received: 'a cut without control rows',
+      })
+  }
+
+  async #rewriteFiles(plan: ErasurePlan): Promise<ErasedFile[]> {
+    const { objects, failpoints } = this.#parts
+    const { names, record } = this.#round
+    const erasures = await readErasures(objects, [names.record, names.plan])
+    const { pseudonyms } = record
+    const files: ErasedFile[] = []
+    for (const file of plan.files) {
+      this.#lease.assertHeld()
+      files.push(await rewriteFile(objects, { file, erasures, pseudonyms }))
+      await failpoints.hit('erase.afterSomeRawFiles')
+    }
+    return files
+  }
+
+  async #removeRows(session: WarehouseSession, table: TableSpec): Promise<void> {
+    this.#lease.assertHeld()
+    const scopeSelect = { sql: `SELECT session_id FROM ${ERASED_SESSIONS}` }
+    const rows = await session.query(
+      {
+        sql: `SELECT DISTINCT ${table.partitionColumn} AS day
+FROM ${table.name}
+WHERE session_id IN (${scopeSelect.sql})`,
+      },
+      { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
+    )
+    const dates = rows.map((row) => String(row['day'])).toSorted()
+    if (dates.length > 0)
+      await session.replaceRows({
+        table: table.name,
+        select: { sql: `SELECT * FROM ${table.name} WHERE FALSE` },
+        scope: ['session_id'],
+        scopeSelect,
+        dates,
+        jobId: this.#jobId(table.name),
+      })
+    await this.#parts.failpoints.hit('erase.afterSomeTables')
+  }
+
+  async #removeLiveRows({ sessions }: ErasurePlan): Promise<void> {
+    const { speed, views, failpoints } = this.#parts
+    for (const view of views)
+      for (const id of sessions) {
+        this.#lease.assertHeld()
+        await speed.deleteSession(view, id)
+        await failpoints.hit('erase.afterSomeLiveRows')
+      }
+  }
+
+  async #delete(
+    names: readonly string[],
+    failpoint: 'erase.afterSomeOldFiles' | 'erase.afterSomeStagingFiles',
+  ): Promise<void> {
+    for (const name of names) {
+      this.#lease.assertHeld()
+      await this.#parts.objects.delete(name)
+      await this.#parts.failpoints.hit(failpoint)
+    }
+  }
+
+  async #prove(plan: ErasurePlan, files: readonly ErasedFile[]): Promise<ErasureProof> {
+    const { objects, clock, views, logRetentionMs, rowRetentionMs } = this.#parts
+    const { names, record } = this.#round
+    const doneAtMs = clock.nowMs()
+    const logMs = doneAtMs + logRetentionMs
+    const proof: ErasureProof = {
+      format: 1,
+      record: names.record,
+      plan: names.plan,
+      erasedAtMs: record.erasedAtMs,
+      doneAtMs,
+      pseudonyms: record.pseudonyms.length,
+      sessions: plan.sessions.length,
+      rows: plan.rows,
+      files: [...files],
+      stagingFiles: plan.stagingFiles,
+      views: [...views],
+      forgottenByMs: {
+        log: logMs,
+        // A checkpoint holds a session no longer than the log holds its last record.
+        checkpoints: logMs,
+        liveRows: doneAtMs + rowRetentionMs,
+        tableFiles: doneAtMs + RETIRED_KEEP_MS,
+      },
+    }
+    await writeObject(objects, names.proof, proof)
+    return proof
+  }
+
+  /** The same at every try of the round. */
+  #jobId(what: string): string {
+    return `${this.#round.names.record}-${what}`
+  }
+}
