@@ -4,16 +4,20 @@ import { backfill } from './commands/backfill.ts'
 import { batchRun } from './commands/batch-run.ts'
 import { dlqList } from './commands/dlq-list.ts'
 import { dlqReplay } from './commands/dlq-replay.ts'
+import { erase } from './commands/erase.ts'
 import { ledgerShow } from './commands/ledger-show.ts'
 import { reconcile } from './commands/reconcile.ts'
+import { replay } from './commands/replay.ts'
 import { verify } from './commands/verify.ts'
 
 export const commands: readonly Command[] = [
   batchRun,
   reconcile,
   backfill,
+  replay,
   ledgerShow,
   verify,
   dlqList,
   dlqReplay,
+  erase,
 ]

@@ -64,6 +64,7 @@ class Tally {
     replayed: 0,
     kept: 0,
     already: 0,
+    erased: 0,
     invalid: 0,
     sealed: 0,
     noContext: 0,

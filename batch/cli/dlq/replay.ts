@@ -5,11 +5,13 @@
  */
 import { createContextEnricher, type ContextEnricher } from '../../../shared/events/context.ts'
 import type { Pseudonymiser } from '../../../shared/events/identity.ts'
+import type { EnrichedContext } from '../../../shared/events/schema.ts'
 import type { NewRecord } from '../../../shared/log/event-log.ts'
 import { partitionOf } from '../../../shared/log/partitioner.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../../shared/log/record.ts'
 import { encodeReject, type Sealer } from '../../../shared/log/reject-record.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
+import { type Erasures, listErasures, readErasures } from '../../../shared/objects/erasures.ts'
 import { BackhaulError } from '../../../shared/runtime/errors.ts'
 import { CONTEXTS_MAX, REPLAY_PAGE_BYTES, REPLAY_PAGE_REJECTS } from '../limits.ts'
 import { readSealed, type ReadFrame, type Reading } from './reading.ts'
@@ -29,10 +31,12 @@ export interface ReplayParts extends RejectSources {
 /**
  * `replayed`: its events are in the log now. `kept`: so is its event, but as a further copy of a seq
  * that was rejected, which keeps its place and is not counted. `already`: they were in the log before.
+ * `erased`: its viewer or session is forgotten.
  * The others cannot be replayed: `invalid` by the schema, `sealed` (its bytes cannot be opened),
  * `noContext` (no frame of its session was ever accepted).
  */
-export type OutcomeKind = 'replayed' | 'kept' | 'already' | 'invalid' | 'sealed' | 'noContext'
+export type OutcomeKind =
+  'replayed' | 'kept' | 'already' | 'erased' | 'invalid' | 'sealed' | 'noContext'
 
 export interface Outcome {
   readonly partition: number
@@ -46,10 +50,11 @@ export interface Outcome {
 const GATEWAY = 'backhaul-dlq-replay'
 
 export async function* replayRejects(
-  parts: ReplayParts,
+  given: ReplayParts,
   filter: RejectFilter,
 ): AsyncGenerator<Outcome> {
-  const { pseudonymiser } = parts
+  const { pseudonymiser, objects } = given
+  const parts = { ...given, erasures: await readErasures(objects, await listErasures(objects)) }
   const contexts = createContextEnricher({ pseudonymiser, cacheEntriesMax: CONTEXTS_MAX })
   let page: HeldReject[] = []
   let bytes = 0
@@ -66,13 +71,17 @@ export async function* replayRejects(
   yield* await replayPage(parts, page, contexts)
 }
 
+interface ReplayWork extends ReplayParts {
+  readonly erasures: Erasures
+}
+
 interface OpenedReject extends HeldReject {
   readonly reading:
     Reading | { readonly kind: 'sealed'; readonly code: string; readonly detail: string }
 }
 
 async function replayPage(
-  parts: ReplayParts,
+  parts: ReplayWork,
   page: readonly HeldReject[],
   contexts: ContextEnricher,
 ): Promise<Outcome[]> {
@@ -115,7 +124,7 @@ function sessionsOf(reading: OpenedReject['reading']): string[] {
 }
 
 async function replayOne(
-  parts: ReplayParts,
+  parts: ReplayWork,
   held: OpenedReject,
   known: KnownSessions,
 ): Promise<Outcome> {
@@ -126,8 +135,10 @@ async function replayOne(
     return { ...place, outcome: kind, events: 0, code, detail }
   }
   if (reading.kind === 'frames') {
+    const kept = reading.frames.filter((frame) => !isErased(parts.erasures, frame))
+    if (kept.length === 0) return { ...place, outcome: 'erased', events: 0 }
     let events = 0
-    for (const frame of reading.frames) events += await appendNew(parts, { held, frame, known })
+    for (const frame of kept) events += await appendNew(parts, { held, frame, known })
     return { ...place, outcome: events > 0 ? 'replayed' : 'already', events }
   }
   const { sessionId, event } = reading
@@ -136,10 +147,21 @@ async function replayOne(
     return { ...place, outcome: 'noContext', events: 0, detail: `no frame of ${sessionId}` }
   const { receivedAtMs } = reject
   const frame = { ...latest, sessionId, receivedAtMs, events: [event], rejected: [] }
+  if (isErased(parts.erasures, frame)) return { ...place, outcome: 'erased', events: 0 }
   const events = await appendNew(parts, { held, known, frame: { ...frame, isChecked: true } })
   // A seq that was readable was rejected under its own number, which is taken.
   const appended = reject.seq === undefined ? 'replayed' : 'kept'
   return { ...place, outcome: events > 0 ? appended : 'already', events }
+}
+
+function isErased(
+  erasures: Erasures,
+  frame: Pick<ReadFrame, 'sessionId' | 'contextJson' | 'receivedAtMs'>,
+): boolean {
+  const { sessionId, contextJson, receivedAtMs } = frame
+  const context = JSON.parse(Buffer.from(contextJson).toString()) as EnrichedContext
+  const { viewerPseudonym } = context
+  return erasures.covers({ sessionId, viewerPseudonym, atMs: receivedAtMs })
 }
 
 interface FrameOfReject {
