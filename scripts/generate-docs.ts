@@ -39,6 +39,7 @@ import { lmdbLogMetrics } from '../shared/log/lmdb-telemetry.ts'
 import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
 import { rejectErrors } from '../shared/log/reject-record.ts'
+import { erasureErrors } from '../shared/objects/erasures.ts'
 import { objectErrors } from '../shared/objects/object-errors.ts'
 import * as foldLimits from '../shared/qoe/fold.ts'
 import { configErrors } from '../shared/runtime/config.ts'
@@ -90,7 +91,10 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Serving', catalogue: servingErrors.catalogue },
       { title: 'Event log', catalogue: logErrors.catalogue },
       { title: 'Speed store', catalogue: speedErrors.catalogue },
-      { title: 'Object store', catalogue: objectErrors.catalogue },
+      {
+        title: 'Object store',
+        catalogue: { ...objectErrors.catalogue, ...erasureErrors.catalogue },
+      },
       { title: 'Warehouse', catalogue: warehouseErrors.catalogue },
       { title: 'Start', catalogue: { ...configErrors.catalogue, ...standaloneErrors.catalogue } },
     ]),

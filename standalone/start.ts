@@ -84,16 +84,7 @@ async function startAll(
 
   await stores.log.ensureTopics(topicSpecs(config, extraTopics(gatewaySettings)))
   const { pseudonymiser, sealer } = openKeys(config, folder)
-  const verifier = createTokenVerifier(
-    {
-      mode: config.authMode,
-      secret: config.authSecret,
-      jwksUrl: config.authJwksUrl,
-      issuer: config.authIssuer,
-      audience: config.authAudience,
-    },
-    clock,
-  )
+  const verifier = verifierOf(config, clock)
   const cuts = config.cuts.map(parseCut)
   const batch = new BatchClient({
     environment,
@@ -162,6 +153,12 @@ function readSettings(environment: StandaloneOptions['environment']) {
     processorSettings: readConfig(processorConfig, environment, readFile),
     servingSettings: readConfig(servingConfig, environment, readFile),
   }
+}
+
+function verifierOf(config: BackhaulConfig, clock: Clock) {
+  const { authMode: mode, authSecret: secret, authJwksUrl: jwksUrl } = config
+  const { authIssuer: issuer, authAudience: audience } = config
+  return createTokenVerifier({ mode, secret, jwksUrl, issuer, audience }, clock)
 }
 
 interface StoreParts {

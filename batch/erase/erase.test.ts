@@ -29,6 +29,8 @@ const OTHER = 'another viewer'
 const key = (keyId: string) => ({ keyId, key: Buffer.alloc(32, keyId) })
 const pseudonymiser = createPseudonymiser([key('new'), key('old')])
 const [NEW = '', OLD = ''] = pseudonymiser.all(VIEWER).map(({ pseudonym }) => pseudonym)
+/** A machine under load takes its time for a hundred durable appends. */
+const BUILD_TIMEOUT_MS = 60_000
 const LOG_RETENTION_MS = 7 * 86_400_000
 /** The viewer's sessions: one under each key, and one of somebody else. */
 const SESSIONS = { 'seen-new': NEW, 'seen-old': OLD, kept: pseudonymiser.pseudonym(OTHER) }
@@ -155,7 +157,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'backhaul-erase-'))
   folder = join(root, 'machine')
   nowMs = await prepare(folder)
-})
+}, BUILD_TIMEOUT_MS)
 afterEach(() => rm(root, { recursive: true, force: true }))
 
 describe('an erasure', () => {

@@ -12,6 +12,8 @@ import { fillLog } from '../testing/scenario.ts'
 import { replayIntoTables } from './into-tables.ts'
 import { replayIntoView, type ReplayViewParts } from './into-view.ts'
 
+/** A machine under load takes its time for a hundred durable appends. */
+const BUILD_TIMEOUT_MS = 60_000
 const VIEW = 'again'
 const limits = DEFAULT_FOLD_LIMITS
 const cuts = DEFAULT_CUT_IDS.map(parseCut)
@@ -31,7 +33,7 @@ beforeEach(async () => {
     if (seed < 3) await machine.run()
   }
   await live.catchUp()
-})
+}, BUILD_TIMEOUT_MS)
 afterEach(async () => {
   await live.close()
   await machine.close()

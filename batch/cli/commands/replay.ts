@@ -52,7 +52,11 @@ async function intoTables(context: CommandContext, text: string): Promise<Comman
       holder: stores.holder,
       temporaryFolder: stores.temporaryFolder,
       onProgress: (done, total) => progress.show('runs', done, total),
-      ...{ clock, config, limits, cuts, signal },
+      clock,
+      config,
+      limits,
+      cuts,
+      signal,
     },
     parseRange(text),
   )
@@ -76,7 +80,11 @@ async function intoView(context: CommandContext, given: CommandArguments): Promi
       rowRetentionMs: processor.rowRetentionMs,
       onProgress: ({ partition, nextOffset }) =>
         progress.show(`partition ${partition}, offset ${nextOffset}`),
-      ...{ config, limits, cuts, liveView, signal },
+      config,
+      limits,
+      cuts,
+      liveView,
+      signal,
     },
     view,
   )
