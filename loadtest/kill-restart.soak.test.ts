@@ -72,7 +72,7 @@ beforeAll(async () => {
     GATEWAY_PORT: `${gatewayPort}`,
     SERVING_PORT: `${servingPort}`,
     PROCESSOR_CHECKPOINT_INTERVAL_MS: '2000',
-    BATCH_EVERY_MS: '1000',
+    BATCH_EVERY_MS: '10000',
     BATCH_LEASE_MS: `${LEASE_MS}`,
   })
 })

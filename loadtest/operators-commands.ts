@@ -29,7 +29,8 @@ export class OperatorsCommands {
   async sql(statement: string, maxRows = 1_000_000): Promise<Record<string, unknown>[]> {
     const ended = await this.#run([SQL_SHELL, '--json', '--max-rows', `${maxRows}`, statement])
     if (ended.exitCode !== 0) throw new Error(ended.stderr)
-    return JSON.parse(ended.stdout) as Record<string, unknown>[]
+    const lines = ended.stdout.split('\n').filter((line) => line !== '')
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
   #run(args: readonly string[]): Promise<Ended> {
