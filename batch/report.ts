@@ -1,5 +1,6 @@
 /** What a run did, as an object beside its cut, for people and for the CLI. */
 import type { ObjectStore } from '../shared/objects/object-store.ts'
+import type { BatchConfig } from './config.ts'
 import type { Cut, Problem } from './cut.ts'
 import type { StagingFile } from './flatten.ts'
 import type { Loaded } from './load.ts'
@@ -14,6 +15,8 @@ export interface RunReport {
   readonly run: number
   readonly cutAtMs: number
   readonly boundaryMs: number | undefined
+  /** Whether a bound ended the run before the log's end. */
+  readonly isCutShort: boolean
   readonly topics: readonly TopicReport[]
   readonly stagingRows: Readonly<Record<string, number>>
   readonly stagingBytes: number
@@ -45,6 +48,7 @@ export async function writeReport(objects: ObjectStore, report: RunReport): Prom
 }
 
 export interface DoneRun {
+  readonly config: Pick<BatchConfig, 'runRecordsMax'>
   readonly cut: Cut
   readonly manifest: Manifest
   readonly staging: readonly StagingFile[]
@@ -61,6 +65,7 @@ export function reportOf({ cut, manifest, staging, loaded, ...rest }: DoneRun): 
     run: cut.run,
     cutAtMs: cut.cutAtMs,
     boundaryMs: rest.boundaryMs,
+    isCutShort: isCutShort(cut, manifest, rest.config),
     topics: RAW_TOPICS.map((topic) => topicReport(manifest, topic)),
     stagingRows: Object.fromEntries(STAGING_KINDS.map((kind) => [kind, rowsOf(kind)])),
     stagingBytes: sum(staging.map(({ sizeBytes }) => sizeBytes)),
@@ -70,6 +75,20 @@ export function reportOf({ cut, manifest, staging, loaded, ...rest }: DoneRun): 
     problems: manifest.leftOut,
     stepsMs: { ...rest.stepsMs },
   }
+}
+
+function isCutShort(
+  cut: Cut,
+  manifest: Manifest,
+  { runRecordsMax }: Pick<BatchConfig, 'runRecordsMax'>,
+): boolean {
+  return cut.ranges.some(({ topic, partition, first, end }) => {
+    const taken = manifest.ranges.find(
+      (range) => range.topic === topic && range.partition === partition,
+    )
+    // One that could not be read is left out: going on at once would not help it.
+    return taken !== undefined && (taken.end < end || end - first >= runRecordsMax)
+  })
 }
 
 function topicReport({ ranges, files }: Manifest, topic: RawTopic): TopicReport {

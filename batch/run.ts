@@ -201,8 +201,8 @@ class Run {
     readonly boundaryMs: number | undefined
     readonly flags: readonly QualityFlag[]
   }): Promise<RunReport> {
-    const { warehouse, objects, clock } = this.#parts
-    const report = reportOf({ ...done, stepsMs: this.#stepsMs })
+    const { warehouse, objects, clock, config } = this.#parts
+    const report = reportOf({ ...done, config, stepsMs: this.#stepsMs })
     const session = await warehouse.open()
     try {
       this.#assertMayGoOn()

@@ -154,9 +154,9 @@ async function inspectHistory(dataDir: string, sent: readonly EventIdentity[]): 
     BACKHAUL_LOG_LEVEL: 'warn',
     BACKHAUL_PARTITIONS: `${PARTITIONS}`,
   })
-  // The last run may have been killed and hold its lease for a while.
+  // The last run may have been killed: it holds its lease for a while, and is gone on with first.
   await expect
-    .poll(async () => (await commands.backhaul('batch', 'run', '--json')).exitCode, {
+    .poll(async () => (await commands.backhaul('batch', 'run', '--all')).exitCode, {
       timeout: BATCH_DEADLINE_MS,
       interval: 1_000,
     })

@@ -32,13 +32,17 @@ export interface OutgoingFrame {
   readonly events: readonly PlaybackEvent[]
 }
 
-/** How long a full queue is waited for before the pool gives the gateway up. */
-const QUEUE_DRAIN_MAX_MS = 60_000
+/** How long a full queue may go without an acknowledgement before the pool gives the gateway up. */
+const ACKNOWLEDGEMENT_MAX_MS = 60_000
+/** A full queue is tried again so often. */
+const RETRY_MS = 100
 
 export class ClientPool {
   readonly #clients: ReadonlyMap<number, readonly PlaybackClient[]>
+  readonly #clock: Clock
 
   constructor(options: ClientPoolOptions) {
+    this.#clock = options.clock
     const connect = (offsetMs: number) =>
       Array.from({ length: options.connectionsPerClock }, () => createClient(options, offsetMs))
     this.#clients = new Map(
@@ -59,11 +63,7 @@ export class ClientPool {
 
   /** Sends frames as fast as the gateway's credit allows; an Error when it stops taking them. */
   async sendAll(frames: Iterable<OutgoingFrame>): Promise<void> {
-    for (const frame of frames) {
-      while (!this.offer(frame))
-        if (!(await this.#clientOf(frame).flush(QUEUE_DRAIN_MAX_MS)))
-          throw new Error(`the gateway took nothing more for ${QUEUE_DRAIN_MAX_MS} ms`)
-    }
+    for (const frame of frames) if (!this.offer(frame)) await this.#sendLater(frame)
   }
 
   /** Whether everything accepted so far was acknowledged within `deadlineMs`. */
@@ -81,6 +81,22 @@ export class ClientPool {
     const [first, ...others] = [...this.#all()].map((client) => client.metrics)
     if (first === undefined) throw new Error('a pool has at least one connection')
     return others.reduce(sumMetrics, first)
+  }
+
+  /** Waits for room; a gateway that is killed and started again may take long, but moves on. */
+  async #sendLater(frame: OutgoingFrame): Promise<void> {
+    const client = this.#clientOf(frame)
+    let acknowledged = client.metrics.eventsAcknowledged
+    let sinceMs = this.#clock.monotonicMs()
+    while (!this.offer(frame)) {
+      await this.#clock.sleep(RETRY_MS)
+      const nowMs = this.#clock.monotonicMs()
+      if (client.metrics.eventsAcknowledged > acknowledged) {
+        acknowledged = client.metrics.eventsAcknowledged
+        sinceMs = nowMs
+      } else if (nowMs - sinceMs > ACKNOWLEDGEMENT_MAX_MS)
+        throw new Error(`the gateway acknowledged nothing for ${ACKNOWLEDGEMENT_MAX_MS} ms`)
+    }
   }
 
   *#all(): Generator<PlaybackClient> {

@@ -3,7 +3,7 @@
  * runs by schedule, and answers queries of the history. Built top to bottom, stopped in reverse.
  */
 import { join } from 'node:path'
-import { batchConfig, type BatchConfig } from '../../batch/config.ts'
+import { batchConfig } from '../../batch/config.ts'
 import { createBatch, type Batch } from '../../batch/start.ts'
 import { foldLimitsOf, processorConfig } from '../../processor/config.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
@@ -108,7 +108,7 @@ async function startAll(
   const schedule = new BatchSchedule({
     everyMs,
     clock,
-    run: (signal) => runOnce(batch, config, signal),
+    run: (signal) => runOnce(batch, signal),
     onChange: ({ runEnded }) => tell(runEnded),
   })
   schedule.start(await lastStartedAtMs(warehouse))
@@ -157,22 +157,15 @@ function warehouseOpener(
   }
 }
 
-async function runOnce(
-  batch: Batch,
-  { runRecordsMax, runBytesMax }: BatchConfig,
-  signal: AbortSignal,
-): Promise<RunResult> {
+async function runOnce(batch: Batch, signal: AbortSignal): Promise<RunResult> {
   const done = await batch.run({ signal })
-  const problems = done.outcome === 'idle' ? done.problems : done.report.problems
-  const [first] = problems
-  const topics = done.outcome === 'idle' ? [] : done.report.topics
-  return {
-    // A topic that gave less than one partition may give was taken whole.
-    isCutShort: topics.some(
-      ({ counts, textBytes }) => counts.records >= runRecordsMax || textBytes >= runBytesMax,
-    ),
-    problem: first && { code: first.code, detail: first.message },
-  }
+  if (done.outcome === 'idle') return { isCutShort: false, problem: problemOf(done.problems) }
+  const { isCutShort, problems } = done.report
+  return { isCutShort, problem: problemOf(problems) }
+}
+
+function problemOf([first]: readonly { code: string; message: string }[]): RunResult['problem'] {
+  return first && { code: first.code, detail: first.message }
 }
 
 async function lastStartedAtMs(warehouse: Warehouse): Promise<number | undefined> {
