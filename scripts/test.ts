@@ -38,7 +38,27 @@ interface Result {
   readonly skipped: number
   readonly note: string
   readonly ok: boolean
+  /** Of each test that failed: its name and the first lines of why. */
+  readonly failures: readonly string[]
 }
+
+interface Report {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly numTodoTests: number
+  readonly testResults: readonly {
+    readonly name: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages: readonly string[] | null
+    }[]
+  }[]
+}
+
+const FAILURE_LINES = 12
 
 function runCommand(command: string, args: readonly string[], cwd = '.'): Promise<number> {
   return new Promise((resolve) => {
@@ -53,7 +73,7 @@ function hasTool(name: string): boolean {
 }
 
 async function runSuite(suite: Suite): Promise<Result> {
-  const none = { name: suite.name, passed: 0, failed: 0, skipped: 0 }
+  const none = { name: suite.name, passed: 0, failed: 0, skipped: 0, failures: [] }
   const missing = suite.tools.filter((tool) => !hasTool(tool))
   if (missing.length > 0) {
     const note = `not run: needs ${missing.join(', ')} (scripts/setup installs them)`
@@ -77,14 +97,9 @@ async function runSuite(suite: Suite): Promise<Result> {
 function readReport(suite: Suite, path: string, code: number): Result {
   if (!existsSync(path)) {
     const note = `no report was written (exit ${code})`
-    return { name: suite.name, passed: 0, failed: 0, skipped: 0, note, ok: false }
+    return { name: suite.name, passed: 0, failed: 0, skipped: 0, note, ok: false, failures: [] }
   }
-  const report = JSON.parse(readFileSync(path, 'utf8')) as {
-    numPassedTests: number
-    numFailedTests: number
-    numPendingTests: number
-    numTodoTests: number
-  }
+  const report = JSON.parse(readFileSync(path, 'utf8')) as Report
   const skipped = report.numPendingTests + report.numTodoTests
   const complete = report.numPassedTests > 0 && skipped === 0
   return {
@@ -94,7 +109,19 @@ function readReport(suite: Suite, path: string, code: number): Result {
     skipped,
     note: complete ? '' : 'a suite must run tests and skip none',
     ok: code === 0 && complete,
+    failures: failuresOf(report),
   }
+}
+
+/** A file that could not be run has a message of its own and no test that failed. */
+function failuresOf({ testResults }: Report): string[] {
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status === 'failed')
+    const texts = failed.map(({ fullName, failureMessages }) =>
+      [`${name}: ${fullName}`, ...(failureMessages ?? [])].join('\n'),
+    )
+    return texts.length === 0 && message !== '' ? [`${name}: ${message}`] : texts
+  })
 }
 
 rmSync(OUTPUT, { recursive: true, force: true })
@@ -114,6 +141,9 @@ for (const result of results)
     `  ${result.ok ? 'ok    ' : 'FAILED'} ${result.name}: ${result.passed} passed, ` +
       `${result.failed} failed, ${result.skipped} skipped${result.note === '' ? '' : ` (${result.note})`}`,
   )
+for (const { name, failures } of results)
+  for (const failure of failures)
+    console.log(`\n  ${name}: ${failure.split('\n').slice(0, FAILURE_LINES).join('\n    ')}`)
 const sum = (field: 'passed' | 'failed' | 'skipped') =>
   results.reduce((total, result) => total + result[field], 0)
 console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
