@@ -1,9 +1,9 @@
 /** From session rows of the speed store to the shapes of the API. */
+import { roundThousandths } from '../shared/qoe/metrics.ts'
 import { assert } from '../shared/runtime/errors.ts'
 import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
 import type { SessionListItem, SessionResponse, SessionSummary } from './api-schemas.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
-import { roundThousandths } from './metrics.ts'
 
 /**
  * The rows to show of one sessionId, newest incarnation first: of each (topic epoch, partition)

@@ -1,8 +1,8 @@
 /** `GET /v1/top`: the keys with the most plays or concurrent plays over a window. */
 import { MINUTE_MS, type MinuteAggregates } from '../shared/qoe/aggregates.ts'
+import { largestInstant, qoeMetrics } from '../shared/qoe/metrics.ts'
 import type { TopResponse } from './api-schemas.ts'
 import { freshnessOf } from './freshness.ts'
-import { largestInstant, qoeMetrics } from './metrics.ts'
 import { readOnce } from './qoe.ts'
 import {
   parseBy,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { qoeMetrics } from '../metrics.ts'
+import { qoeMetrics } from '../../shared/qoe/metrics.ts'
 import { aggregates } from '../testing/test-stores.ts'
 import { badness, judge, worstFirst } from './ranking.ts'
 

@@ -64,6 +64,13 @@ export const DEFAULT_FOLD_LIMITS: FoldLimits = {
   partsPerSessionMax: 64,
 }
 
+/** How long a pane takes late events after its minute's end, ms. */
+export function paneLifeOf(limits: FoldLimits): number {
+  return (
+    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
+  )
+}
+
 export interface FoldOptions {
   readonly origin: RowOrigin
   readonly limits: FoldLimits

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { bucketOf } from '../shared/qoe/histogram.ts'
-import { registerOf } from '../shared/qoe/registers.ts'
+import type { MinuteAggregates } from './aggregates.ts'
+import { bucketOf } from './histogram.ts'
+import { EMPTY_AGGREGATES } from './merge.ts'
 import { qoeMetrics } from './metrics.ts'
-import { aggregates } from './testing/test-stores.ts'
+import { registerOf } from './registers.ts'
 
+const aggregates = (values: Partial<MinuteAggregates>) => ({ ...EMPTY_AGGREGATES, ...values })
 const options = { viewersCounted: true, lowSampleBelow: 25 }
 const histogramOf = (...values: number[]) => {
   const counts = new Map<number, number>()

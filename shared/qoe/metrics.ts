@@ -1,12 +1,11 @@
 /**
- * Every served metric, from the merged aggregates of minutes. A ratio without a denominator is
+ * Every metric that is served or alerted on, from the merged aggregates of minutes. A ratio without a denominator is
  * `null`, never 0: nothing played is not the same as nothing stalled.
  */
-import { INSTANTS_PER_MINUTE, type MinuteAggregates } from '../shared/qoe/aggregates.ts'
-import { quantile } from '../shared/qoe/histogram.ts'
-import { mergeAggregates } from '../shared/qoe/merge.ts'
-import { estimateDistinct } from '../shared/qoe/registers.ts'
-import type { QoeMetrics } from './api-schemas.ts'
+import { INSTANTS_PER_MINUTE, type MinuteAggregates } from './aggregates.ts'
+import { quantile } from './histogram.ts'
+import { mergeAggregates } from './merge.ts'
+import { estimateDistinct } from './registers.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -16,6 +15,14 @@ export interface MetricOptions {
   /** Attempts or plays below which `lowSample` is set. */
   readonly lowSampleBelow: number
 }
+
+export type QoeMetrics = ReturnType<typeof countsOf> &
+  ReturnType<typeof ratiosOf> & {
+    readonly concurrentPlays: number
+    readonly concurrentViewers: number
+    readonly distinctViewers: number | null
+    readonly lowSample: boolean
+  }
 
 /**
  * Metrics of one key over `minutes`, each minute already merged over partitions and keys. Counts
