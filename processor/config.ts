@@ -314,6 +314,61 @@ export const processorConfig = defineConfig({
 
 export type ProcessorConfig = ValuesOf<typeof processorConfig.table>
 
+export const alertsConfig = defineConfig({
+  prefix: 'PROCESSOR_ALERTS',
+  table: {
+    enabled: setting.boolean({
+      default: true,
+      doc: 'Whether alert rules are evaluated. One processor view at a time has this on.',
+    }),
+    rulesPath: setting.text({
+      default: '',
+      doc: 'JSON file of alert rules (docs/alerts.md). Empty: the default rules.',
+    }),
+    webhookUrl: setting.text({
+      default: '',
+      doc: 'http or https URL that every alert is posted to. Empty: none is.',
+    }),
+    webhookSecret: setting.text({
+      default: '',
+      secret: true,
+      pattern: /^(.{16,})?$/,
+      expected: 'at least 16 characters',
+      doc: 'Key of the HMAC-SHA-256 that signs what is posted. Needed with a URL.',
+    }),
+    webhookTimeoutMs: setting.integer({
+      default: 5_000,
+      min: 100,
+      max: MINUTE_MS,
+      unit: 'ms',
+      doc: 'How long one attempt may take.',
+    }),
+    webhookDeadlineMs: setting.integer({
+      default: HOUR_MS,
+      min: 1_000,
+      max: 7 * DAY_MS,
+      unit: 'ms',
+      doc: 'How long after it was judged an alert is still tried; then the webhook misses it.',
+    }),
+  },
+  check({ webhookUrl, webhookSecret }) {
+    if (webhookUrl === '') return
+    if (!/^https?:$/.test(URL.parse(webhookUrl)?.protocol ?? ''))
+      throw configErrors.create('CONFIG_INVALID', {
+        expected: 'PROCESSOR_ALERTS_WEBHOOK_URL to be an http or https URL',
+        // It may hold a token.
+        received: 'a value that is not shown',
+      })
+    if (webhookSecret === '')
+      throw configErrors.create('CONFIG_CONFLICT', {
+        expected: 'PROCESSOR_ALERTS_WEBHOOK_SECRET with PROCESSOR_ALERTS_WEBHOOK_URL',
+        received: 'none',
+      })
+  },
+})
+
+export type AlertsConfig = ValuesOf<typeof alertsConfig.table>
+
 /** The part of the settings that changes values; it goes into the view's hash. */
 export function foldLimitsOf(config: ProcessorConfig): FoldLimits {
   return {

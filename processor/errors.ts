@@ -47,6 +47,24 @@ export const processorErrors = defineErrors({
     action:
       'Its sealed bytes are in playback.rejects with partition, offset and reason; it can be replayed from there.',
   },
+  PROCESSOR_ALERTS_OVERTAKEN: {
+    rule: 'one evaluator at a time must judge the alert rules',
+    retryable: true,
+    action:
+      'None: this one drops what it knows and waits for the lease. If it recurs, the process stands still for longer than the lease lasts.',
+  },
+  PROCESSOR_ALERTS_WEBHOOK_FAILED: {
+    rule: 'the webhook must take an alert with a 2xx status',
+    retryable: true,
+    action:
+      'Check the receiver at PROCESSOR_ALERTS_WEBHOOK_URL: the alert is sent again with the same id until its deadline.',
+  },
+  PROCESSOR_ALERTS_WEBHOOK_REFUSED: {
+    rule: 'the webhook must not refuse an alert for good',
+    retryable: false,
+    action:
+      'Check PROCESSOR_ALERTS_WEBHOOK_URL and PROCESSOR_ALERTS_WEBHOOK_SECRET: the receiver answered with a status that no repeat can mend. The alert is in playback.alerts.',
+  },
   PROCESSOR_TASK_FAILED: {
     rule: 'a partition’s task must not meet an unexpected failure',
     retryable: false,

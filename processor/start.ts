@@ -2,12 +2,14 @@
  * Builds a processor from its ports, top to bottom, and joins the group. The topics must exist:
  * `playback.events` and the output topics.
  */
+import type { AlertRule } from '../shared/alerts/rules.ts'
 import { createCheckpointStore } from '../shared/objects/checkpoint-store.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import type { Sealer } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
+import { paneLifeOf } from '../shared/qoe/fold.ts'
 import { createPartitionFold, restorePartitionFold } from '../shared/qoe/partition-fold.ts'
 import { viewId } from '../shared/qoe/view.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -16,7 +18,8 @@ import type { Running } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
-import { foldLimitsOf, type ProcessorConfig } from './config.ts'
+import { startAlerts } from './alerts/service.ts'
+import { foldLimitsOf, type AlertsConfig, type ProcessorConfig } from './config.ts'
 import { processorErrors } from './errors.ts'
 import { PartitionGroup } from './group.ts'
 import { CHECKPOINTS_KEPT } from './limits.ts'
@@ -43,6 +46,8 @@ export interface ProcessorOptions {
   readonly cuts: readonly Cut[]
   /** Partitions of `playback.events`. */
   readonly partitions: number
+  /** Absent where no alert rules are evaluated; else the topic `playback.alerts` must exist too. */
+  readonly alerts?: { readonly config: AlertsConfig; readonly rules: readonly AlertRule[] }
 }
 
 export interface RunningProcessor extends Running {
@@ -94,9 +99,15 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
     createTask: (lease) => new PartitionTask(parts, lease),
   })
   await group.start()
+  const alerts =
+    options.alerts &&
+    startAlerts({ ...options, ...options.alerts, view, paneLifeMs: paneLifeOf(limits) })
   return {
     view,
-    stop: () => group.stop(),
+    async stop() {
+      await alerts?.stop()
+      await group.stop()
+    },
     status: () =>
       group.tasks.map((task) => task.status()).sort((a, b) => a.partition - b.partition),
     inspectSession: (sessionId) =>

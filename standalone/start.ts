@@ -7,10 +7,11 @@ import { readFileSync } from 'node:fs'
 import { batchConfig } from '../batch/config.ts'
 import { extraTopics, gatewayConfig } from '../gateway/config.ts'
 import { startGateway } from '../gateway/start.ts'
-import { foldLimitsOf, processorConfig } from '../processor/config.ts'
+import { alertsConfig, foldLimitsOf, processorConfig } from '../processor/config.ts'
 import { startProcessor } from '../processor/start.ts'
 import { servingConfig } from '../serving/config.ts'
 import { startServing } from '../serving/start.ts'
+import { loadRules } from '../shared/alerts/rules.ts'
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
 import type { TopicSpec } from '../shared/log/event-log.ts'
@@ -19,7 +20,7 @@ import { createSealer } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { createErasureReader } from '../shared/objects/erasures.ts'
 import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
-import { parseCut } from '../shared/qoe/cuts.ts'
+import { parseCut, type Cut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
@@ -55,6 +56,7 @@ export const standaloneConfigs: readonly ConfigSpec[] = [
   backhaulConfig,
   gatewayConfig,
   processorConfig,
+  alertsConfig,
   servingConfig,
   batchConfig,
   scheduleConfig,
@@ -75,7 +77,8 @@ async function startAll(
   { environment, clock, random }: StandaloneOptions,
   stack: StopStack,
 ): Promise<RunningStandalone> {
-  const { config, gatewaySettings, processorSettings, servingSettings } = readSettings(environment)
+  const settings = readSettings(environment)
+  const { config, cuts, gatewaySettings, processorSettings, servingSettings, alerts } = settings
   const telemetry = createTelemetryBase(config.logLevel)
 
   const folder = await holdDataFolder(config.dataDir)
@@ -85,7 +88,6 @@ async function startAll(
   await stores.log.ensureTopics(topicSpecs(config, extraTopics(gatewaySettings)))
   const { pseudonymiser, sealer } = openKeys(config, folder)
   const verifier = verifierOf(config, clock)
-  const cuts = config.cuts.map(parseCut)
   const batch = new BatchClient({
     environment,
     clock,
@@ -100,6 +102,7 @@ async function startAll(
     failpoints: noFailpoints,
     sealer,
     cuts,
+    ...(alerts && { alerts }),
   })
   stack.add('processor', () => processor.stop())
   const serving = await startServing({
@@ -147,12 +150,26 @@ function readSettings(environment: StandaloneOptions['environment']) {
   readConfig(scheduleConfig, environment, readFile)
   const config = readConfig(backhaulConfig, environment, readFile)
   checkEmbeddedLogBudget(config)
+  const cuts = config.cuts.map(parseCut)
   return {
     config,
+    cuts,
+    alerts: alertsOf(environment, cuts, readFile),
     gatewaySettings: readConfig(gatewayConfig, environment, readFile),
     processorSettings: readConfig(processorConfig, environment, readFile),
     servingSettings: readConfig(servingConfig, environment, readFile),
   }
+}
+
+/** `undefined` when no rules are to be evaluated. */
+function alertsOf(
+  environment: StandaloneOptions['environment'],
+  cuts: readonly Cut[],
+  readFile: (path: string) => string,
+) {
+  const config = readConfig(alertsConfig, environment, readFile)
+  if (!config.enabled) return undefined
+  return { config, rules: loadRules(config.rulesPath, cuts, readFile) }
 }
 
 function verifierOf(config: BackhaulConfig, clock: Clock) {
