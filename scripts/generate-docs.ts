@@ -15,7 +15,9 @@ import { gatewayErrors } from '../gateway/errors.ts'
 import * as gatewayLimits from '../gateway/limits.ts'
 import { poolMetrics } from '../gateway/pool/telemetry.ts'
 import { gatewayMetrics } from '../gateway/telemetry.ts'
-import { processorConfig } from '../processor/config.ts'
+import * as alertLimits from '../processor/alerts/limits.ts'
+import { alertMetrics } from '../processor/alerts/telemetry.ts'
+import { alertsConfig, processorConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
 import * as processorLimits from '../processor/limits.ts'
 import { processorMetrics } from '../processor/telemetry.ts'
@@ -26,6 +28,8 @@ import { historyMetrics } from '../serving/history/telemetry.ts'
 import * as servingLimits from '../serving/limits.ts'
 import { servingMetrics } from '../serving/telemetry.ts'
 import * as clientLimits from '../client/limits.ts'
+import { alertErrors } from '../shared/alerts/alert-errors.ts'
+import * as ruleLimits from '../shared/alerts/limits.ts'
 import { authErrors } from '../shared/auth/auth-errors.ts'
 import * as authLimits from '../shared/auth/limits.ts'
 import { eventErrors } from '../shared/events/event-errors.ts'
@@ -64,6 +68,7 @@ const settings = [
   { title: 'All services', spec: backhaulConfig },
   { title: 'Gateway', spec: gatewayConfig },
   { title: 'Processor', spec: processorConfig },
+  { title: 'Processor: alerts', spec: alertsConfig },
   { title: 'Batch', spec: batchConfig },
   { title: 'Serving', spec: servingConfig },
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
@@ -85,7 +90,10 @@ const files: Readonly<Record<string, () => string>> = {
       },
       { title: 'Gateway', catalogue: gatewayErrors.catalogue },
       { title: 'Tokens', catalogue: authErrors.catalogue },
-      { title: 'Processor', catalogue: processorErrors.catalogue },
+      {
+        title: 'Processor and alert rules',
+        catalogue: { ...processorErrors.catalogue, ...alertErrors.catalogue },
+      },
       { title: 'Batch', catalogue: batchErrors.catalogue },
       { title: 'Command line', catalogue: cliErrors.catalogue },
       { title: 'Serving', catalogue: servingErrors.catalogue },
@@ -102,6 +110,8 @@ const files: Readonly<Record<string, () => string>> = {
     limitsPage([
       limitsOf('Gateway', gatewayLimits, 'gateway/limits.ts'),
       limitsOf('Processor', processorLimits, 'processor/limits.ts'),
+      limitsOf('Alert rules', ruleLimits, 'shared/alerts/limits.ts'),
+      limitsOf('Evaluator of alert rules', alertLimits, 'processor/alerts/limits.ts'),
       limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),
       limitsOf('Batch', batchLimits, 'batch/limits.ts'),
       limitsOf('Command line', cliLimits, 'batch/cli/limits.ts'),
@@ -118,7 +128,7 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/metrics.md': () =>
     metricsPage([
       { title: 'Gateway', metrics: { ...gatewayMetrics, ...poolMetrics } },
-      { title: 'Processor', metrics: processorMetrics },
+      { title: 'Processor', metrics: { ...processorMetrics, ...alertMetrics } },
       { title: 'Batch', metrics: batchMetrics },
       { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics } },
       { title: 'Standalone', metrics: standaloneMetrics },

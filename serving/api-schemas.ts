@@ -4,6 +4,7 @@
  * definitions. `null` means undefined (no denominator, not counted, not known yet), never zero.
  */
 import { z } from 'zod'
+import { alertSchema } from '../shared/alerts/alert.ts'
 import { reconcileSummarySchema } from '../shared/warehouse/reconcile-summary.ts'
 import type { ServingLimits } from './limits.ts'
 
@@ -335,6 +336,14 @@ export const statusResponseSchema = z.object({
 })
 export type StatusResponse = z.infer<typeof statusResponseSchema>
 
+export const alertsResponseSchema = z.object({
+  nowMs: epochMs('The server’s clock'),
+  open: z.array(alertSchema).describe('Worst first, then newest; as they were raised'),
+  openTotal: count('Open alerts, also those beyond the length of the list'),
+  resolved: z.array(alertSchema).describe('Resolved of late, newest first'),
+})
+export type AlertsResponse = z.infer<typeof alertsResponseSchema>
+
 export const problemSchema = z
   .object({
     type: z.string(),
@@ -361,6 +370,13 @@ export function liveClientMessageSchema(
       }),
     }),
     z.strictObject({ unsubscribe: z.strictObject({ id: id() }) }),
+    z.strictObject({
+      alerts: z
+        .boolean()
+        .describe(
+          'Whether the client wants alerts: those that are open first, then each as it comes',
+        ),
+    }),
   ])
 }
 
@@ -377,6 +393,8 @@ export type LiveUpdate = z.infer<typeof liveUpdateSchema>
 
 export const liveServerMessageSchema = z.union([
   z.object({ update: liveUpdateSchema }),
+  z.object({ alerts: alertsResponseSchema.describe('When the client began to want them') }),
+  z.object({ alert: alertSchema.describe('Raised or resolved now; the same id may come again') }),
   z.object({
     error: z.object({ id: z.string().optional(), code: z.string(), detail: z.string() }),
   }),

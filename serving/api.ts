@@ -163,6 +163,7 @@ const KNOWN_ROUTES: ReadonlySet<string> = new Set([
   '/v1/qoe',
   '/v1/top',
   '/v1/status',
+  '/v1/alerts',
   '/v1/sessions',
   '/healthz',
   '/readyz',

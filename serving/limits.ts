@@ -99,6 +99,20 @@ export interface ServingLimits {
   readonly liveFullReadMs: number
   /** How long a live connection may answer nothing, not even a ping, before it is closed. */
   readonly liveIdleTimeoutMs: number
+  /** Open alerts of one answer of `/v1/alerts`. */
+  readonly alertsOpenMax: number
+  /** Resolved alerts of one answer of `/v1/alerts`. */
+  readonly alertsResolvedMax: number
+  /** Ids of alerts that the live feed knows again. */
+  readonly alertIdsMax: number
+  /** Alerts of one read of a partition of their topic. */
+  readonly alertsPerReadMax: number
+  /** Bytes of such a read. */
+  readonly alertReadMaxBytes: number
+  /** How long such a read waits for the next alert. */
+  readonly alertFeedWaitMs: number
+  /** Pause after one that failed. */
+  readonly alertFeedRetryMs: number
   /** Longest heartbeat interval of a player: an instant is complete once it is this far behind. */
   readonly heartbeatIntervalMs: number
   /** Age of a narrow cut's rows from which an answer says `stale`. */
@@ -163,6 +177,13 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   liveNewestMinutes: 3,
   liveFullReadMs: 30_000,
   liveIdleTimeoutMs: 120_000,
+  alertsOpenMax: 500,
+  alertsResolvedMax: 100,
+  alertIdsMax: 10_000,
+  alertsPerReadMax: 256,
+  alertReadMaxBytes: 2 ** 20,
+  alertFeedWaitMs: 5_000,
+  alertFeedRetryMs: 1_000,
   heartbeatIntervalMs: 30_000,
   narrowStaleAfterMs: 20_000,
   wideStaleAfterMs: 60_000,
@@ -206,6 +227,7 @@ export function assertServingLimits(limits: ServingLimits): void {
     limits.historyTimelineEventsMax <= limits.historyRowsPerQueryMax,
     'historyTimelineEventsMax ≤ historyRowsPerQueryMax',
   )
+  assert(limits.alertsPerReadMax <= limits.alertIdsMax, 'alertsPerReadMax ≤ alertIdsMax')
   assert(limits.livePollMs <= limits.liveFullReadMs, 'livePollMs ≤ liveFullReadMs')
   assert(
     limits.liveMinutesMax <= limits.bucketsPerSeriesMax,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Alert } from '../shared/alerts/alert.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
@@ -11,6 +12,26 @@ import { MemorySpeedStore, minuteRow, partitionRow, TEST_VIEW } from './testing/
 const MINUTE_MS = 60_000
 const NOW_MS = 30_000_000 * MINUTE_MS + 30_000
 const minuteStartMs = NOW_MS - 30_000
+
+const ALERT: Alert = {
+  id: 'one',
+  alertId: 'one',
+  state: 'raised',
+  reason: 'condition',
+  rule: 'stalls',
+  title: 'Stalls',
+  severity: 'critical',
+  metric: 'stalledTimeRatio',
+  cut: 'cdn',
+  key: { cdn: 'a' },
+  minuteStartMs,
+  raisedMinuteStartMs: minuteStartMs,
+  value: 0.2,
+  bound: 0.1,
+  baseline: null,
+  samples: 100,
+  judgedAtMs: NOW_MS,
+}
 
 class TestSink implements LiveSink {
   readonly messages: LiveServerMessage[] = []
@@ -48,13 +69,23 @@ let hub: LiveHub
 let failures: { isFirst: boolean }[]
 let recoveries: number
 let skipped: number
+/** What the hub listens for alerts with. */
+let announce: (alert: Alert) => void
+let beginFailure: Error | undefined
 
 function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
   const merged = { ...DEFAULT_SERVING_LIMITS, ...limits }
   failures = []
   recoveries = 0
   skipped = 0
+  beginFailure = undefined
+  announce = () => undefined
   return new LiveHub({
+    beginAlerts(onAlert) {
+      announce = onAlert
+      return beginFailure === undefined ? Promise.resolve() : Promise.reject(beginFailure)
+    },
+    readAlerts: () => Promise.resolve({ nowMs: NOW_MS, open: [ALERT], openTotal: 1, resolved: [] }),
     reader: createMinuteReader({
       speed,
       view: TEST_VIEW,
@@ -73,6 +104,7 @@ function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
       livePollFailed: ({ isFirst }) => void failures.push({ isFirst }),
       livePollsRecovered: () => void recoveries++,
       liveSkipped: () => void skipped++,
+      liveAlertSent: () => undefined,
     },
   })
 }
@@ -398,5 +430,40 @@ describe('bounds of the live feed', () => {
     await hub.stop()
     expect(sink.closed).toMatchObject([{ code: 1001 }])
     expect(hub.hasRoom()).toBe(false)
+  })
+})
+
+describe('alerts', () => {
+  it('reach a client that wants them, after those that are open', async () => {
+    const wants = new TestSink()
+    const other = new TestSink()
+    const client = hub.connect(wants, undefined)
+    hub.connect(other, undefined)
+    hub.receive(client, '{"alerts":true}')
+    await expect.poll(() => wants.messages).toMatchObject([{ alerts: { open: [{ id: 'one' }] } }])
+    announce({ ...ALERT, id: 'two' })
+    hub.receive(client, '{"alerts":false}')
+    announce({ ...ALERT, id: 'three' })
+    expect(wants.messages.slice(1)).toMatchObject([{ alert: { id: 'two' } }])
+    expect(other.messages).toEqual([])
+  })
+
+  it('close a client that has not read what came before', async () => {
+    const sink = new TestSink()
+    hub.receive(hub.connect(sink, undefined), '{"alerts":true}')
+    await expect.poll(() => sink.messages.length).toBe(1)
+    sink.buffered = DEFAULT_SERVING_LIMITS.liveBufferedMaxBytes + 1
+    announce(ALERT)
+    expect(sink.closed).toMatchObject([{ reason: 'SERVING_LIVE_TOO_SLOW' }])
+    expect(sink.messages).toHaveLength(1)
+  })
+
+  it('that cannot be followed are an error, and are not promised', async () => {
+    const sink = new TestSink()
+    beginFailure = speedErrors.create('SPEED_UNAVAILABLE')
+    hub.receive(hub.connect(sink, undefined), '{"alerts":true}')
+    await expect.poll(() => sink.takeErrors()).toMatchObject([{ code: 'SPEED_UNAVAILABLE' }])
+    announce(ALERT)
+    expect(sink.messages).toEqual([])
   })
 })

@@ -7,13 +7,18 @@
  * client that does not read: it is skipped, given a whole window once it reads again, and closed
  * when it stays behind.
  */
+import type { Alert } from '../shared/alerts/alert.ts'
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError, type ErrorFactory } from '../shared/runtime/errors.ts'
 import { LiveChannel } from './live-channel.ts'
 import { CutFeed } from './cut-feed.ts'
-import { liveClientMessageSchema, type LiveServerMessage } from './api-schemas.ts'
+import {
+  liveClientMessageSchema,
+  type AlertsResponse,
+  type LiveServerMessage,
+} from './api-schemas.ts'
 import { servingErrors } from './errors.ts'
 import { parseBy, selectCut } from './qoe-query.ts'
 import { openMoment, type Moment, type ReadingContext } from './reading.ts'
@@ -29,9 +34,12 @@ export interface LiveSink {
 
 export interface LiveHubOptions extends ReadingContext {
   readonly cuts: readonly Cut[]
+  /** Resolves once every later alert reaches the listener. */
+  readonly beginAlerts: (onAlert: (alert: Alert) => void) => Promise<void>
+  readonly readAlerts: () => Promise<AlertsResponse>
   readonly telemetry: Pick<
     ServingTelemetry,
-    'livePolled' | 'livePollFailed' | 'livePollsRecovered' | 'liveSkipped'
+    'livePolled' | 'livePollFailed' | 'livePollsRecovered' | 'liveSkipped' | 'liveAlertSent'
   >
 }
 
@@ -47,6 +55,7 @@ export class LiveClient {
   readonly expiresAtMs: number | undefined
   readonly channels = new Map<string, LiveChannel<Member>>()
   messagesSincePoll = 0
+  wantsAlerts = false
   /** Monotonic time since when too much waits for the client. */
   behindSinceMs: number | undefined
 
@@ -111,6 +120,11 @@ export class LiveHub {
     try {
       const message = parseMessage(text, this.#messageSchema)
       if ('unsubscribe' in message) return this.#leave(client, message.unsubscribe.id)
+      if ('alerts' in message) {
+        client.wantsAlerts = message.alerts
+        if (message.alerts) void this.#sendAlerts(client)
+        return
+      }
       id = message.subscribe.id
       this.#join(client, message.subscribe)
       this.#pollSoon()
@@ -133,6 +147,37 @@ export class LiveHub {
     this.#stopPolling()
     for (const client of this.#clients) client.sink.close(1001, 'the server stops')
     await this.settled()
+  }
+
+  /** What is open, after which the client misses nothing. */
+  async #sendAlerts(client: LiveClient): Promise<void> {
+    try {
+      await this.#options.beginAlerts((alert) => this.#announce(alert))
+      const alerts = await this.#options.readAlerts()
+      if (this.#clients.has(client)) send(client, { alerts })
+    } catch (error) {
+      client.wantsAlerts = false
+      const known =
+        error instanceof BackhaulError ? error : servingErrors.create('SERVING_INTERNAL')
+      if (this.#clients.has(client))
+        send(client, { error: { code: known.code, detail: known.message } })
+    }
+  }
+
+  /** A client that has not read the updates before is closed: it must not miss an alert unawares. */
+  #announce(alert: Alert): void {
+    const text = JSON.stringify({ alert } satisfies LiveServerMessage)
+    let sent = 0
+    for (const client of this.#clients) {
+      if (!client.wantsAlerts) continue
+      if (client.sink.bufferedBytes() > this.#options.limits.liveBufferedMaxBytes) {
+        closeWith(client, 'SERVING_LIVE_TOO_SLOW')
+        continue
+      }
+      client.sink.send(text)
+      sent += 1
+    }
+    this.#options.telemetry.liveAlertSent(sent)
   }
 
   #join(
@@ -316,7 +361,8 @@ function parseMessage(text: string, schema: ReturnType<typeof liveClientMessageS
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
-    expected: '{"subscribe":{"id","by","where","minutes","series"}} or {"unsubscribe":{"id"}}',
+    expected:
+      '{"subscribe":{"id","by","where","minutes","series"}} or {"unsubscribe":{"id"}} or {"alerts"}',
     received: text.slice(0, 80),
     cause: parsed.error,
   })

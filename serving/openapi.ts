@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 description of the API, generated from `api-schemas.ts`. */
 import { z } from 'zod'
 import {
+  alertsResponseSchema,
   liveClientMessageSchema,
   liveServerMessageSchema,
   liveUpdateSchema,
@@ -23,6 +24,7 @@ const componentsOf = (limits: ServingLimits) => ({
   SessionResponse: sessionResponseSchema,
   SessionListResponse: sessionListResponseSchema,
   StatusResponse: statusResponseSchema,
+  AlertsResponse: alertsResponseSchema,
   LiveUpdate: liveUpdateSchema,
   LiveClientMessage: liveClientMessageSchema(limits),
   LiveServerMessage: liveServerMessageSchema,
@@ -124,6 +126,12 @@ const OPERATIONS: readonly {
     path: '/v1/status',
     summary: 'How far the log is folded, how fresh each cut is, and how far the history goes',
     response: 'StatusResponse',
+    parameters: [],
+  },
+  {
+    path: '/v1/alerts',
+    summary: 'Alerts that are open, and those resolved of late',
+    response: 'AlertsResponse',
     parameters: [],
   },
 ]

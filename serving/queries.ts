@@ -7,6 +7,7 @@ import type { Answer } from '../shared/http/guarded-response.ts'
 import { jsonAnswer } from '../shared/http/problem.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { describeValue, type BackhaulError } from '../shared/runtime/errors.ts'
+import { answerAlerts, type AlertsContext } from './alerts.ts'
 import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseParameters } from './query-parameters.ts'
@@ -25,7 +26,7 @@ export interface QueryRequest {
   readonly authorization: string
 }
 
-export interface QueriesOptions extends ReadingContext, StatusContext {
+export interface QueriesOptions extends ReadingContext, StatusContext, AlertsContext {
   readonly clock: Clock
   readonly limits: ServingLimits
   readonly sessions: SessionsApi
@@ -77,6 +78,9 @@ async function runQuery(request: QueryRequest, options: QueriesOptions): Promise
     case '/v1/status':
       parseParameters(query, { single: [], repeated: [] }, options.limits.queryMaxChars)
       return answerStatus(options)
+    case '/v1/alerts':
+      parseParameters(query, { single: [], repeated: [] }, options.limits.queryMaxChars)
+      return answerAlerts(options)
     case '/v1/sessions':
       return options.sessions.listRecent(query)
   }

@@ -225,6 +225,7 @@ describe('the OpenAPI document', () => {
       '/v1/sessions',
       '/v1/sessions/{id}',
       '/v1/status',
+      '/v1/alerts',
     ])
     const references = [...text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)]
     expect(references.length).toBeGreaterThan(10)

@@ -15,13 +15,15 @@ import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import type { BatchActivity } from '../shared/warehouse/batch-activity.ts'
 import type { WarehouseReader } from '../shared/warehouse/warehouse-reader.ts'
+import { AlertFeed, type AlertFeedOptions } from './alert-feed.ts'
+import { answerAlerts, type AlertsContext } from './alerts.ts'
 import { createApi, type ApiRequest } from './api.ts'
 import type { ServingConfig } from './config.ts'
 import { servingErrors } from './errors.ts'
 import { assertServingLimits, DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 import { History } from './history/history.ts'
 import { createHistoryTelemetry } from './history/telemetry.ts'
-import { LiveHub } from './live-hub.ts'
+import { LiveHub, type LiveHubOptions } from './live-hub.ts'
 import { routeLive } from './live-socket.ts'
 import { createMinuteReader } from './minute-reader.ts'
 import { createQueries } from './queries.ts'
@@ -83,7 +85,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const context = { ...options, reader, limits, paneLifeMs, telemetry, history, batchActivity }
   const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
   const sessions = createSessionsApi(context)
-  const hub = new LiveHub(context)
+  const { hub, alertFeed } = liveOf(context)
   const app = App()
   let stopping = false
   const queries = createQueries({ ...context, sessions })
@@ -115,6 +117,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   stops.add('history', () => history?.stop())
   stops.add('connections', () => void app.close())
   stops.add('requests', () => api.settle(STOP_GRACE_MS))
+  stops.add('alert feed', () => alertFeed.stop())
   stops.add('live hub', () => hub.stop())
   let listening: Listening
   try {
@@ -134,6 +137,18 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
       return stops.stop()
     },
   }
+}
+
+function liveOf(
+  context: Omit<LiveHubOptions, 'beginAlerts' | 'readAlerts'> & AlertsContext & AlertFeedOptions,
+) {
+  const alertFeed = new AlertFeed(context)
+  const hub = new LiveHub({
+    ...context,
+    beginAlerts: (onAlert) => alertFeed.begin(onAlert),
+    readAlerts: () => answerAlerts(context),
+  })
+  return { hub, alertFeed }
 }
 
 function refuseOpenAddress({ config, verifier }: ServingOptions): void {

@@ -67,6 +67,17 @@ export const servingMetrics = defineMetrics({
     name: 'serving_live_updates_skipped_total',
     help: 'Updates not sent because the client had not read the ones before.',
   },
+  liveAlerts: {
+    kind: 'counter',
+    name: 'serving_live_alerts_total',
+    help: 'Alerts handed to live connections that want them.',
+  },
+  alertFeedFailures: {
+    kind: 'counter',
+    name: 'serving_alert_feed_failures_total',
+    help: 'Reads of playback.alerts for the live connections that failed, by error code.',
+    labels: ['code'],
+  },
   liveRefused: {
     kind: 'counter',
     name: 'serving_live_refused_total',
@@ -127,6 +138,14 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
     },
     liveSkipped() {
       metrics.liveSkipped.inc()
+    },
+    liveAlertSent(connections: number) {
+      metrics.liveAlerts.inc(connections)
+    },
+    alertFeedFailed(facts: { readonly error: unknown }) {
+      const code = facts.error instanceof BackhaulError ? facts.error.code : 'SERVING_INTERNAL'
+      metrics.alertFeedFailures.inc({ code })
+      log.warn({ err: facts.error }, 'alerts cannot be read for live connections')
     },
     liveRefused(facts: { readonly code: string }) {
       metrics.liveRefused.inc({ code: facts.code })

@@ -7,6 +7,8 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import { acquireLease } from '../../shared/objects/lease.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
+import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
+import { minuteRow } from '../../shared/speed/speed-store.contract.ts'
 import { openDataFolder } from '../../standalone/data-folder.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import { BatchMachine, PARTITIONS } from '../testing/batch-machine.ts'
@@ -14,6 +16,7 @@ import { fillLog } from '../testing/scenario.ts'
 import { runCommandLine } from './command-line.ts'
 import { commands } from './commands.ts'
 import { silentProgress } from './progress.ts'
+import { Stores } from './stores.ts'
 
 const START_MS = 1_772_323_200_000
 const DAY = '2026-03-01'
@@ -355,6 +358,54 @@ async function rawPaths(): Promise<string[]> {
   const names = await readdir(folder, { recursive: true })
   return names.filter((name) => name.includes('.ndjson.zst')).map((name) => join(folder, name))
 }
+
+describe('alerts check', () => {
+  const RULE = {
+    id: 'any-start',
+    title: 'Any start',
+    metric: 'plays',
+    cut: 'total',
+    condition: { kind: 'threshold', direction: 'above', value: 0 },
+    minimumSamples: 0,
+  }
+  const file = () => join(machine.folder, 'rules.json')
+
+  test('names what is wrong with a rule, and exits with 1', async () => {
+    await writeFile(file(), JSON.stringify({ rules: [{ ...RULE, treshold: 1 }] }))
+    const ended = await run(`alerts check ${file()}`)
+    expect(ended.code).toBe(1)
+    expect(ended.errors).toContain('ALERT_RULES_INVALID')
+    expect(ended.errors).toContain('rules[0]: Unrecognized key: "treshold"')
+  })
+
+  test('tries what is right on the last minutes, of which there may be none', async () => {
+    await writeFile(file(), JSON.stringify({ rules: [RULE] }))
+    expect(await run(`alerts check ${file()}`)).toMatchObject({
+      code: 0,
+      output: '1 rule is right',
+    })
+    const speed = await openLmdbSpeedStore({
+      folder: join(machine.folder, 'speed'),
+      mapBytes: 2 ** 28,
+      clock,
+    })
+    const { view } = new Stores({
+      environment: { BACKHAUL_PARTITIONS: `${PARTITIONS}` },
+      readFile: () => '',
+      clock,
+    }).settings
+    const minuteStartMs = Math.floor(clock.nowMs() / 60_000) * 60_000 - 120_000
+    await speed.putMinutes([
+      minuteRow({ view, cut: 'total', key: '[]', minuteStartMs, expiresAtMs: clock.nowMs() * 2 }),
+    ])
+    await speed.close()
+    const tried = await run(`alerts check ${file()} --minutes 30`)
+    expect(tried.code).toBe(0)
+    expect(tried.output).toMatch(/raised any-start {} condition: \d+, bound 0/)
+    const json = await run(`alerts check ${file()} --minutes 1 --json`)
+    expect(JSON.parse(json.output)).toMatchObject({ rules: ['any-start'], minutes: 1, alerts: [] })
+  })
+})
 
 interface RejectToAppend {
   readonly code: string

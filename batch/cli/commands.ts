@@ -1,5 +1,6 @@
 /** Every command, in the order of the help. */
 import type { Command } from './command.ts'
+import { alertsCheck } from './commands/alerts-check.ts'
 import { backfill } from './commands/backfill.ts'
 import { batchRun } from './commands/batch-run.ts'
 import { dlqList } from './commands/dlq-list.ts'
@@ -20,4 +21,5 @@ export const commands: readonly Command[] = [
   dlqList,
   dlqReplay,
   erase,
+  alertsCheck,
 ]

@@ -44,3 +44,9 @@ export const KNOWN_EVENTS_MAX = 2_000_000
 
 /** Outcomes of single rejects that a result lists. */
 export const OUTCOMES_LISTED_MAX = 200
+
+/** Minutes that one check of alert rules tries them on. */
+export const ALERT_CHECK_MINUTES_MAX = 10_080
+
+/** Rows of one rule's window in such a check. */
+export const ALERT_CHECK_ROWS_MAX = 200_000

@@ -22,7 +22,8 @@ import type { TelemetryBase } from '../../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { MinuteRow, PositionRow, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
-import type { ProcessorConfig } from '../config.ts'
+import type { AlertRule } from '../../shared/alerts/rules.ts'
+import type { AlertsConfig, ProcessorConfig } from '../config.ts'
 import { startProcessor, type RunningProcessor } from '../start.ts'
 import { configOf, silentTelemetry } from './test-doubles.ts'
 
@@ -69,9 +70,14 @@ export interface MortalProcessor extends RunningProcessor {
 export interface StartOptions {
   readonly settings?: Readonly<Record<string, string>>
   readonly config?: ProcessorConfig
-  /** Kills the processor when it comes by for the `times`-th time. */
-  readonly killAt?: { readonly name: FailpointName; readonly times: number }
+  /** Kills the processor when it comes by for the `times`-th time, of those that `counts`. */
+  readonly killAt?: {
+    readonly name: FailpointName
+    readonly times: number
+    readonly counts?: () => Promise<boolean>
+  }
   readonly failpoints?: ArmedFailpoints
+  readonly alerts?: { readonly config: AlertsConfig; readonly rules: readonly AlertRule[] }
   /** Puts something between the processor and the real ports. */
   readonly wrap?: (ports: Ports) => Ports
 }
@@ -109,7 +115,7 @@ export class TestMachine {
       speed: await this.openSpeed('speed'),
       objects: await this.openObjects('objects'),
     }
-    const names = [TOPICS.events, TOPICS.rejects, TOPICS.exceptions, TOPICS.sessions]
+    const names = [TOPICS.events, TOPICS.rejects, TOPICS.exceptions, TOPICS.sessions, TOPICS.alerts]
     await log.ensureTopics(
       names.map((name) => ({
         name,
@@ -148,8 +154,10 @@ export class TestMachine {
     const kill = () => (life.isDead = true)
     const failpoints = options.failpoints ?? new ArmedFailpoints()
     if (options.killAt !== undefined) {
-      let left = options.killAt.times
-      failpoints.arm(options.killAt.name, () => {
+      const { name, times, counts } = options.killAt
+      let left = times
+      failpoints.arm(name, async () => {
+        if (counts !== undefined && !(await counts())) return undefined
         left -= 1
         if (left > 0) return undefined
         kill()
@@ -170,6 +178,7 @@ export class TestMachine {
       sealer,
       cuts: CUTS,
       partitions: PARTITIONS,
+      ...(options.alerts && { alerts: options.alerts }),
     })
     return {
       ...processor,

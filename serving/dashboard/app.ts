@@ -1,5 +1,10 @@
 /** The page: one header, one live connection, and the page that the address names. */
-import type { SessionListResponse, StatusResponse, TopResponse } from '../api-schemas.ts'
+import type {
+  AlertsResponse,
+  SessionListResponse,
+  StatusResponse,
+  TopResponse,
+} from '../api-schemas.ts'
 import { ApiProblem, getJson, keepToken, liveSubprotocols, readToken } from './api-client.ts'
 import { browserClock } from './browser-clock.ts'
 import { h } from './dom.ts'
@@ -16,6 +21,7 @@ const RECENT_MINUTES = 5
 const SERIES = 8
 const STATUS_EVERY_MS = 2_000
 const SESSIONS_EVERY_MS = 3_000
+const ALERTS_EVERY_MS = 3_000
 const TOP_EVERY_MS = 10_000
 const RECENT_SESSIONS = 40
 
@@ -87,6 +93,7 @@ function showRoute(): void {
   else live.subscribe('overall', { by: [], minutes, series: 1 })
   void refresh('sessions')
   void refresh('top')
+  void refresh('alerts')
 }
 
 const REQUESTS = {
@@ -99,6 +106,7 @@ const REQUESTS = {
     overview.drawSessions(
       await getJson<SessionListResponse>(`/v1/sessions?recent=${RECENT_SESSIONS}`),
     ),
+  alerts: async () => overview.drawAlerts(await getJson<AlertsResponse>('/v1/alerts')),
   top: async () =>
     overview.drawTop(await getJson<TopResponse>('/v1/top?metric=plays&by=content&limit=8')),
 } as const
@@ -129,6 +137,7 @@ async function refresh(name: keyof typeof REQUESTS): Promise<void> {
 const onOverview = () => parseRoute(location.hash).page === 'overview' && !document.hidden
 browserClock.every(STATUS_EVERY_MS, () => void refresh('status'))
 browserClock.every(SESSIONS_EVERY_MS, () => onOverview() && void refresh('sessions'))
+browserClock.every(ALERTS_EVERY_MS, () => onOverview() && void refresh('alerts'))
 browserClock.every(TOP_EVERY_MS, () => onOverview() && void refresh('top'))
 addEventListener('hashchange', showRoute)
 void refresh('status')

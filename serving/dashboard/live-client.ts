@@ -100,6 +100,7 @@ export class LiveClient {
       this.#options.onError(message.error.code, message.error.detail)
       return
     }
+    if (!('update' in message)) return
     const { id } = message.update
     if (!this.#subscriptions.has(id)) return
     const window = applyUpdate(this.#windows.get(id), message.update)

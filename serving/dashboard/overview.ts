@@ -1,5 +1,12 @@
 /** The overview: big numbers, six charts, the keys of the chosen split, top contents, sessions. */
-import type { QoeBucket, SessionListResponse, StatusResponse, TopResponse } from '../api-schemas.ts'
+import type {
+  AlertsResponse,
+  QoeBucket,
+  SessionListResponse,
+  StatusResponse,
+  TopResponse,
+} from '../api-schemas.ts'
+import { AlertsPanel } from './alerts-panel.ts'
 import { BatchPanel } from './batch-panel.ts'
 import { instantData, minuteData, type ChartData } from './chart-data.ts'
 import { h } from './dom.ts'
@@ -63,6 +70,7 @@ export class Overview {
   readonly #tiles = new Tiles()
   readonly #charts = CHARTS.map((spec) => new LineChart(spec))
   readonly #keys: KeyTable
+  readonly #alerts = new AlertsPanel()
   readonly #batch = new BatchPanel()
   readonly #top = new TopContents()
   readonly #sessions = new RecentSessions()
@@ -97,7 +105,14 @@ export class Overview {
       this.#tiles.element,
       h('div', { class: 'charts' }, ...this.#charts.map(({ element }) => element)),
       this.#keys.element,
-      h('div', { class: 'side' }, this.#batch.element, this.#top.element, this.#sessions.element),
+      h(
+        'div',
+        { class: 'side' },
+        this.#alerts.element,
+        this.#batch.element,
+        this.#top.element,
+        this.#sessions.element,
+      ),
     )
     this.element = h('main', { id: 'content' }, this.#empty, this.#content)
     this.#empty.hidden = true
@@ -132,6 +147,10 @@ export class Overview {
 
   drawBatch(status: StatusResponse): void {
     this.#batch.draw(status)
+  }
+
+  drawAlerts(alerts: AlertsResponse): void {
+    this.#alerts.draw(alerts)
   }
 
   drawSplitWindow(split: LiveWindow): void {
