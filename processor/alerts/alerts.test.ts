@@ -134,7 +134,8 @@ describe('the evaluator', () => {
     await machine.until(
       async () => {
         const rows = await machine.ports.speed.readPartitions(processor.view)
-        const reached = Math.min(...rows.map((row) => row.narrowWatermarkMs))
+        const reached =
+          rows.length < PARTITIONS ? 0 : Math.min(...rows.map((row) => row.narrowWatermarkMs))
         if (overAtMs === 0 && reached >= endMs) overAtMs = machine.clock.nowMs()
         return (await published()).length > 0
       },
@@ -229,6 +230,9 @@ describe('an evaluator that is killed', () => {
     }
     const counts = async () => (await judged()) > judgedBefore
     const mortal = await start({ killAt: { name, times: 1, counts } })
+    // A rule begins with the minute that is over when it first looks.
+    await machine.until(async () => (await judged()) > 0, 'the rule has begun')
+    await machine.pass(5_000)
     await attempts('a', 4)
     judgedBefore = await judged()
     await nextMinute()

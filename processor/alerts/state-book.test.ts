@@ -1,0 +1,117 @@
+import { expect, it } from 'vitest'
+import type { Alert } from '../../shared/alerts/alert.ts'
+import { emptyRuleState, type Outgoing } from '../../shared/alerts/rule-state.ts'
+import type { RuleStateRow } from '../../shared/speed/rows.ts'
+import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { scriptedErrors } from '../testing/test-doubles.ts'
+import { StateBook } from './state-book.ts'
+
+const MINUTE_MS = 60_000
+const TO_MS = 30_000_000 * MINUTE_MS
+
+/** Keeps rule states by the rule of stamps; fails once while `failure` is set. */
+class RuleStore {
+  readonly rows = new Map<string, RuleStateRow>()
+  failure: Error | undefined
+
+  putRuleStates(rows: readonly RuleStateRow[]): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure)
+    for (const row of rows)
+      if ((this.rows.get(row.ruleId)?.stampUs ?? 0) <= row.stampUs) this.rows.set(row.ruleId, row)
+    return Promise.resolve()
+  }
+
+  readRuleStates(): Promise<RuleStateRow[]> {
+    return Promise.resolve([...this.rows.values()])
+  }
+}
+
+function bookOn(store: RuleStore): Promise<StateBook> {
+  return StateBook.load(
+    store as Pick<SpeedStore, keyof RuleStore & keyof SpeedStore> as SpeedStore,
+    'view',
+  )
+}
+
+function outgoing(id: string): Outgoing {
+  const alert: Alert = {
+    id,
+    alertId: id,
+    state: 'raised',
+    reason: 'condition',
+    rule: 'stalls',
+    title: 'Stalls',
+    severity: 'critical',
+    metric: 'stalledTimeRatio',
+    cut: 'cdn',
+    key: { cdn: 'a' },
+    minuteStartMs: TO_MS - MINUTE_MS,
+    raisedMinuteStartMs: TO_MS - MINUTE_MS,
+    value: 0.2,
+    bound: 0.1,
+    baseline: null,
+    samples: 100,
+    judgedAtMs: TO_MS,
+  }
+  return { alert, toTopic: true, toWebhook: true }
+}
+
+const state = (judgedToMs = TO_MS, outbox: Outgoing[] = []) => ({
+  ...emptyRuleState('x', judgedToMs),
+  outbox,
+})
+
+it('keeps an alert until it has gone everywhere', async () => {
+  const store = new RuleStore()
+  const book = await bookOn(store)
+  book.set('stalls', state(TO_MS, [outgoing('one'), outgoing('two')]))
+  book.delivered('stalls', new Set(['one']), 'toTopic')
+  book.delivered('stalls', new Set(['two']), 'toTopic')
+  book.delivered('stalls', new Set(['one']), 'toWebhook')
+  await book.flush()
+  const again = await bookOn(store)
+  const left = again.outgoing(() => true).get('stalls')
+  expect(left).toMatchObject([{ alert: { id: 'two' }, toTopic: false, toWebhook: true }])
+  expect(again.sizes).toEqual({ open: 0, outbox: 1 })
+})
+
+it('writes what changed under ever higher stamps of event time', async () => {
+  const store = new RuleStore()
+  const book = await bookOn(store)
+  const stamps: (number | undefined)[] = []
+  for (const judgedToMs of [TO_MS, TO_MS, TO_MS + MINUTE_MS]) {
+    book.set('stalls', state(judgedToMs))
+    await book.flush()
+    stamps.push(store.rows.get('stalls')?.stampUs)
+  }
+  expect(stamps).toEqual([TO_MS * 1_000, TO_MS * 1_000 + 1, (TO_MS + MINUTE_MS) * 1_000])
+})
+
+it('keeps a change pending when the store does not take it', async () => {
+  const store = new RuleStore()
+  const book = await bookOn(store)
+  book.set('stalls', state())
+  store.failure = scriptedErrors.create('SCRIPTED_OUTAGE')
+  await expect(book.flush()).rejects.toThrow('SCRIPTED_OUTAGE')
+  store.failure = undefined
+  await book.flush()
+  expect(store.rows.size).toBe(1)
+})
+
+it('finds out when another evaluator has written, whichever of the two was first', async () => {
+  const store = new RuleStore()
+  const first = await bookOn(store)
+  const second = await bookOn(store)
+  first.set('stalls', state())
+  await first.flush()
+  await first.confirm()
+  second.set('stalls', state(TO_MS + MINUTE_MS))
+  await second.flush()
+  const overtaken = { code: 'PROCESSOR_ALERTS_OVERTAKEN' }
+  await expect(first.confirm()).rejects.toMatchObject(overtaken)
+  // What the first one writes for an earlier minute does not stay.
+  first.set('stalls', state(TO_MS))
+  await first.flush()
+  await expect(first.confirm()).rejects.toMatchObject(overtaken)
+  await second.confirm()
+})
