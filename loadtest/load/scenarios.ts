@@ -14,13 +14,23 @@ export interface Scenario {
   stages(options: LoadOptions): readonly Stage[]
   /** Moments at which every connection breaks, ms after the start. */
   stormsAtMs?(options: LoadOptions): readonly number[]
-  /** When the broker stops answering and when it goes on, ms after the start. */
-  brokerPause?(options: LoadOptions): { readonly fromMs: number; readonly forMs: number }
+  brokerOutage?(options: LoadOptions): BrokerOutage
+  /** Time for what waits when the last frame falls due; a minute unless told. */
+  readonly tailSeconds?: number
   /** Fails the run when exceeded; absent where the scenario is about something else. */
   readonly ackP99MaxMs?: number
 }
 
+export interface BrokerOutage {
+  /** Standing still with its connections open, or gone and started again. */
+  readonly how: 'pause' | 'kill'
+  /** After the start. */
+  readonly fromMs: number
+  readonly forMs: number
+}
+
 const MINUTE_MS = 60_000
+const CEILING_STEPS = 10
 
 const flat = ({ eventsPerSecond, minutes }: LoadOptions): Stage[] => [
   { eventsPerSecond, seconds: minutes * 60 },
@@ -78,9 +88,27 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     description: 'the broker stops for a sixth of the time in the middle; nothing is lost',
     defaults: { eventsPerSecond: 100_000, minutes: 2, ...HUNDRED },
     stages: flat,
-    brokerPause: ({ minutes }) => ({
+    brokerOutage: ({ minutes }) => ({
+      how: 'pause',
       fromMs: (minutes * MINUTE_MS) / 3,
       forMs: (minutes * MINUTE_MS) / 6,
     }),
+  },
+  'kafka-down': {
+    description: 'the broker is killed for half of the time; all resumes alone',
+    defaults: { eventsPerSecond: 200_000, minutes: 4, ...HUNDRED },
+    stages: flat,
+    brokerOutage: ({ minutes }) => ({
+      how: 'kill',
+      fromMs: (minutes * MINUTE_MS) / 4,
+      forMs: (minutes * MINUTE_MS) / 2,
+    }),
+    tailSeconds: 240,
+  },
+  ceiling: {
+    description: 'ten steps up to the rate, to find the highest that is held',
+    defaults: { eventsPerSecond: 800_000, minutes: 2, ...HUNDRED },
+    stages: inSteps(Array.from({ length: CEILING_STEPS }, (_, step) => (step + 1) / CEILING_STEPS)),
+    tailSeconds: 120,
   },
 }
