@@ -21,6 +21,7 @@ const READY_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 30_000
 const POLL_MS = 100
 const INSPECTOR_LINE = /Debugger listening on (ws:\S+)/
+const INSPECTOR_SAYS = /^(Debugger|For help).*\n/gm
 const OUTPUT_KEPT_CHARS = 10_000
 /** Keys of nobody: a load has no viewers to protect. */
 const KEY = Buffer.alloc(32, 7).toString('base64')
@@ -77,7 +78,8 @@ export async function startGatewayUnderLoad(
       await ended
       cancel()
       process.removeListener('exit', end)
-      if (output !== '') console.log(`the gateway said:\n${output}`)
+      const said = output.replaceAll(INSPECTOR_SAYS, '')
+      if (said !== '') console.log(`the gateway said:\n${said}`)
     },
   }
 }
