@@ -40,6 +40,15 @@ describe('partitionOf', () => {
     )
   })
 
+  it('takes short and long keys, ASCII or not, for their UTF-8 bytes', () => {
+    const keys = fc.oneof(anyText, fc.string({ maxLength: 200 }))
+    fc.assert(
+      fc.property(keys, (key) => {
+        expect(partitionOf(key, 1_000)).toBe((murmur2(utf8(key)) & 0x7fff_ffff) % 1_000)
+      }),
+    )
+  })
+
   it('always names an existing partition', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 1, max: 1_000 }), (key, count) => {
