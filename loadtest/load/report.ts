@@ -105,7 +105,7 @@ export function keepReport(report: LoadReport, nowMs: number, results?: string):
   const json = `${base}.json`
   const chart = `${base}.html`
   writeFileSync(json, `${JSON.stringify(kept, undefined, 2)}\n`)
-  writeFileSync(chart, chartPage(report))
+  writeFileSync(chart, chartPage(report, reportTable(report)))
   return [json, chart]
 }
 
