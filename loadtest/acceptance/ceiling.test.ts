@@ -51,6 +51,14 @@ test('a hiccup in a lower step does not hide a higher one', () => {
   expect(highestStep({ command, seconds }).eventsPerSecond).toBe(80_000)
 })
 
+test('a line that took two seconds counts for two', () => {
+  // Of each pair of seconds the first is never told: the second brings its events as well.
+  const slow = secondsUpTo(65_000)
+    .filter((_, index) => index % 2 === 1)
+    .map((second) => ({ ...second, acknowledged: 2 * second.acknowledged }))
+  expect(highestStep({ command, seconds: slow }).eventsPerSecond).toBe(60_000)
+})
+
 test('a load of which nothing is held has a ceiling of nothing', () => {
   expect(highestStep({ command, seconds: secondsUpTo(1_000) }).eventsPerSecond).toBe(0)
 })

@@ -67,8 +67,8 @@ function ceiling(frame: number, atLeast: number, aim: number): LoadProof {
   const connections = frame === 1 ? 200 : 50
   return {
     name: `ceiling-${frame}`,
-    shows: `the highest rate held at ${frame} event(s) a frame`,
-    minutes: 1.5,
+    shows: `the highest rate held, ${frame} ${frame === 1 ? 'event' : 'events'} a frame`,
+    minutes: 1,
     args: ['ceiling', ...at(frame), '--eps', `${eps}`, '--connections', `${connections}`],
     claims: (report) => {
       const step = highestStep(report)
@@ -94,7 +94,7 @@ function connections(count: number): LoadProof {
   return {
     name: `connections-${count}`,
     shows: `200K/s over ${count.toLocaleString('en-US')} connections`,
-    minutes: 0.75,
+    minutes: 0.5,
     args: ['steady', ...at(100), '--connections', `${count}`],
     claims: (report) => [held(report, 200_000), p99(report, 200), memory(report)],
   }
@@ -178,7 +178,6 @@ const LOADS: readonly LoadProof[] = [
   ceiling(100, 500_000, 1_000_000),
   ceiling(10, 260_000, 500_000),
   ceiling(1, 60_000, 120_000),
-  connections(50),
   connections(1_000),
   connections(10_000),
   {
@@ -216,6 +215,7 @@ async function runProof(proof: LoadProof, context: ProofContext): Promise<Measur
       { kind: 'correctness', what: 'errors', measured: summary.errors, unit: '', bound: NONE },
       ...proof.claims(report),
     ],
+    ...(command.name === 'ceiling' ? { held: highestStep(report) } : {}),
     load: {
       ...figuresOf(report),
       eventsPerSecondDue: command.options.eventsPerSecond,

@@ -1,6 +1,7 @@
 /** What a proof is, and what it says. */
 import type { LoadFigures } from '../load/report.ts'
 import type { StageCost } from '../profile/profile-load.ts'
+import type { HeldStep } from './ceiling.ts'
 
 /**
  * A claim of `correctness` that is broken fails the run. A `floor` that is not reached is written
@@ -40,6 +41,8 @@ export interface Measured {
   readonly claims: readonly Claim[]
   /** Of a proof that is a load. */
   readonly load?: MeasuredLoad
+  /** Of a proof that looks for the highest rate. */
+  readonly held?: HeldStep
   /** Of a proof that is a profile; what an event costs at each stage. */
   readonly stages?: readonly StageCost[]
   /** Further numbers, for those who ask why. */

@@ -37,6 +37,8 @@ export interface LoadFigures {
 }
 
 const MIB = 2 ** 20
+/** Between two lines of k6. */
+const NOMINAL_MS = 1_000
 
 /** Sent, acknowledged and in Kafka must be the same number. */
 export function isComplete({ summary, inKafka }: LoadReport): boolean {
@@ -44,19 +46,36 @@ export function isComplete({ summary, inKafka }: LoadReport): boolean {
   return eventsSent === eventsAcknowledged && eventsSent === inKafka.distinctEvents
 }
 
-/** Means are over the seconds in which something fell due. */
+/** Means are over the time in which something fell due. */
 export function figuresOf({ summary, gatewayCpuMs, seconds }: LoadReport): LoadFigures {
-  const busy = seconds.filter(({ events }) => events > 0)
-  const mean = (of: (second: MeasuredSecond) => number) =>
-    busy.reduce((sum, second) => sum + of(second), 0) / Math.max(1, busy.length)
+  const busy = timed(seconds).filter(({ events }) => events > 0)
+  const sum = (of: (second: TimedSecond) => number) =>
+    busy.reduce((total, second) => total + of(second), 0)
+  const lengthSeconds = Math.max(
+    1,
+    sum((second) => second.lengthSeconds),
+  )
+  const mean = (of: (second: TimedSecond) => number) =>
+    sum((second) => of(second) * second.lengthSeconds) / lengthSeconds
   return {
-    seconds: busy.length,
-    eventsPerSecond: Math.round(mean(({ acknowledged }) => acknowledged)),
+    seconds: Math.round(lengthSeconds),
+    eventsPerSecond: Math.round(sum(({ acknowledged }) => acknowledged) / lengthSeconds),
     gatewayCores: hundredths(mean(({ gatewayCores }) => gatewayCores)),
     eventsPerCoreSecond: Math.round((summary.eventsAcknowledged * 1_000) / gatewayCpuMs),
     gatewayMiB: Math.round(Math.max(0, ...seconds.map(({ gatewayBytes }) => gatewayBytes)) / MIB),
     brokerCores: hundredths(mean(({ brokerCores }) => brokerCores)),
   }
+}
+
+export type TimedSecond = MeasuredSecond & { readonly lengthSeconds: number }
+
+/** How long each second really was: k6 says a line when it finds the time. */
+export function timed(seconds: readonly MeasuredSecond[]): TimedSecond[] {
+  return seconds.map((second, index) => {
+    const before = seconds[index - 1]
+    const lengthMs = before === undefined ? NOMINAL_MS : second.atMs - before.atMs
+    return { ...second, lengthSeconds: Math.max(1, lengthMs) / 1_000 }
+  })
 }
 
 export function reportTable(report: LoadReport): string {

@@ -97,6 +97,7 @@ function loadSettings(command: LoadCommand, url: string): Omit<LoadSettings, 'su
   const places = Math.ceil((framesPerSecond * FRAME_SPAN_MS) / 1_000)
   const usedPlaces = Math.min(PLACES_MAX, places)
   const frameSpanMs = Math.round((usedPlaces / framesPerSecond) * 1_000)
+  const ackP99MaxMs = scenario.ackP99MaxMs?.(options)
   const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
   return {
     url,
@@ -116,7 +117,7 @@ function loadSettings(command: LoadCommand, url: string): Omit<LoadSettings, 'su
     warmUpMs: Math.min(WARM_UP_MS, seconds * 250),
     secondsMax: Math.ceil(seconds) + (scenario.tailSeconds ?? TAIL_SECONDS),
     stormsAtMs: scenario.stormsAtMs?.(options) ?? [],
-    ...(scenario.ackP99MaxMs === undefined ? {} : { ackP99MaxMs: scenario.ackP99MaxMs }),
+    ...(ackP99MaxMs === undefined ? {} : { ackP99MaxMs }),
   }
 }
 
