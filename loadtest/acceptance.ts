@@ -66,6 +66,8 @@ function writePages(): void {
   execFileSync(process.execPath, [script], { stdio: 'inherit', timeout: MINUTE_MS })
 }
 
+// Exits instead of being ended, so that what it started ends with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 main().then(
   (passed) => {
     if (!passed) process.exitCode = 1

@@ -19,6 +19,8 @@ async function main(): Promise<boolean> {
   return report.summary.passed && isComplete(report)
 }
 
+// Exits instead of being ended, so that what it started ends with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 main().then(
   (passed) => {
     if (!passed) process.exitCode = 1
