@@ -1,5 +1,5 @@
 /** Runs of the acceptance as they are kept: one file a run, written again after each proof. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Circumstances } from '../bench/results.ts'
 import { isReached, type Claim, type Measured } from './proof.ts'
@@ -38,7 +38,8 @@ export function writeRun(run: AcceptanceRun, isKept: boolean): string {
 
 /** The newest outcome of each proof, in the order in which they were last run. */
 export function newestOutcomes(folder = KEPT): ReadonlyMap<string, KeptOutcome> {
-  const files = readdirSync(folder).filter((name) => name.endsWith(SUFFIX))
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  const files = names.filter((name) => name.endsWith(SUFFIX))
   const newest = new Map<string, KeptOutcome>()
   for (const file of files.toSorted()) {
     const run = JSON.parse(readFileSync(join(folder, file), 'utf8')) as AcceptanceRun
