@@ -4,7 +4,8 @@ import { parseLoadCommand } from '../load/command-line.ts'
 import { figuresOf, keepReport, type LoadReport } from '../load/report.ts'
 import { runLoad } from '../load/run-load.ts'
 import { highestStep } from './ceiling.ts'
-import { same, type Claim, type Measured, type Proof, type ProofContext } from './proof.ts'
+import { countClaims } from './count-claims.ts'
+import type { Claim, Measured, Proof, ProofContext } from './proof.ts'
 
 interface LoadProof {
   readonly name: string
@@ -23,8 +24,6 @@ const MIB = 2 ** 20
 const GROWTH_MAX_MIB = 64
 /** After the broker went away queues fill up to their bounds; from then on memory stands still. */
 const FILLING_MS = 20_000
-
-const NONE = { atMost: 0 }
 
 const at = (frame: number) => ['--frame', `${frame}`]
 
@@ -213,12 +212,7 @@ async function runProof(proof: LoadProof, context: ProofContext): Promise<Measur
   context.said(`charts in ${kept.at(-1)}`)
   const { summary, inKafka } = report
   return {
-    claims: [
-      same('sent and not acknowledged', summary.eventsSent, summary.eventsAcknowledged),
-      same('acknowledged and not in Kafka', summary.eventsAcknowledged, inKafka.distinctEvents),
-      { kind: 'correctness', what: 'errors', measured: summary.errors, unit: '', bound: NONE },
-      ...proof.claims(report),
-    ],
+    claims: [...countClaims(report), ...proof.claims(report)],
     ...(command.name === 'ceiling' ? { held: highestStep(report) } : {}),
     load: {
       ...figuresOf(report),

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseLoadCommand } from '../load/command-line.ts'
 import { profileLoad } from '../profile/profile-load.ts'
-import { same, type Proof } from './proof.ts'
+import { countClaims } from './count-claims.ts'
+import type { Proof } from './proof.ts'
 
 const MINUTES = 0.5
 const AROUND_MINUTES = 0.5
@@ -37,11 +38,9 @@ function profileProof(frame: 100 | 10, variant: 'product' | 'parsed-frames'): Pr
       const path = join(folder, `${name}.cpuprofile`)
       writeFileSync(path, JSON.stringify(profile))
       said(`profile in ${path}`)
-      const { summary, inKafka } = report
       return {
         claims: [
-          same('sent and not acknowledged', summary.eventsSent, summary.eventsAcknowledged),
-          same('acknowledged and not in Kafka', summary.eventsAcknowledged, inKafka.distinctEvents),
+          ...countClaims(report),
           { kind: 'told', what: 'the gateway', measured: totalNsPerEvent, unit: 'ns/event' },
         ],
         stages,

@@ -61,9 +61,3 @@ export function isReached({ measured, bound }: Claim): boolean {
   if (bound === undefined) return true
   return 'atLeast' in bound ? measured >= bound.atLeast : measured <= bound.atMost
 }
-
-/** Two counts that must be one; measured is how far they are apart. */
-export function same(what: string, one: number, other: number): Claim {
-  const measured = Math.abs(one - other)
-  return { kind: 'correctness', what, measured, unit: 'events', bound: { atMost: 0 } }
-}
