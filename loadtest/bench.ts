@@ -44,4 +44,4 @@ const results = RUNS.flatMap((run): BenchResult[] => {
 
 console.log()
 printResults(results)
-console.log(`\nkept in ${keepResults('embedded', results)}`)
+console.log(`\n${keepResults('embedded', results)}`)

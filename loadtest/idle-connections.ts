@@ -48,7 +48,7 @@ try {
     rssBytes: after.rssBytes,
   }
   console.log(result)
-  console.log(`kept in ${keepResults('idle-connections', [result])}`)
+  console.log(keepResults('idle-connections', [result]))
   await closeAll(sockets)
 } finally {
   gateway.send('stop')

@@ -38,7 +38,7 @@ try {
 }
 console.log()
 printResults(results)
-console.log(`\nkept in ${keepResults('kafka', results)}`)
+console.log(`\n${keepResults('kafka', results)}`)
 
 function run(client: string, eventsPerFrame: number, events: number): BenchResult {
   const script = join(import.meta.dirname, 'bench', 'kafka-append-process.ts')

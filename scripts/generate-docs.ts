@@ -21,6 +21,7 @@ import { alertsConfig, processorConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
 import * as processorLimits from '../processor/limits.ts'
 import { processorMetrics } from '../processor/telemetry.ts'
+import { acceptancePage, loadTable, stageTable, withSection } from '../loadtest/acceptance/pages.ts'
 import { openApiDocument } from '../serving/openapi.ts'
 import { servingConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
@@ -140,6 +141,9 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/events.md': () => eventTables(),
   'docs/openapi.json': () => `${JSON.stringify(openApiDocument(), undefined, 2)}\n`,
   'client/protocol-types.ts': () => clientTypes(),
+  'docs/acceptance.md': () => acceptancePage(),
+  'README.md': () => withSection(written('README.md'), 'load', loadTable()),
+  'docs/performance.md': () => withSection(written('docs/performance.md'), 'stages', stageTable()),
 }
 
 const checkOnly = process.argv.includes('--check')
@@ -157,6 +161,11 @@ for (const [name, generate] of Object.entries(files)) {
   }
 }
 process.exitCode = checkOnly && stale > 0 ? 1 : 0
+
+/** A page that is written by hand but for its sections. */
+function written(name: string): string {
+  return readFileSync(join(root, name), 'utf8')
+}
 
 function limitsOf(title: string, values: object, path: string): ServiceLimits {
   return { title, values: { ...values }, source: readFileSync(join(root, path), 'utf8') }

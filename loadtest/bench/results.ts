@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 
 export interface BenchResult {
   readonly name: string
@@ -14,6 +14,19 @@ export interface BenchResult {
   readonly nsPerEvent: number
   readonly extra?: Readonly<Record<string, number>>
 }
+
+export interface Circumstances {
+  readonly commit: string
+  readonly machine: {
+    readonly cpu: string
+    readonly cores: number
+    readonly memoryGiB: number
+    readonly node: string
+  }
+}
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const NOT_MEASURED = [':!loadtest/results', ':!loadtest/baselines', ':!*.md']
 
 export function perEvent(
   name: string,
@@ -52,21 +65,30 @@ export function printResults(results: readonly BenchResult[]): void {
   }
 }
 
-/** Keeps the results with the machine and the commit; a later run of the same name replaces them. */
+/**
+ * Keeps the results with machine and commit, in place of those of the same name, and says where.
+ * Baselines are what a commit can do: numbers of a changed tree are written where git does not look.
+ */
 export function keepResults(name: string, results: readonly object[]): string {
-  const folder = join(import.meta.dirname, '..', 'baselines')
-  mkdirSync(folder, { recursive: true })
-  const path = join(folder, `${name}.json`)
+  const path = resultsPath(name)
+  mkdirSync(dirname(path), { recursive: true })
   const kept = { measuredAt: new Date().toISOString(), ...circumstances(), results }
   writeFileSync(path, `${JSON.stringify(kept, undefined, 2)}\n`)
-  return path
+  const where = relative(ROOT, path)
+  return isClean() ? `kept in ${where}` : `the tree is changed: not kept, only written to ${where}`
+}
+
+/** Where `keepResults` puts what is called so. */
+export function resultsPath(name: string): string {
+  const folder = isClean() ? ['loadtest', 'baselines'] : ['test-output', 'baselines']
+  return join(ROOT, ...folder, `${name}.json`)
 }
 
 /** What a number means nothing without; a `+` behind the commit says that files were changed. */
-export function circumstances() {
+export function circumstances(): Circumstances {
   const [cpu] = cpus()
   return {
-    commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+'),
+    commit: git('rev-parse', '--short', 'HEAD') + (isClean() ? '' : '+'),
     machine: {
       cpu: cpu?.model.trim() ?? 'unknown',
       cores: cpus().length,
@@ -76,6 +98,11 @@ export function circumstances() {
   }
 }
 
+/** Whether the code is the commit's. Results and pages may differ: nothing that is measured reads them. */
+export function isClean(): boolean {
+  return git('status', '--porcelain', '--', '.', ...NOT_MEASURED) === ''
+}
+
 function git(...args: string[]): string {
-  return execFileSync('git', args, { encoding: 'utf8' }).trim()
+  return execFileSync('git', args, { encoding: 'utf8', cwd: ROOT }).trim()
 }

@@ -143,6 +143,7 @@ export default function run(): void {
     clearInterval(report)
     for (const storm of storms) clearTimeout(storm)
     for (const connection of connections) connection.stop()
+    tally.reportSecond()
     tally.keep()
   }, PACE_MS)
 }

@@ -35,15 +35,20 @@ const CHARTS: readonly { readonly title: string; readonly lines: readonly Line[]
   },
 ]
 
-export function chartPage({ command, seconds }: LoadReport): string {
+/** Where the broker was away is shaded; the table says in numbers what the charts draw. */
+export function chartPage({ command, outage, seconds }: LoadReport, table: string): string {
   const uplot = dirname(createRequire(import.meta.url).resolve('uplot/package.json'))
   const asset = (name: string) => readFileSync(join(uplot, 'dist', name), 'utf8')
-  const times = seconds.map(({ atMs }) => Math.round(atMs / 1_000))
+  // The first line tells of the load's first second.
+  const startMs = (seconds[0]?.atMs ?? 0) - 1_000
+  const elapsed = (atMs: number) => Math.round((atMs - startMs) / 100) / 10
+  const times = seconds.map(({ atMs }) => elapsed(atMs))
   const charts = CHARTS.map(({ title, lines }) => ({
     title,
     series: lines.map(({ label, colour }) => ({ label, stroke: colour, width: 1.5 })),
     data: [times, ...lines.map(({ value }) => seconds.map((second) => value(second)))],
   }))
+  const away = outage === undefined ? [] : [elapsed(outage.fromMs), elapsed(outage.toMs)]
   const { options } = command
   const heading =
     `${command.name}: ${options.eventsPerSecond.toLocaleString('en-US')} events/s, ` +
@@ -51,12 +56,31 @@ export function chartPage({ command, seconds }: LoadReport): string {
   return `<!doctype html>
 <meta charset="utf-8">
 <title>${heading}</title>
-<style>${asset('uPlot.min.css')} body { font: 14px system-ui; margin: 2rem; max-width: 1000px }</style>
+<style>${asset('uPlot.min.css')}
+body { font: 14px system-ui; margin: 2rem auto; max-width: 1000px }
+h1 { font-size: 1.4rem }
+.uplot { margin-top: 2rem }
+</style>
 <h1>${heading}</h1>
+<pre>${table}</pre>
 <script>${asset('uPlot.iife.min.js')}</script>
 <script>
+const away = ${JSON.stringify(away)}
+const shade = (chart) => {
+  if (away.length === 0) return
+  const [from, to] = away.map((second) => chart.valToPos(second, 'x', true))
+  chart.ctx.fillStyle = '#fee2e2'
+  chart.ctx.fillRect(from, chart.bbox.top, to - from, chart.bbox.height)
+}
 for (const { title, series, data } of ${JSON.stringify(charts)})
-  new uPlot({ title, width: 960, height: 260, series: [{}, ...series] }, data, document.body)
+  new uPlot({
+    title, width: 1000, height: 260,
+    scales: { x: { time: false }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
+    axes: [{ label: 'seconds', labelSize: 20 }, { size: 80 }],
+    series: [{ label: 'second' }, ...series.map((line) => ({ ...line, points: { show: false } }))],
+    cursor: { sync: { key: 'load' } },
+    hooks: { drawClear: [shade] },
+  }, data, document.body)
 </script>
 `
 }

@@ -1,6 +1,6 @@
 /** Reads `npm run loadtest -- SCENARIO [options]`. */
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { VARIANTS, type Variant } from '../variants/variants.ts'
 import { SCENARIOS, type LoadOptions, type Scenario } from './scenarios.ts'
 
 export interface LoadCommand {
@@ -10,8 +10,10 @@ export interface LoadCommand {
   readonly partitions: number
   readonly processes: number
   readonly kafkaClient: 'platformatic' | 'kafkajs'
-  /** Folder for JSON and chart. */
-  readonly results: string
+  /** Which gateway: the product, or one with a part of it replaced to measure that part. */
+  readonly variant: Variant
+  /** Folder for JSON and chart; chosen by whether the tree is clean unless given. */
+  readonly results?: string
 }
 
 const NUMBERS = { eps: 1e7, minutes: 24 * 60, frame: 1_000, connections: 50_000 } as const
@@ -26,7 +28,8 @@ export function usage(): string {
   )
   return [
     'usage: npm run loadtest -- SCENARIO [--eps N] [--minutes N] [--frame 1|10|100] [--connections N]',
-    '                                    [--partitions N] [--processes N] [--client platformatic|kafkajs] [--results DIR]',
+    '                                    [--partitions N] [--processes N] [--client platformatic|kafkajs]',
+    `                                    [--variant ${Object.keys(VARIANTS).join('|')}] [--results DIR]`,
     ...scenarios,
   ].join('\n')
 }
@@ -53,6 +56,7 @@ function parse(args: readonly string[]): LoadCommand {
       partitions: text,
       processes: text,
       client: text,
+      variant: text,
       results: text,
     },
   })
@@ -63,6 +67,9 @@ function parse(args: readonly string[]): LoadCommand {
   const { defaults } = scenario
   const client = CLIENTS.find((known) => known === (values.client ?? CLIENTS[0]))
   if (client === undefined) throw new Error(`--client is one of ${CLIENTS.join(', ')}`)
+  const variant = values.variant ?? 'product'
+  if (!isVariant(variant))
+    throw new Error(`--variant is one of ${Object.keys(VARIANTS).join(', ')}`)
   return {
     name,
     scenario,
@@ -80,8 +87,13 @@ function parse(args: readonly string[]): LoadCommand {
     partitions: numberOf('partitions', values.partitions, PARTITIONS, 200),
     processes: numberOf('processes', values.processes, 1, 16),
     kafkaClient: client,
-    results: values.results ?? join('loadtest', 'results'),
+    variant,
+    ...(values.results === undefined ? {} : { results: values.results }),
   }
+}
+
+function isVariant(name: string): name is Variant {
+  return Object.hasOwn(VARIANTS, name)
 }
 
 function numberOf(name: string, text: string | undefined, otherwise: number, max: number): number {

@@ -3,12 +3,15 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { freePorts } from '../../scripts/services/ports.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
+import { VARIANTS } from '../variants/variants.ts'
 import type { LoadCommand } from './command-line.ts'
 
 export interface GatewayUnderLoad {
   /** Of `/v1/events` as a WebSocket. */
   readonly url: string
   readonly pid: number
+  /** Where its inspector listens, when it was started with one. */
+  readonly inspectorUrl: string | undefined
   /** SIGTERM, and its end. */
   stop(): Promise<void>
 }
@@ -17,13 +20,16 @@ const MAIN = join(import.meta.dirname, '..', '..', 'gateway', 'main.ts')
 const READY_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 30_000
 const POLL_MS = 100
+const INSPECTOR_LINE = /Debugger listening on (ws:\S+)/
+const INSPECTOR_SAYS = /^(Debugger|For help).*\n/gm
 const OUTPUT_KEPT_CHARS = 10_000
 /** Keys of nobody: a load has no viewers to protect. */
 const KEY = Buffer.alloc(32, 7).toString('base64')
 
 export async function startGatewayUnderLoad(
-  { partitions, processes, kafkaClient, options }: LoadCommand,
+  { partitions, processes, kafkaClient, variant, options }: LoadCommand,
   brokers: readonly string[],
+  nodeOptions: readonly string[] = [],
 ): Promise<GatewayUnderLoad> {
   const [port = 0, adminPort = 0] = await freePorts(2)
   // What is measured is the gateway, not its limits on a single client or on reconnecting ones.
@@ -47,7 +53,7 @@ export async function startGatewayUnderLoad(
     GATEWAY_UPGRADES_PER_SECOND_MAX: '10000',
     GATEWAY_UPGRADES_BURST_MAX: '20000',
   }
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawn(process.execPath, [...VARIANTS[variant], ...nodeOptions, MAIN], {
     env: { PATH: process.env['PATH'], ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -65,13 +71,15 @@ export async function startGatewayUnderLoad(
   return {
     url: `ws://127.0.0.1:${port}/v1/events`,
     pid: child.pid ?? 0,
+    inspectorUrl: INSPECTOR_LINE.exec(output)?.[1],
     async stop() {
       const cancel = systemClock.after(STOP_DEADLINE_MS, end)
       child.kill('SIGTERM')
       await ended
       cancel()
       process.removeListener('exit', end)
-      if (output !== '') console.log(`the gateway said:\n${output}`)
+      const said = output.replaceAll(INSPECTOR_SAYS, '')
+      if (said !== '') console.log(`the gateway said:\n${said}`)
     },
   }
 }

@@ -16,7 +16,7 @@ export function usageOf(pid: number): ProcessUsage {
   let ticks = 0
   let pages = 0
   for (const each of pids) {
-    const fields = statFields(each)
+    const fields = statFields(`${each}`)
     // Fields 14, 15 and 24 of proc(5), counted from the third.
     ticks += Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)
     pages += Number(fields?.[21] ?? 0)
@@ -24,11 +24,27 @@ export function usageOf(pid: number): ProcessUsage {
   return { cpuMs: (ticks * 1_000) / TICKS_PER_SECOND, residentBytes: pages * PAGE_BYTES }
 }
 
+export interface ThreadUsage {
+  readonly id: number
+  readonly name: string
+  readonly cpuMs: number
+}
+
+/** Of the threads that the process has now. */
+export function threadsOf(pid: number): ThreadUsage[] {
+  return readdirSync(`/proc/${pid}/task`).map((id) => {
+    const fields = statFields(`${pid}/task/${id}`)
+    const name = readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim()
+    const ticks = Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)
+    return { id: Number(id), name, cpuMs: (ticks * 1_000) / TICKS_PER_SECOND }
+  })
+}
+
 function familyOf(pid: number): number[] {
   const parents = new Map<number, number>()
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue
-    parents.set(Number(entry), Number(statFields(Number(entry))?.[1] ?? 0))
+    parents.set(Number(entry), Number(statFields(entry)?.[1] ?? 0))
   }
   const family = [pid]
   for (const member of family)
@@ -36,10 +52,10 @@ function familyOf(pid: number): number[] {
   return family
 }
 
-/** The fields after the program's name, which may hold blanks; the first is the state. */
-function statFields(pid: number): string[] | undefined {
+/** The fields after the program's name, which may hold blanks; the first is the state. Of a thread, too. */
+function statFields(process: string): string[] | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const text = readFileSync(`/proc/${process}/stat`, 'utf8')
     return text.slice(text.lastIndexOf(')') + 2).split(' ')
   } catch {
     return undefined

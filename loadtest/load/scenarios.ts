@@ -14,13 +14,23 @@ export interface Scenario {
   stages(options: LoadOptions): readonly Stage[]
   /** Moments at which every connection breaks, ms after the start. */
   stormsAtMs?(options: LoadOptions): readonly number[]
-  /** When the broker stops answering and when it goes on, ms after the start. */
-  brokerPause?(options: LoadOptions): { readonly fromMs: number; readonly forMs: number }
+  brokerOutage?(options: LoadOptions): BrokerOutage
+  /** Time for what waits when the last frame falls due; a minute unless told. */
+  readonly tailSeconds?: number
   /** Fails the run when exceeded; absent where the scenario is about something else. */
-  readonly ackP99MaxMs?: number
+  ackP99MaxMs?(options: LoadOptions): number
+}
+
+export interface BrokerOutage {
+  /** Standing still with its connections open, or gone and started again. */
+  readonly how: 'pause' | 'kill'
+  /** After the start. */
+  readonly fromMs: number
+  readonly forMs: number
 }
 
 const MINUTE_MS = 60_000
+const CEILING_STEPS = 10
 
 const flat = ({ eventsPerSecond, minutes }: LoadOptions): Stage[] => [
   { eventsPerSecond, seconds: minutes * 60 },
@@ -35,6 +45,9 @@ function inSteps(shares: readonly number[]) {
     }))
 }
 
+/** What frames of a hundred events must hold, and smaller ones, of which there are more. */
+const ackP99MaxMs = ({ eventsPerFrame }: LoadOptions) => (eventsPerFrame >= 100 ? 100 : 200)
+
 const HUNDRED = { eventsPerFrame: 100, connections: 50 } as const
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -42,13 +55,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     description: 'one rate',
     defaults: { eventsPerSecond: 200_000, minutes: 2, ...HUNDRED },
     stages: flat,
-    ackP99MaxMs: 100,
+    ackP99MaxMs,
   },
   ramp: {
     description: '10K → 50K → 100K → 125K → 200K of 200K',
     defaults: { eventsPerSecond: 200_000, minutes: 5, ...HUNDRED },
     stages: inSteps([0.05, 0.25, 0.5, 0.625, 1]),
-    ackP99MaxMs: 100,
+    ackP99MaxMs,
   },
   spike: {
     description: 'a quarter of the rate, the whole of it at once, a quarter again',
@@ -59,7 +72,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     description: 'half the rate for long',
     defaults: { eventsPerSecond: 100_000, minutes: 30, ...HUNDRED },
     stages: flat,
-    ackP99MaxMs: 100,
+    ackP99MaxMs,
   },
   'reconnect-storm': {
     description: 'every connection breaks at once, every 20 s',
@@ -72,15 +85,33 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     description: 'one event a frame',
     defaults: { eventsPerSecond: 20_000, minutes: 2, eventsPerFrame: 1, connections: 1_000 },
     stages: flat,
-    ackP99MaxMs: 200,
+    ackP99MaxMs,
   },
   'slow-broker': {
     description: 'the broker stops for a sixth of the time in the middle; nothing is lost',
     defaults: { eventsPerSecond: 100_000, minutes: 2, ...HUNDRED },
     stages: flat,
-    brokerPause: ({ minutes }) => ({
+    brokerOutage: ({ minutes }) => ({
+      how: 'pause',
       fromMs: (minutes * MINUTE_MS) / 3,
       forMs: (minutes * MINUTE_MS) / 6,
     }),
+  },
+  'kafka-down': {
+    description: 'the broker is killed for half of the time; all resumes alone',
+    defaults: { eventsPerSecond: 200_000, minutes: 4, ...HUNDRED },
+    stages: flat,
+    brokerOutage: ({ minutes }) => ({
+      how: 'kill',
+      fromMs: (minutes * MINUTE_MS) / 4,
+      forMs: (minutes * MINUTE_MS) / 2,
+    }),
+    tailSeconds: 240,
+  },
+  ceiling: {
+    description: 'ten steps up to the rate, to find the highest that is held',
+    defaults: { eventsPerSecond: 800_000, minutes: 2, ...HUNDRED },
+    stages: inSteps(Array.from({ length: CEILING_STEPS }, (_, step) => (step + 1) / CEILING_STEPS)),
+    tailSeconds: 120,
   },
 }

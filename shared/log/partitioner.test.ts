@@ -4,10 +4,12 @@ import { murmur2, partitionOf } from './partitioner.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
+const textOf = (pointMax: number, maxLength: number) =>
+  fc.array(fc.nat(pointMax), { maxLength }).map((points) => String.fromCodePoint(...points))
 /** Of any code points, lone surrogates too. */
-const anyText = fc
-  .array(fc.nat(0x10_ffff), { maxLength: 20 })
-  .map((points) => String.fromCodePoint(...points))
+const anyText = textOf(0x10_ffff, 20)
+/** Of code points that mostly take one byte, and are often too many for a short key. */
+const narrowText = textOf(0x83, 200)
 
 describe('murmur2', () => {
   it.each([
@@ -37,6 +39,15 @@ describe('partitionOf', () => {
   it('hashes the UTF-8 bytes of the key', () => {
     expect(partitionOf('séance-ü-🎬', 1_000)).toBe(
       (murmur2(Buffer.from('séance-ü-🎬', 'utf8')) & 0x7fff_ffff) % 1_000,
+    )
+  })
+
+  it('takes short and long keys, ASCII or not, for their UTF-8 bytes', () => {
+    const keys = fc.oneof(anyText, narrowText, fc.string({ maxLength: 200 }))
+    fc.assert(
+      fc.property(keys, (key) => {
+        expect(partitionOf(key, 1_000)).toBe((murmur2(utf8(key)) & 0x7fff_ffff) % 1_000)
+      }),
     )
   })
 

@@ -1,0 +1,126 @@
+/**
+ * One load from start to verdict: Kafka and the gateway are started, k6 loads them, and what is in
+ * Kafka afterwards is counted by a reader that shares nothing with the product.
+ */
+import { prepareK6 } from '../../scripts/services/k6.ts'
+import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
+import { TOPICS } from '../../shared/log/topics.ts'
+import { systemClock } from '../../shared/runtime/clock.ts'
+import { systemRandom } from '../../shared/runtime/random.ts'
+import type { LoadSettings } from '../k6/settings.ts'
+import type { LoadCommand } from './command-line.ts'
+import { startGatewayUnderLoad, type GatewayUnderLoad } from './gateway-under-load.ts'
+import { runK6 } from './k6-process.ts'
+import { countEvents } from './log-count.ts'
+import { Meter } from './meter.ts'
+import { scheduleOutage } from './outage.ts'
+import { usageOf } from './process-usage.ts'
+import type { LoadReport, MeasuredSecond } from './report.ts'
+
+/** Who looks on while a load runs. */
+export interface LoadWatch {
+  /** Options of Node for the gateway's process. */
+  readonly nodeOptions?: readonly string[]
+  said?(line: string): void
+  /** The gateway is ready and the load begins. */
+  started?(gateway: GatewayUnderLoad): void
+  second?(second: MeasuredSecond): void
+}
+
+/** A session sends a frame this often at the full rate. */
+const FRAME_SPAN_MS = 10_000
+const FRAMES_PER_SESSION = 12
+/** With one event a frame, sessions that send every 10 s would be more than any audience. */
+const PLACES_MAX = 40_000
+/** Of a load of ordinary length; a quarter of a short one. */
+const WARM_UP_MS = 15_000
+const TAIL_SECONDS = 60
+
+export async function runLoad(command: LoadCommand, watch: LoadWatch = {}): Promise<LoadReport> {
+  const k6 = prepareK6()
+  watch.said?.(`starting Kafka and ${command.processes} gateway process(es)`)
+  const kafka = await startKafka({ profile: 'load' })
+  try {
+    const { nodeOptions } = watch
+    const gateway = await startGatewayUnderLoad(command, kafka.bootstrap, nodeOptions)
+    try {
+      return await load({ command, watch, k6, kafka, gateway })
+    } finally {
+      await gateway.stop()
+    }
+  } finally {
+    await kafka.stop()
+  }
+}
+
+interface Running {
+  readonly command: LoadCommand
+  readonly watch: LoadWatch
+  readonly k6: string
+  readonly kafka: Kafka
+  readonly gateway: GatewayUnderLoad
+}
+
+async function load({ command, watch, k6, kafka, gateway }: Running): Promise<LoadReport> {
+  const settings = loadSettings(command, gateway.url)
+  const seconds: MeasuredSecond[] = []
+  const meter = new Meter(gateway.pid, kafka.broker(1))
+  const startCpuMs = usageOf(gateway.pid).cpuMs
+  watch.started?.(gateway)
+  const outage = scheduleOutage(command.scenario.brokerOutage?.(command.options), kafka.broker(1))
+  const summary = await runK6(k6, settings, (second) => {
+    const measured = { ...second, ...meter.second() }
+    seconds.push(measured)
+    watch.second?.(measured)
+  })
+  await outage.over()
+  const gatewayCpuMs = usageOf(gateway.pid).cpuMs - startCpuMs
+  watch.said?.('counting what is in Kafka')
+  const inKafka = await countEvents(kafka.bootstrap, TOPICS.events, sessionPrefix(settings))
+  const { scenario: _scenario, ...asked } = command
+  const { span } = outage
+  return {
+    command: asked,
+    summary,
+    inKafka,
+    gatewayCpuMs,
+    ...(span === undefined ? {} : { outage: span }),
+    seconds,
+  }
+}
+
+function loadSettings(command: LoadCommand, url: string): Omit<LoadSettings, 'summaryPath'> {
+  const { scenario, options } = command
+  const { eventsPerSecond, eventsPerFrame } = options
+  const stages = scenario.stages(options)
+  const framesPerSecond = eventsPerSecond / eventsPerFrame
+  const places = Math.ceil((framesPerSecond * FRAME_SPAN_MS) / 1_000)
+  const usedPlaces = Math.min(PLACES_MAX, places)
+  const frameSpanMs = Math.round((usedPlaces / framesPerSecond) * 1_000)
+  const ackP99MaxMs = scenario.ackP99MaxMs?.(options)
+  const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
+  return {
+    url,
+    connections: options.connections,
+    shape: {
+      runId: systemRandom
+        .below(36 ** 6)
+        .toString(36)
+        .padStart(6, '0'),
+      eventsPerFrame,
+      framesPerSession: FRAMES_PER_SESSION,
+      frameSpanMs,
+      deviceStartMs: systemClock.nowMs(),
+    },
+    stages,
+    places: usedPlaces,
+    warmUpMs: Math.min(WARM_UP_MS, seconds * 250),
+    secondsMax: Math.ceil(seconds) + (scenario.tailSeconds ?? TAIL_SECONDS),
+    stormsAtMs: scenario.stormsAtMs?.(options) ?? [],
+    ...(ackP99MaxMs === undefined ? {} : { ackP99MaxMs }),
+  }
+}
+
+function sessionPrefix({ shape }: Pick<LoadSettings, 'shape'>): string {
+  return `k6-${shape.runId}-`
+}

@@ -1,0 +1,28 @@
+/** Stands in for `shared/kafka/record-batch.ts`: the encoder of @platformatic/kafka itself. */
+import { createRecordsBatch, type MessageRecord } from '@platformatic/kafka'
+import type { NewRecord } from '../../shared/log/event-log.ts'
+
+const NOTHING = Buffer.alloc(0)
+const OPTIONS = {
+  compression: 'zstd',
+  producerId: -1n,
+  producerEpoch: -1,
+  firstSequence: -1,
+} as const
+
+export class RecordBatchEncoder {
+  encode(records: readonly NewRecord[]): readonly [Buffer, Buffer] {
+    return [createRecordsBatch(records.map(messageOf), OPTIONS).buffer, NOTHING]
+  }
+}
+
+function messageOf({ key, value, headers }: NewRecord): MessageRecord {
+  return {
+    topic: '',
+    value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+    headers: new Map(
+      Object.entries(headers).map(([name, text]) => [Buffer.from(name), Buffer.from(text)]),
+    ),
+    ...(key === undefined ? {} : { key: Buffer.from(key) }),
+  }
+}
