@@ -19,7 +19,7 @@ import type { BatchConfig } from '../config.ts'
 import { isErased } from '../erase/erased-record.ts'
 import { batchErrors } from '../errors.ts'
 import { REPLAY_RECORDS_PER_WRITE, REPLAY_ROWS_PER_WRITE } from '../limits.ts'
-import { type ArchivedFile, archivedFiles, archivedRecords } from './archive.ts'
+import { archivedRecords, type LedgerEntry, readLedger } from '../raw-archive.ts'
 
 const QUEUES: readonly DirtyQueue[] = ['narrow', 'wide', 'sessionUrgent', 'session']
 
@@ -64,9 +64,12 @@ export async function replayIntoView(
     throw batchErrors.create('BATCH_REPLAY_VIEW_TAKEN', { expected: 'a new view', received: view })
   const { partitions } = await log.describeTopic(TOPICS.events)
   const session = await warehouse.open()
-  let files: readonly ArchivedFile[]
+  let files: readonly LedgerEntry[]
   try {
-    files = (await archivedFiles(session)).filter(({ topic }) => topic === TOPICS.events)
+    files = await readLedger(session, {
+      sql: 'topic = @topic',
+      parameters: { topic: TOPICS.events },
+    })
   } finally {
     await session.close()
   }
@@ -106,13 +109,13 @@ class PartitionReplay {
     this.#fold = createPartitionFold({ origin, limits, cuts, rowRetentionMs })
   }
 
-  async run(files: readonly ArchivedFile[]): Promise<ReplayedPartition> {
+  async run(files: readonly LedgerEntry[]): Promise<ReplayedPartition> {
     const { objects, log } = this.#parts
     const { partition } = this.#of
     const { start, end } = await log.offsets(TOPICS.events, partition)
     this.#next = files[0]?.first ?? start
     for (const file of files) {
-      this.#refuseGap(file.first, file.name)
+      this.#refuseGap(file.first, file.file)
       for await (const record of archivedRecords(objects, file)) await this.#apply(record)
     }
     this.#archived = this.#next - (files[0]?.first ?? start)
