@@ -227,11 +227,11 @@ describe('rejects', () => {
     await appendRejects([
       { code: 'A', bytes: frame('new-session', [0, 1]) },
       { code: 'A', bytes: frame('other', [0], 9) },
-      { code: 'A', bytes: event(900), sessionId: 'session-1', seq: 900 },
+      { code: 'A', bytes: event(900), sessionId: 'session-1' },
       { code: 'A', bytes: event(1), sessionId: 'never-seen', seq: 1 },
       { code: 'A', bytes: { seq: 901, type: 'nonsense' }, sessionId: 'session-1', seq: 901 },
     ])
-    const expected = { replayed: 1, kept: 1, already: 0, invalid: 2, sealed: 0, noContext: 1 }
+    const expected = { replayed: 2, kept: 0, already: 0, invalid: 2, sealed: 0, noContext: 1 }
     const before = await eventRecords()
     const dry = await json('dlq replay --code A --dry-run')
     expect(dry).toMatchObject({ code: 1, found: { dryRun: true, events: 3, rejects: expected } })
@@ -247,12 +247,32 @@ describe('rejects', () => {
     for (const step of ['verify', 'batch run']) {
       expect((await run(step)).code).toBe(0)
       const again = await json('dlq replay --code A')
-      expect(again.found).toMatchObject({
-        events: 0,
-        rejects: { replayed: 0, kept: 0, already: 2 },
-      })
+      expect(again.found).toMatchObject({ events: 0, rejects: { replayed: 0, already: 2 } })
     }
     expect((await run('ledger show new-session/1')).output).toContain('events: ')
+  })
+
+  test('replay keeps a rejected seq as rejected, and names and counts it', async () => {
+    await appendRejects([
+      { code: 'B', bytes: event(950), sessionId: 'session-1', seq: 950 },
+      { code: 'B', bytes: event(951), sessionId: 'session-1', seq: 951 },
+      { code: 'C', bytes: event(952), sessionId: 'session-1', seq: 952 },
+      // Accepted when it was sent again.
+      { code: 'C', bytes: event(0), sessionId: 'session-1', seq: 0 },
+    ])
+    const before = await eventRecords()
+    const { code, found } = await json('dlq replay --code B --code C')
+    expect({ code, ...found }).toMatchObject({
+      code: 1,
+      events: 0,
+      rejects: { replayed: 0, kept: 3, already: 1 },
+      keptByCode: { B: 2, C: 1 },
+      failed: [{ outcome: 'kept', code: 'B', detail: 'session-1/950 is valid by now' }, {}, {}],
+    })
+    const { output } = await run('dlq replay --code B --code C')
+    expect(output).toContain('kept as rejected: B session-1/951 is valid by now')
+    expect(output).toContain('kept as rejected: 1 C')
+    expect(await eventRecords()).toEqual(before)
   })
 })
 
