@@ -40,6 +40,13 @@ export function replayFileName(replay: string, kind: string, file: number): stri
   return `${REPLAYS_FOLDER}${replay}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
 }
 
+/** One object for each view of the speed store that a replay has begun to fill. */
+export const REPLAY_VIEWS_FOLDER = 'batch/replay-views/'
+
+export function replayViewName(view: string): string {
+  return `${REPLAY_VIEWS_FOLDER}${view}.json`
+}
+
 export interface RawFilePlace {
   readonly topic: string
   readonly partition: number

@@ -10,19 +10,14 @@ import { ManualClock } from '../../shared/runtime/clock.ts'
 import { openDataFolder } from '../../standalone/data-folder.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import { BatchMachine, PARTITIONS } from '../testing/batch-machine.ts'
+import { CommandsOn, type Ended, expectRefusal, type Found } from '../testing/commands-on.ts'
 import { fillLog } from '../testing/scenario.ts'
-import { runCommandLine } from './command-line.ts'
 import { commands } from './commands.ts'
-import { silentProgress } from './progress.ts'
 
 const START_MS = 1_772_323_200_000
 const DAY = '2026-03-01'
-
-interface Ended {
-  readonly code: number
-  readonly output: string
-  readonly errors: string
-}
+/** Some thirty commands one after another, on a machine under load. */
+const ALL_COMMANDS_TIMEOUT_MS = 120_000
 
 let machine: BatchMachine
 let clock: ManualClock
@@ -36,45 +31,13 @@ beforeAll(async () => {
 })
 afterAll(() => machine.close())
 
-/** A command line on the machine's folder, as `main.ts` runs it. */
-async function run(line: string, environment: Record<string, string> = {}): Promise<Ended> {
-  const output: string[] = []
-  const errors: string[] = []
-  const code = await runCommandLine(line === '' ? [] : line.split(' '), {
-    commands,
-    environment: {
-      BACKHAUL_DATA_DIR: machine.folder,
-      BACKHAUL_PARTITIONS: `${PARTITIONS}`,
-      BATCH_RAW_FILE_BYTES: '8192',
-      BATCH_FACT_BUCKETS: '1',
-      ...environment,
-    },
-    readFile: () => '',
-    clock,
-    progress: silentProgress,
-    signal: new AbortController().signal,
-    output: (text) => output.push(text),
-    errors: (text) => errors.push(text),
-  })
-  return { code, output: output.join('\n'), errors: errors.join('\n') }
-}
+const run = (line: string, environment: Record<string, string> = {}): Promise<Ended> =>
+  new CommandsOn(machine.folder, clock).run(line, environment)
+const json = (line: string): Promise<Found> => new CommandsOn(machine.folder, clock).json(line)
 
 async function runTheBatch(): Promise<void> {
   const { code, errors } = await run('batch run')
   if (code !== 0) throw new Error(errors)
-}
-
-async function json(line: string): Promise<{ code: number; found: Record<string, unknown> }> {
-  const { code, output, errors } = await run(`${line} --json`)
-  expect(errors).toBe('')
-  return { code, found: JSON.parse(output) as Record<string, unknown> }
-}
-
-/** A refusal is one line with the code and what to do. */
-function expectRefusal(ended: Ended, exitCode: number, code: string): void {
-  expect(ended).toMatchObject({ code: exitCode, output: '' })
-  expect(ended.errors.split('\n')).toHaveLength(1)
-  expect(ended.errors).toContain(`${code}: `)
 }
 
 describe('before the first run', () => {
@@ -290,7 +253,7 @@ test('every command line of docs/cli.md and of the help is understood', async ()
     })
     expect([0, 1]).toContain(code)
   }
-})
+}, ALL_COMMANDS_TIMEOUT_MS)
 
 describe('bad input', () => {
   test.each([
@@ -305,6 +268,15 @@ describe('bad input', () => {
     ['backfill', 'CLI_USAGE_INVALID'],
     ['backfill --from 2026-02-30 --to 2026-03-01', 'CLI_USAGE_INVALID'],
     ['backfill --from 2026-03-01 --to 2026-03-01 --parallel 0', 'CLI_USAGE_INVALID'],
+    ['backfill --from 2026-03-01 --to 2026-03-01 --parallel 5', 'CLI_USAGE_INVALID'],
+    ['replay', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.events/0@0-1 --view again', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.events/0', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.nothing/0@0-1', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.events/0@9-8', 'CLI_USAGE_INVALID'],
+    ['replay --view ../view', 'CLI_USAGE_INVALID'],
+    ['erase', 'CLI_USAGE_INVALID'],
+    ['erase --viewer ', 'CLI_USAGE_INVALID'],
   ])('%s is refused as %s', async (line, code) => {
     expectRefusal(await run(line), 2, code)
   })

@@ -9,6 +9,7 @@ import { sha256Of } from '../run-objects.ts'
 import {
   closeEraseMachine as close,
   ERASED,
+  ERASE_VIEW,
   type EraseMachine as Opened,
   erasePartsOf as partsOf,
   everything,
@@ -20,7 +21,6 @@ import {
   VIEWER,
   watch,
 } from '../testing/erase-machine.ts'
-import { LIVE_VIEW } from '../testing/live-side.ts'
 import { eraseViewer } from './erase.ts'
 
 /** A machine under load takes its time for a hundred durable appends. */
@@ -45,6 +45,8 @@ describe('an erasure', () => {
   it('leaves nothing of the viewer, and everything of others', async () => {
     const { machine } = opened
     const before = await machine.tables()
+    const leftover = 'batch/replays/of-a-killed-one/frames-00000.parquet'
+    await machine.ports.objects.create(leftover, Buffer.from(NEW))
     expect(await everything(opened)).toContain(NEW)
     const { proof, proofName } = await eraseViewer(partsOf(opened), VIEWER)
     const after = await machine.tables()
@@ -57,7 +59,7 @@ describe('an erasure', () => {
       expect(after[table], table).toEqual(others)
       expect(proof.rows[table] ?? 0, table).toBe(rows.length - others.length)
     }
-    expect(proof).toMatchObject({ sessions: 2, pseudonyms: 2, views: [LIVE_VIEW] })
+    expect(proof).toMatchObject({ sessions: 2, pseudonyms: 2, views: [ERASE_VIEW] })
     expect(proof.rows).toMatchObject({ events: 4, frames: 4, sessions: 4, rejects: 4 })
     expect(proof.forgottenByMs.log).toBe(nowMs + LOG_RETENTION_MS)
     expect(await machine.names('erasures/')).toContain(proofName)
@@ -108,7 +110,7 @@ describe('an erasure', () => {
     await eraseViewer(partsOf(opened), VIEWER)
     await watch(opened, 3)
     // The fold still had the session: it writes its row again.
-    const { view, sessionId } = { view: LIVE_VIEW, sessionId: 'seen-new' }
+    const { view, sessionId } = { view: ERASE_VIEW, sessionId: 'seen-new' }
     await opened.live.catchUp()
     expect(await opened.live.speed.readSession(view, sessionId)).not.toEqual([])
     const again = await eraseViewer(partsOf(opened), VIEWER)
@@ -151,7 +153,7 @@ async function endOf(opened: Opened) {
     const bytes = (await machine.ports.objects.read(name))?.bytes ?? Buffer.of()
     objects[name] = sha256Of(bytes)
   }
-  const sessions = await live.speed.readSessions(LIVE_VIEW, { limit: 99 })
+  const sessions = await live.speed.readSessions(ERASE_VIEW, { limit: 99 })
   return { objects, sessions, tables: await machine.tables() }
 }
 

@@ -9,13 +9,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import type { FailpointName } from '../../shared/runtime/failpoints.ts'
-import { runCommandLine } from '../cli/command-line.ts'
-import { commands } from '../cli/commands.ts'
-import { silentProgress } from '../cli/progress.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import { sha256Of } from '../run-objects.ts'
+import { CommandsOn } from '../testing/commands-on.ts'
 import {
   closeEraseMachine,
+  ERASE_VIEW,
   ERASED,
   everything,
   NEW,
@@ -24,7 +23,6 @@ import {
   prepareErasure,
 } from '../testing/erase-machine.ts'
 import { runToItsEnd } from '../testing/kill-at.ts'
-import { LIVE_VIEW } from '../testing/live-side.ts'
 
 const SCRIPT = join(import.meta.dirname, '..', 'testing', 'erase-to-the-kill.ts')
 /** A killed process keeps its lease for a minute of its clock: the next one starts later than that. */
@@ -84,7 +82,7 @@ async function endOf(folder: string) {
     const bytes = (await machine.ports.objects.read(name))?.bytes ?? Buffer.of()
     objects[name] = name.endsWith('-proof.json') ? withoutTimes(bytes) : sha256Of(bytes)
   }
-  const sessions = await live.speed.readSessions(LIVE_VIEW, { limit: 99 })
+  const sessions = await live.speed.readSessions(ERASE_VIEW, { limit: 99 })
   const end = { objects, sessions, tables: await machine.tables() }
   await closeEraseMachine(opened)
   return end
@@ -98,22 +96,6 @@ function withoutTimes(proof: Uint8Array): string {
   expect(doneAtMs).toBeGreaterThan(nowMs - 1)
   expect(forgottenByMs).toBeDefined()
   return JSON.stringify(rest)
-}
-
-async function verify(folder: string) {
-  const lines: string[] = []
-  const print = (text: string) => lines.push(text)
-  const exitCode = await runCommandLine(['verify', '--json'], {
-    commands,
-    environment: { BACKHAUL_DATA_DIR: folder },
-    readFile: () => '',
-    clock: new ManualClock(nowMs),
-    progress: silentProgress,
-    signal: new AbortController().signal,
-    output: print,
-    errors: print,
-  })
-  return { exitCode, found: JSON.parse(lines.join('\n')) as unknown }
 }
 
 test('undisturbed, it leaves nothing of the viewer', () => {
@@ -130,7 +112,8 @@ test.each(KILLS)('killed at %s', { timeout: TIMEOUT_MS }, async (name, passings)
   const isOver = name === 'erase.afterProof'
   const last = isOver ? undefined : await erase(folder, passings.length)
   expect(last?.killed ?? false).toBe(false)
-  expect(await verify(folder)).toMatchObject({ exitCode: 0, found: { faults: [] } })
+  const verified = await new CommandsOn(folder, new ManualClock(nowMs)).json('verify')
+  expect(verified).toMatchObject({ code: 0, found: { faults: [] } })
   expect(await endOf(folder)).toEqual(gold)
   await rm(folder, { recursive: true, force: true })
 })

@@ -20,6 +20,7 @@ import { isErased } from '../erase/erased-record.ts'
 import { batchErrors } from '../errors.ts'
 import { REPLAY_RECORDS_PER_WRITE, REPLAY_ROWS_PER_WRITE } from '../limits.ts'
 import { archivedRecords, type LedgerEntry, readLedger } from '../raw-archive.ts'
+import { rememberView } from './replayed-views.ts'
 
 const QUEUES: readonly DirtyQueue[] = ['narrow', 'wide', 'sessionUrgent', 'session']
 
@@ -62,6 +63,7 @@ export async function replayIntoView(
   const isTaken = view === parts.liveView || (await speed.readPartitions(view)).length > 0
   if (isTaken)
     throw batchErrors.create('BATCH_REPLAY_VIEW_TAKEN', { expected: 'a new view', received: view })
+  await rememberView(objects, view)
   const { partitions } = await log.describeTopic(TOPICS.events)
   const session = await warehouse.open()
   let files: readonly LedgerEntry[]

@@ -2,7 +2,7 @@
  * A machine of which two viewers are known, for tests of erasure: a log with their frames, rejects and
  * exceptions among those of others, two runs of the batch, and live rows.
  */
-import { createPseudonymiser } from '../../shared/events/identity.ts'
+import { createPseudonymiser, parseKeyring } from '../../shared/events/identity.ts'
 import { encodeException } from '../../shared/log/exception-record.ts'
 import { partitionOf } from '../../shared/log/partitioner.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
@@ -10,23 +10,30 @@ import { encodeReject } from '../../shared/log/reject-record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
+import { viewId } from '../../shared/qoe/view.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import { type Failpoints, noFailpoints } from '../../shared/runtime/failpoints.ts'
 import type { EraseParts } from '../erase/erase.ts'
 import { rawLines } from '../raw-reader.ts'
 import { BatchMachine, PARTITIONS } from './batch-machine.ts'
-import { LIVE_VIEW, LiveSide, ROW_RETENTION_MS } from './live-side.ts'
+import { LiveSide, ROW_RETENTION_MS } from './live-side.ts'
 import { fillLog } from './scenario.ts'
 
 export const VIEWER = 'raw-viewer-id@example.com'
 const OTHER = 'another viewer'
-const key = (keyId: string) => ({ keyId, key: Buffer.alloc(32, keyId) })
-const pseudonymiser = createPseudonymiser([key('new'), key('old')])
+export const ERASE_KEYRING = ['new', 'old']
+  .map((keyId) => `${keyId}:${Buffer.alloc(32, keyId).toString('base64')}`)
+  .join(',')
+const pseudonymiser = createPseudonymiser(parseKeyring(ERASE_KEYRING))
 export const [NEW = '', OLD = ''] = pseudonymiser.all(VIEWER).map(({ pseudonym }) => pseudonym)
 export const LOG_RETENTION_MS = 7 * 86_400_000
 /** The viewer's sessions: one under each key, and one of somebody else. */
 const SESSIONS = { 'seen-new': NEW, 'seen-old': OLD, kept: pseudonymiser.pseudonym(OTHER) }
 export const ERASED = ['seen-new', 'seen-old']
+
+const CUTS = DEFAULT_CUT_IDS.map(parseCut)
+/** That of a server with default settings, so that the commands know it. */
+export const ERASE_VIEW = viewId(CUTS, DEFAULT_FOLD_LIMITS)
 
 export interface EraseMachine {
   readonly machine: BatchMachine
@@ -47,7 +54,8 @@ export async function openEraseMachine(
     clock,
     partitions: PARTITIONS,
     limits: DEFAULT_FOLD_LIMITS,
-    cuts: DEFAULT_CUT_IDS.map(parseCut),
+    cuts: CUTS,
+    view: ERASE_VIEW,
   })
   return { machine, live, clock }
 }
@@ -110,7 +118,7 @@ export function erasePartsOf(
     clock,
     failpoints,
     pseudonymiser,
-    views: [LIVE_VIEW],
+    views: [ERASE_VIEW],
     leaseMs: 60_000,
     holder: 'test',
     logRetentionMs: LOG_RETENTION_MS,
@@ -137,7 +145,7 @@ export async function prepareErasure(folder: string): Promise<number> {
 export async function everything({ machine, live }: EraseMachine): Promise<string> {
   const { objects } = machine.ports
   const print = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
-  const sessions = await live.speed.readSessions(LIVE_VIEW, { limit: 99 })
+  const sessions = await live.speed.readSessions(ERASE_VIEW, { limit: 99 })
   const texts = [JSON.stringify(sessions, print)]
   for (const name of await machine.names('')) {
     if (name.startsWith('erasures/') || name.startsWith('warehouse/')) continue
