@@ -14,7 +14,7 @@ import { BatchMachine, configOf, PARTITIONS } from './testing/batch-machine.ts'
 import { fillLog } from './testing/scenario.ts'
 
 /** A machine under load takes its time for a hundred durable appends. */
-const BUILD_TIMEOUT_MS = 60_000
+const BUILD_TIMEOUT_MS = 120_000
 const RUNS = 3
 const DAYS = ['2026-03-01', '2026-03-02']
 const ALL = { fromDate: '2026-01-01', toDate: '2026-12-31' }

@@ -22,7 +22,7 @@ import {
 } from '../testing/erase-machine.ts'
 
 /** A machine under load takes its time for a hundred durable appends. */
-const BUILD_TIMEOUT_MS = 60_000
+const BUILD_TIMEOUT_MS = 120_000
 /** Many commands one after another. */
 const TIMEOUT_MS = 120_000
 const VIEW = 'after-the-fix'
