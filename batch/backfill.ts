@@ -1,10 +1,13 @@
 /**
- * The facts of past days computed anew from the events, copies and frames that the warehouse holds:
- * after the definition of a metric has changed. Day after day, because days share sessions and
- * minutes; what is replaced is replaced whole, so a repeat leaves the same rows.
+ * Rebuilds the tables of past days from the raw files, whether or not the log still holds their
+ * records: after a definition has changed, or after rows were lost or altered.
+ *
+ *   raw files ─► Parquet, in workers ─► rows of each run, replaced whole ─► facts, day after day
+ *
+ * Runs are loaded in their order, and days computed one after another, because they share sessions
+ * and minutes. What is replaced is replaced whole, so a repeat leaves the same rows.
  */
 import { acquireLease } from '../shared/objects/lease.ts'
-import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { tables } from '../shared/warehouse/tables.ts'
@@ -12,19 +15,28 @@ import type { WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { readControl, type Control } from './control.ts'
 import { computeDays, replaceFacts } from './facts.ts'
 import type { FactStepContext } from './fact-step.ts'
-import { DATES_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
-import { LEASE_NAME } from './object-names.ts'
+import { DATES_MAX, LEDGER_ROWS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
+import { LEASE_NAME, rawFileDay } from './object-names.ts'
+import { type LedgerEntry, readLedger } from './raw-archive.ts'
+import {
+  type ReloadedRun,
+  type ReloadParts,
+  reloadRun,
+  removeReplayLeftovers,
+} from './replay/reload-run.ts'
+import { replacingWarehouse } from './replay/replacing-warehouse.ts'
 
-export interface BackfillParts extends FactStepContext {
-  readonly objects: ObjectStore
+export interface BackfillParts extends FactStepContext, ReloadParts {
   readonly clock: Clock
   readonly holder: string
   readonly signal: AbortSignal
-  onDay(done: number, total: number): void
+  /** Raw files that are made Parquet at a time. */
+  readonly workers: number
+  onProgress(what: 'files' | 'days', done: number, total: number): void
 }
 
 export interface BackfillRange {
-  /** UTC days of arrival, inclusive. */
+  /** UTC days, inclusive. */
   readonly fromDate: string
   readonly toDate: string
 }
@@ -32,7 +44,9 @@ export interface BackfillRange {
 export interface BackfillReport {
   /** Number of the last completed run, `undefined` before the first. */
   readonly run: number | undefined
-  /** Days on which something arrived, all of them computed anew. */
+  /** Runs with a raw file or a frame of the days, each loaded again whole. */
+  readonly runs: readonly ReloadedRun[]
+  /** Days on which something of the range or of these runs arrived: their metrics are new. */
   readonly days: readonly string[]
 }
 
@@ -44,38 +58,111 @@ export async function backfill(
   const { objects, config, holder, clock } = parts
   const durationMs = config.leaseMs
   const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
+  const assertMayGoOn = () => {
+    lease.assertHeld()
+    parts.signal.throwIfAborted()
+  }
   try {
-    const { control, days } = await readDays(parts, range)
-    if (control.lastRun === 0) return { run: undefined, days: [] }
-    const startedAtMs = clock.nowMs()
+    const { control, files } = await lookUp(parts, range)
+    if (control.lastRun === 0) return { run: undefined, runs: [], days: [] }
+    await removeReplayLeftovers(objects)
+    const jobs = `backfill-${clock.nowMs()}`
+    const runs = await reloadRuns(parts, { files, jobs, assertMayGoOn })
+    const days = await readDays(parts, range, runs)
     for (const [index, day] of days.entries()) {
-      parts.signal.throwIfAborted()
-      lease.assertHeld()
-      parts.onDay(index, days.length)
-      await computeDay(parts, { control, day, jobId: `backfill-${startedAtMs}-${day}` })
+      assertMayGoOn()
+      parts.onProgress('days', index, days.length)
+      await computeDay(parts, { control, day, jobId: `${jobs}-${day}` })
     }
-    return { run: control.lastRun, days }
+    return { run: control.lastRun, runs, days }
   } finally {
     await lease.release()
   }
 }
 
+/** Where the log ends for the tables, and all files of the runs to load again. */
+async function lookUp(
+  { warehouse }: BackfillParts,
+  { fromDate, toDate }: BackfillRange,
+): Promise<{ readonly control: Control; readonly files: readonly LedgerEntry[] }> {
+  const session = await warehouse.open()
+  try {
+    const entries = await readLedger(session)
+    // A frame may be appended on another day than it arrived.
+    const arrived = await session.query(
+      {
+        sql: `SELECT DISTINCT run FROM ${tables.frames.name}
+          WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)`,
+        parameters: { from_date: fromDate, to_date: toDate },
+      },
+      { maxRows: LEDGER_ROWS_MAX, timeoutMs: QUERY_TIMEOUT_MS },
+    )
+    const runs = new Set(arrived.map((row) => Number(row['run'])))
+    for (const { run, file } of entries) {
+      const day = rawFileDay(file)
+      if (day >= fromDate && day <= toDate) runs.add(run)
+    }
+    const files = entries.filter(({ run }) => runs.has(run))
+    return { control: await readControl(session), files }
+  } finally {
+    await session.close()
+  }
+}
+
+interface Reload {
+  readonly files: readonly LedgerEntry[]
+  readonly jobs: string
+  assertMayGoOn(): void
+}
+
+async function reloadRuns(
+  parts: BackfillParts,
+  { files, jobs, assertMayGoOn }: Reload,
+): Promise<ReloadedRun[]> {
+  const runs = [...new Set(files.map(({ run }) => run))].toSorted((a, b) => a - b)
+  const reloaded: ReloadedRun[] = []
+  let filesDone = 0
+  parts.onProgress('files', filesDone, files.length)
+  for (const run of runs) {
+    const warehouse = replacingWarehouse(parts.warehouse, run)
+    const { dates: _dates, ...done } = await reloadRun(
+      { ...parts, warehouse },
+      {
+        run,
+        files: files.filter((file) => file.run === run),
+        jobs: `${jobs}-${run}`,
+        workers: parts.workers,
+        assertMayGoOn,
+        onFile: () => parts.onProgress('files', (filesDone += 1), files.length),
+      },
+    )
+    reloaded.push(done)
+  }
+  return reloaded
+}
+
+/** UTC days of arrival of what is in the range or was loaded again, ascending. */
 async function readDays(
   { warehouse }: BackfillParts,
   { fromDate, toDate }: BackfillRange,
-): Promise<{ readonly control: Control; readonly days: readonly string[] }> {
+  reloaded: readonly ReloadedRun[],
+): Promise<string[]> {
+  const runs = reloaded.map(({ run }, index) => [`run_${index}`, run] as const)
+  const isReloaded =
+    runs.length === 0 ? 'FALSE' : `run IN (${runs.map(([name]) => `@${name}`).join(', ')})`
   const session = await warehouse.open()
   try {
     const rows = await session.query(
       {
         sql: `SELECT DISTINCT CAST(received_date AS STRING) AS day FROM ${tables.frames.name}
           WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+            OR ${isReloaded}
           ORDER BY day`,
-        parameters: { from_date: fromDate, to_date: toDate },
+        parameters: { from_date: fromDate, to_date: toDate, ...Object.fromEntries(runs) },
       },
       { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
     )
-    return { control: await readControl(session), days: rows.map((row) => String(row['day'])) }
+    return rows.map((row) => String(row['day']))
   } finally {
     await session.close()
   }

@@ -75,6 +75,12 @@ export const batchErrors = defineErrors({
     retryable: false,
     action: 'Give another name with --view; rows of a view go by themselves when they expire.',
   },
+  BATCH_REPLAY_VIEWS_TOO_MANY: {
+    rule: 'replays fill a bounded number of views',
+    retryable: false,
+    action:
+      'Delete the objects of views whose rows have expired, under batch/replay-views/, and give the command again.',
+  },
   BATCH_REPLAY_GAP: {
     rule: 'raw files and log must hold every record of a replay, without a gap',
     retryable: false,

@@ -3,7 +3,6 @@
  * that completes, and ends with the raw files, byte by byte, and the rows of one that was never
  * disturbed. The killed run is the second one of its log, so that it meets rows of an earlier run.
  */
-import { spawn } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import { ManualClock } from '../shared/runtime/clock.ts'
 import type { FailpointName } from '../shared/runtime/failpoints.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import { BatchMachine, PARTITIONS } from './testing/batch-machine.ts'
+import { type Ended, runToItsEnd } from './testing/kill-at.ts'
 import { fillLog } from './testing/scenario.ts'
 
 const SCRIPT = join(import.meta.dirname, 'testing', 'run-to-the-kill.ts')
@@ -64,26 +64,9 @@ beforeAll(async () => {
 
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-interface Ended {
-  readonly killed: boolean
-  readonly outcome: string
-}
-
 /** The `n`-th run on the folder, in a process of its own. */
 function runBatch(folder: string, n: number, kill: readonly string[] = []): Promise<Ended> {
-  const args = [SCRIPT, folder, String(nowMs + n * BETWEEN_RUNS_MS), ...kill]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let outcome = ''
-  let problems = ''
-  child.stdout.on('data', (chunk: Buffer) => (outcome += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (problems += chunk.toString()))
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code, signal) => {
-      if (code !== 0 && signal !== 'SIGKILL') reject(new Error(problems))
-      else resolve({ killed: signal === 'SIGKILL', outcome })
-    })
-  })
+  return runToItsEnd([SCRIPT, folder, String(nowMs + n * BETWEEN_RUNS_MS), ...kill])
 }
 
 async function contentOf(folder: string) {

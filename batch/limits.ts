@@ -86,8 +86,14 @@ export const ERASE_SESSIONS_PER_PAGE = 500
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000
 
-/** Raw files that a replay looks up. */
-export const REPLAY_FILES_MAX = 1_000_000
+/** Raw files that a replay or a command looks up in the ledger. */
+export const LEDGER_ROWS_MAX = 1_000_000
+
+/** Staging files of a killed replay that are deleted at a time. */
+export const REPLAY_LEFTOVERS_PER_PAGE = 1_000
+
+/** Views of the speed store that replays may fill. */
+export const REPLAY_VIEWS_MAX = 100
 
 /** Records between two writes of a replay's rows, and rows of one write. */
 export const REPLAY_RECORDS_PER_WRITE = 20_000

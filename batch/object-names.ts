@@ -1,4 +1,5 @@
 /** Where the batch keeps what in the object store. */
+import { assert } from '../shared/runtime/errors.ts'
 
 const RUN_DIGITS = 10
 const OFFSET_DIGITS = 20
@@ -31,9 +32,19 @@ export function stagingFileName(run: number, kind: string, file: number): string
   return `${runFolder(run)}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
 }
 
-/** Staging file of a replay, which goes when the replay is over. */
+/** What is under it goes when the replay or backfill is over. */
+export const REPLAYS_FOLDER = 'batch/replays/'
+
+/** Staging file of a replay or backfill. */
 export function replayFileName(replay: string, kind: string, file: number): string {
-  return `batch/replays/${replay}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
+  return `${REPLAYS_FOLDER}${replay}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
+}
+
+/** One object for each view of the speed store that a replay has begun to fill. */
+export const REPLAY_VIEWS_FOLDER = 'batch/replay-views/'
+
+export function replayViewName(view: string): string {
+  return `${REPLAY_VIEWS_FOLDER}${view}.json`
 }
 
 export interface RawFilePlace {
@@ -56,6 +67,15 @@ export function rawFileName({ topic, partition, hourOfMs, first, last }: RawFile
     `${digits(first, OFFSET_DIGITS)}-${digits(last, OFFSET_DIGITS)}.ndjson.zst`,
   ].join('/')
 }
+
+/** The UTC day of append of a raw file's records. */
+export function rawFileDay(name: string): string {
+  const day = RAW_FILE_DAY.exec(name)?.groups?.['day']
+  assert(day !== undefined, `the name of a raw file has its day, received ${name}`)
+  return day
+}
+
+const RAW_FILE_DAY = /\/dt=(?<day>\d{4}-\d{2}-\d{2})\//
 
 function digits(value: number, width: number): string {
   return String(value).padStart(width, '0')

@@ -12,20 +12,17 @@ import { minuteRow } from '../../shared/speed/speed-store.contract.ts'
 import { openDataFolder } from '../../standalone/data-folder.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import { BatchMachine, PARTITIONS } from '../testing/batch-machine.ts'
+import { CommandsOn, type Ended, expectRefusal, type Found } from '../testing/commands-on.ts'
 import { fillLog } from '../testing/scenario.ts'
-import { runCommandLine } from './command-line.ts'
 import { commands } from './commands.ts'
-import { silentProgress } from './progress.ts'
 import { Stores } from './stores.ts'
 
 const START_MS = 1_772_323_200_000
 const DAY = '2026-03-01'
-
-interface Ended {
-  readonly code: number
-  readonly output: string
-  readonly errors: string
-}
+/** A machine under load takes its time for a hundred durable appends and a run. */
+const BUILD_TIMEOUT_MS = 120_000
+/** Some thirty commands one after another, on a machine under load. */
+const ALL_COMMANDS_TIMEOUT_MS = 120_000
 
 let machine: BatchMachine
 let clock: ManualClock
@@ -36,48 +33,16 @@ beforeAll(async () => {
   await fillLog({ log: machine.ports.log, clock, partitions: PARTITIONS, seed: 7, turns: 40 })
   await machine.closeStores()
   await writeFile(join(machine.folder, 'format.json'), '{"format":1}\n')
-})
+}, BUILD_TIMEOUT_MS)
 afterAll(() => machine.close())
 
-/** A command line on the machine's folder, as `main.ts` runs it. */
-async function run(line: string, environment: Record<string, string> = {}): Promise<Ended> {
-  const output: string[] = []
-  const errors: string[] = []
-  const code = await runCommandLine(line === '' ? [] : line.split(' '), {
-    commands,
-    environment: {
-      BACKHAUL_DATA_DIR: machine.folder,
-      BACKHAUL_PARTITIONS: `${PARTITIONS}`,
-      BATCH_RAW_FILE_BYTES: '8192',
-      BATCH_FACT_BUCKETS: '1',
-      ...environment,
-    },
-    readFile: () => '',
-    clock,
-    progress: silentProgress,
-    signal: new AbortController().signal,
-    output: (text) => output.push(text),
-    errors: (text) => errors.push(text),
-  })
-  return { code, output: output.join('\n'), errors: errors.join('\n') }
-}
+const run = (line: string, environment: Record<string, string> = {}): Promise<Ended> =>
+  new CommandsOn(machine.folder, clock).run(line, environment)
+const json = (line: string): Promise<Found> => new CommandsOn(machine.folder, clock).json(line)
 
 async function runTheBatch(): Promise<void> {
   const { code, errors } = await run('batch run')
   if (code !== 0) throw new Error(errors)
-}
-
-async function json(line: string): Promise<{ code: number; found: Record<string, unknown> }> {
-  const { code, output, errors } = await run(`${line} --json`)
-  expect(errors).toBe('')
-  return { code, found: JSON.parse(output) as Record<string, unknown> }
-}
-
-/** A refusal is one line with the code and what to do. */
-function expectRefusal(ended: Ended, exitCode: number, code: string): void {
-  expect(ended).toMatchObject({ code: exitCode, output: '' })
-  expect(ended.errors.split('\n')).toHaveLength(1)
-  expect(ended.errors).toContain(`${code}: `)
 }
 
 describe('before the first run', () => {
@@ -109,7 +74,7 @@ describe('before the first run', () => {
 })
 
 describe('with a run', () => {
-  beforeAll(runTheBatch)
+  beforeAll(runTheBatch, BUILD_TIMEOUT_MS)
 
   test('a run is complete', async () => {
     const { output } = await run('ledger show batch/runs/0000000001/manifest.json')
@@ -187,7 +152,7 @@ describe('rejects', () => {
     events: seqs.map(event),
   })
 
-  beforeEach(runTheBatch)
+  beforeEach(runTheBatch, BUILD_TIMEOUT_MS)
 
   test('list counts by code and narrows by code and time', async () => {
     const { code, found } = await json('dlq list')
@@ -230,11 +195,11 @@ describe('rejects', () => {
     await appendRejects([
       { code: 'A', bytes: frame('new-session', [0, 1]) },
       { code: 'A', bytes: frame('other', [0], 9) },
-      { code: 'A', bytes: event(900), sessionId: 'session-1', seq: 900 },
+      { code: 'A', bytes: event(900), sessionId: 'session-1' },
       { code: 'A', bytes: event(1), sessionId: 'never-seen', seq: 1 },
       { code: 'A', bytes: { seq: 901, type: 'nonsense' }, sessionId: 'session-1', seq: 901 },
     ])
-    const expected = { replayed: 1, kept: 1, already: 0, invalid: 2, sealed: 0, noContext: 1 }
+    const expected = { replayed: 2, kept: 0, already: 0, invalid: 2, sealed: 0, noContext: 1 }
     const before = await eventRecords()
     const dry = await json('dlq replay --code A --dry-run')
     expect(dry).toMatchObject({ code: 1, found: { dryRun: true, events: 3, rejects: expected } })
@@ -250,30 +215,56 @@ describe('rejects', () => {
     for (const step of ['verify', 'batch run']) {
       expect((await run(step)).code).toBe(0)
       const again = await json('dlq replay --code A')
-      expect(again.found).toMatchObject({
-        events: 0,
-        rejects: { replayed: 0, kept: 0, already: 2 },
-      })
+      expect(again.found).toMatchObject({ events: 0, rejects: { replayed: 0, already: 2 } })
     }
     expect((await run('ledger show new-session/1')).output).toContain('events: ')
   })
+
+  test('replay keeps a rejected seq as rejected, and names and counts it', async () => {
+    await appendRejects([
+      { code: 'B', bytes: event(950), sessionId: 'session-1', seq: 950 },
+      { code: 'B', bytes: event(951), sessionId: 'session-1', seq: 951 },
+      { code: 'C', bytes: event(952), sessionId: 'session-1', seq: 952 },
+      // Accepted when it was sent again.
+      { code: 'C', bytes: event(0), sessionId: 'session-1', seq: 0 },
+    ])
+    const before = await eventRecords()
+    const { code, found } = await json('dlq replay --code B --code C')
+    expect({ code, ...found }).toMatchObject({
+      code: 1,
+      events: 0,
+      rejects: { replayed: 0, kept: 3, already: 1 },
+      keptByCode: { B: 2, C: 1 },
+      failed: [{ outcome: 'kept', code: 'B', detail: 'session-1/950 is valid by now' }, {}, {}],
+    })
+    const { output } = await run('dlq replay --code B --code C')
+    expect(output).toContain('kept as rejected: B session-1/951 is valid by now')
+    expect(output).toContain('kept as rejected: 1 C')
+    expect(await eventRecords()).toEqual(before)
+  })
 })
 
-test('every command line of docs/cli.md and of the help is understood', async () => {
-  const text = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'cli.md'), 'utf8')
-  const documented = [...text.matchAll(/^npx backhaul ([a-z].*)$/gm)].map(([, line]) => line ?? '')
-  for (const { name } of commands)
-    expect(documented.some((line) => line.startsWith(name))).toBe(true)
-  for (const line of new Set([...documented, ...commands.flatMap(({ examples }) => examples)])) {
-    const { code, output, errors } = await run(line)
-    expect({ line, errors, isAnswered: output !== '' || /^[A-Z_]+: /.test(errors) }).toEqual({
-      line,
-      errors: expect.not.stringContaining('CLI_USAGE') as string,
-      isAnswered: true,
-    })
-    expect([0, 1]).toContain(code)
-  }
-})
+test(
+  'every command line of docs/cli.md and of the help is understood',
+  async () => {
+    const text = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'cli.md'), 'utf8')
+    const documented = [...text.matchAll(/^npx backhaul ([a-z].*)$/gm)].map(
+      ([, line]) => line ?? '',
+    )
+    for (const { name } of commands)
+      expect(documented.some((line) => line.startsWith(name))).toBe(true)
+    for (const line of new Set([...documented, ...commands.flatMap(({ examples }) => examples)])) {
+      const { code, output, errors } = await run(line)
+      expect({ line, errors, isAnswered: output !== '' || /^[A-Z_]+: /.test(errors) }).toEqual({
+        line,
+        errors: expect.not.stringContaining('CLI_USAGE') as string,
+        isAnswered: true,
+      })
+      expect([0, 1]).toContain(code)
+    }
+  },
+  ALL_COMMANDS_TIMEOUT_MS,
+)
 
 describe('bad input', () => {
   test.each([
@@ -288,6 +279,15 @@ describe('bad input', () => {
     ['backfill', 'CLI_USAGE_INVALID'],
     ['backfill --from 2026-02-30 --to 2026-03-01', 'CLI_USAGE_INVALID'],
     ['backfill --from 2026-03-01 --to 2026-03-01 --parallel 0', 'CLI_USAGE_INVALID'],
+    ['backfill --from 2026-03-01 --to 2026-03-01 --parallel 5', 'CLI_USAGE_INVALID'],
+    ['replay', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.events/0@0-1 --view again', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.events/0', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.nothing/0@0-1', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.events/0@9-8', 'CLI_USAGE_INVALID'],
+    ['replay --view ../view', 'CLI_USAGE_INVALID'],
+    ['erase', 'CLI_USAGE_INVALID'],
+    ['erase --viewer ', 'CLI_USAGE_INVALID'],
   ])('%s is refused as %s', async (line, code) => {
     expectRefusal(await run(line), 2, code)
   })

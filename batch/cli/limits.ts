@@ -9,9 +9,6 @@ export const DATABASE_THREADS = 1
 /** Time of one query of a command, ms. */
 export const QUERY_TIMEOUT_MS = 600_000
 
-/** Rows of the ledger that one command reads. */
-export const LEDGER_ROWS_MAX = 1_000_000
-
 /** Places in the log that `ledger show` lists of an event or a file. */
 export const SHOWN_ROWS_MAX = 1_000
 
@@ -30,8 +27,11 @@ export const CONTEXTS_MAX = 1_000
 /** Days that one backfill computes. */
 export const BACKFILL_DAYS_MAX = 3_660
 
-/** Threads that a backfill may compute with. */
-export const BACKFILL_PARALLEL_MAX = 16
+/**
+ * Workers of a backfill. Each keeps one of the threads busy that the runtime has for native work, of
+ * which there are four.
+ */
+export const BACKFILL_PARALLEL_MAX = 4
 
 /** Rejects that are replayed at a time; what is known of their sessions is asked for at once. */
 export const REPLAY_PAGE_REJECTS = 500

@@ -38,6 +38,7 @@ import {
   viewerDigest,
   writeObject,
 } from './erasure-objects.ts'
+import { removeReplayLeftovers } from '../replay/reload-run.ts'
 import { supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
 import { rewriteFile } from './rewrite-file.ts'
@@ -145,6 +146,8 @@ class Erasure {
     await warehouse.ensureTables(allTables)
     const session = await warehouse.open()
     try {
+      // What a killed replay left is made from raw files, and in no list.
+      await removeReplayLeftovers(objects)
       const plan = await this.#plan(session)
       await failpoints.hit('erase.afterPlan')
       const files = await this.#rewriteFiles(plan)

@@ -19,7 +19,8 @@ import type { BatchConfig } from '../config.ts'
 import { isErased } from '../erase/erased-record.ts'
 import { batchErrors } from '../errors.ts'
 import { REPLAY_RECORDS_PER_WRITE, REPLAY_ROWS_PER_WRITE } from '../limits.ts'
-import { type ArchivedFile, archivedFiles, archivedRecords } from './archive.ts'
+import { archivedRecords, type LedgerEntry, readLedger } from '../raw-archive.ts'
+import { rememberView } from './replayed-views.ts'
 
 const QUEUES: readonly DirtyQueue[] = ['narrow', 'wide', 'sessionUrgent', 'session']
 
@@ -62,11 +63,15 @@ export async function replayIntoView(
   const isTaken = view === parts.liveView || (await speed.readPartitions(view)).length > 0
   if (isTaken)
     throw batchErrors.create('BATCH_REPLAY_VIEW_TAKEN', { expected: 'a new view', received: view })
+  await rememberView(objects, view)
   const { partitions } = await log.describeTopic(TOPICS.events)
   const session = await warehouse.open()
-  let files: readonly ArchivedFile[]
+  let files: readonly LedgerEntry[]
   try {
-    files = (await archivedFiles(session)).filter(({ topic }) => topic === TOPICS.events)
+    files = await readLedger(session, {
+      sql: 'topic = @topic',
+      parameters: { topic: TOPICS.events },
+    })
   } finally {
     await session.close()
   }
@@ -106,13 +111,13 @@ class PartitionReplay {
     this.#fold = createPartitionFold({ origin, limits, cuts, rowRetentionMs })
   }
 
-  async run(files: readonly ArchivedFile[]): Promise<ReplayedPartition> {
+  async run(files: readonly LedgerEntry[]): Promise<ReplayedPartition> {
     const { objects, log } = this.#parts
     const { partition } = this.#of
     const { start, end } = await log.offsets(TOPICS.events, partition)
     this.#next = files[0]?.first ?? start
     for (const file of files) {
-      this.#refuseGap(file.first, file.name)
+      this.#refuseGap(file.first, file.file)
       for await (const record of archivedRecords(objects, file)) await this.#apply(record)
     }
     this.#archived = this.#next - (files[0]?.first ?? start)

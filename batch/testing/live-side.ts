@@ -29,6 +29,8 @@ export interface LiveSideOptions {
   readonly partitions: number
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
+  /** `LIVE_VIEW` when absent. */
+  readonly view?: string
   /** Changes or drops a record before the fold sees it: a seeded defect. */
   readonly alter?: (record: DecodedRecord) => DecodedRecord
 }
@@ -37,15 +39,17 @@ export class LiveSide {
   readonly speed: SpeedStore
   readonly #options: LiveSideOptions
   readonly #folds: readonly PartitionFold[]
+  readonly #view: string
   #stamp = 1
 
   private constructor(speed: SpeedStore, options: LiveSideOptions) {
     this.speed = speed
     this.#options = options
-    const { limits, cuts } = options
+    const { limits, cuts, view = LIVE_VIEW } = options
+    this.#view = view
     this.#folds = Array.from({ length: options.partitions }, (_, partition) =>
       createPartitionFold({
-        origin: { view: LIVE_VIEW, topicEpoch: 0, partition, generation: 0 },
+        origin: { view, topicEpoch: 0, partition, generation: 0 },
         limits,
         cuts,
         rowRetentionMs: ROW_RETENTION_MS,
@@ -117,7 +121,7 @@ export class LiveSide {
     const { nextOffset, watermarkMs, lastLoggedAtMs } = status
     await this.speed.putPartitions([
       {
-        view: LIVE_VIEW,
+        view: this.#view,
         topicEpoch: 0,
         partition,
         generation: 0,

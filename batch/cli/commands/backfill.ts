@@ -1,5 +1,6 @@
-/** `backfill`: sessions and minutes of past days, computed anew. */
-import { backfill as recompute } from '../../backfill.ts'
+/** `backfill`: the tables of past days, rebuilt from the raw files. */
+import { backfill as rebuild, type BackfillReport } from '../../backfill.ts'
+import { createBatchTelemetry } from '../../telemetry.ts'
 import { usage } from '../arguments.ts'
 import { type Command, EXIT } from '../command.ts'
 import { cliErrors } from '../errors.ts'
@@ -9,48 +10,59 @@ const DAY_MS = 24 * 60 * 60_000
 
 export const backfill: Command = {
   name: 'backfill',
-  summary: 'compute the metrics of past days anew from the events in the tables',
-  about: `For after the definition of a metric has changed: computes every session of which an event
-arrived in the days, and every minute that these reach into, and replaces their rows in sessions,
-session_minutes and qoe_minute. Day after day, because days share sessions and minutes; --parallel says
-with how many threads. May be repeated. Exits with 3 while a batch run is under way.`,
+  summary: 'rebuild the tables of past days from the raw files, and their metrics',
+  about: `For after a definition has changed, or rows were lost or altered: loads every run of which raw
+files are of these days, or of which a frame arrived in them, again from its raw files, and replaces
+its rows; then computes every session and every minute that the days reach into. The log is not
+needed. --parallel says how many raw files are made rows at a time, each in BATCH_FLATTEN_MEMORY_BYTES,
+and with how many threads metrics are computed. May be repeated. Exits with 3 while a batch run is
+under way.`,
   examples: [
     'backfill --from 2026-03-01 --to 2026-03-07',
     'backfill --from 2026-03-01 --to 2026-03-07 --parallel 4 --json',
   ],
   options: {
-    from: { value: 'DAY', doc: 'First day of arrival, UTC, such as 2026-03-01.' },
+    from: { value: 'DAY', doc: 'First day, UTC, such as 2026-03-01.' },
     to: { value: 'DAY', doc: 'Last day, inclusive.' },
-    parallel: { value: 'N', doc: `Threads, 1 to ${BACKFILL_PARALLEL_MAX}; 1 by default.` },
+    parallel: { value: 'N', doc: `Workers, 1 to ${BACKFILL_PARALLEL_MAX}; 1 by default.` },
   },
   positionals: [],
   async run({ stores, clock, progress, signal }, given) {
     const range = { fromDate: given.requiredDate('from'), toDate: given.requiredDate('to') }
     refuseRange(range)
-    const threads = given.count('parallel', { max: BACKFILL_PARALLEL_MAX, default: 1 })
+    const workers = given.count('parallel', { max: BACKFILL_PARALLEL_MAX, default: 1 })
     const { batch: config, limits, cuts } = stores.settings
-    const report = await recompute(
+    const report = await rebuild(
       {
         objects: await stores.objects(),
-        warehouse: await stores.warehouse(threads),
+        warehouse: await stores.warehouse(workers),
+        telemetry: createBatchTelemetry(stores.telemetry),
+        temporaryFolder: stores.temporaryFolder,
+        holder: stores.holder,
+        onProgress: (what, done, total) => progress.show(what, done, total),
         clock,
         config,
         limits,
         cuts,
-        holder: stores.holder,
         signal,
-        onDay: (done, total) => progress.show('days', done, total),
+        workers,
       },
       range,
     )
     if (report.run === undefined)
       throw cliErrors.create('CLI_NO_RUN', { expected: 'a completed run', received: 'none' })
-    return {
-      exitCode: EXIT.done,
-      json: { ...range, ...report },
-      text: `${report.days.length} days computed as of run ${report.run}: ${report.days.join(', ')}`,
-    }
+    return { exitCode: EXIT.done, json: { ...range, workers, ...report }, text: textOf(report) }
   },
+}
+
+function textOf({ run, runs, days }: BackfillReport): string {
+  return [
+    ...runs.map(
+      (one) =>
+        `Run ${one.run}: ${one.files} files, ${one.events} events and ${one.copies} other copies.`,
+    ),
+    `${days.length} days computed as of run ${run}: ${days.join(', ')}`,
+  ].join('\n')
 }
 
 function refuseRange({ fromDate, toDate }: { readonly fromDate: string; readonly toDate: string }) {

@@ -8,7 +8,7 @@ import { REJECT_FILTER_OPTIONS, rejectFilterOf } from './reject-filter.ts'
 /** Two replays at a time would not see what the other appends. */
 const REPLAY_LEASE = 'leases/dlq-replay'
 
-const FAILED: readonly OutcomeKind[] = ['invalid', 'sealed', 'noContext']
+const FAILED: readonly OutcomeKind[] = ['kept', 'invalid', 'sealed', 'noContext']
 
 export const dlqReplay: Command = {
   name: 'dlq replay',
@@ -16,9 +16,9 @@ export const dlqReplay: Command = {
   about: `Opens the sealed bytes of the rejects, validates them by the schema of this version, and appends
 what is valid to playback.events, with the viewer as a pseudonym and the time of its first arrival. An
 event alone takes the context of its session’s latest frame. What is in the log already is not
-appended again. An event that was rejected under its seq is kept as a further copy (event_copies): the
-rejected copy came first and keeps the place, in the live view and in the history, so metrics do not
-change. Exits with 1 when some of the rejects asked for cannot be replayed; the result says why.`,
+appended again. An event that was rejected under its seq, beside events of its frame that were accepted,
+is kept as rejected and not appended: the seq counts as seen, in the live view and in the history. Exits
+with 1 when some of the rejects asked for cannot be replayed; the result says why, for each.`,
   examples: [
     'dlq replay --dry-run',
     'dlq replay --code FRAME_VERSION_UNSUPPORTED --since 2026-03-01',
@@ -69,12 +69,17 @@ class Tally {
     sealed: 0,
     noContext: 0,
   }
+  /** Those kept as rejected, by the code they were rejected with. */
+  readonly #kept: Record<string, number> = {}
   readonly #failed: Outcome[] = []
   #events = 0
 
   add(outcome: Outcome): void {
     this.#counts[outcome.outcome] += 1
     this.#events += outcome.events
+    const { code } = outcome
+    if (outcome.outcome === 'kept' && code !== undefined)
+      this.#kept[code] = (this.#kept[code] ?? 0) + 1
     if (FAILED.includes(outcome.outcome) && this.#failed.length < OUTCOMES_LISTED_MAX)
       this.#failed.push(outcome)
   }
@@ -85,9 +90,16 @@ class Tally {
     const names = Object.entries(counts).filter(([, count]) => count > 0)
     return {
       exitCode: failures === 0 ? EXIT.done : EXIT.failed,
-      json: { dryRun: isDryRun, events: this.#events, rejects: counts, failed: this.#failed },
+      json: {
+        dryRun: isDryRun,
+        events: this.#events,
+        rejects: counts,
+        keptByCode: this.#kept,
+        failed: this.#failed,
+      },
       text: [
         ...this.#failed.map(failureText),
+        ...Object.entries(this.#kept).map(([code, n]) => `kept as rejected: ${n} ${code}`),
         names.length === 0 ? 'no rejects' : names.map(([name, n]) => `${n} ${name}`).join(', '),
         `${this.#events} events ${isDryRun ? 'would be ' : ''}appended`,
       ].join('\n'),
@@ -96,5 +108,6 @@ class Tally {
 }
 
 function failureText({ partition, offset, outcome, code, detail }: Outcome): string {
-  return `${partition}@${offset} ${outcome}: ${[code, detail].filter((part) => part !== undefined).join(' ')}`
+  const what = outcome === 'kept' ? 'kept as rejected' : outcome
+  return `${partition}@${offset} ${what}: ${[code, detail].filter((part) => part !== undefined).join(' ')}`
 }

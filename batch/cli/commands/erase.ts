@@ -1,6 +1,8 @@
 /** `erase`: forgets a viewer. */
 import { noFailpoints } from '../../../shared/runtime/failpoints.ts'
 import { eraseViewer, type Erased } from '../../erase/erase.ts'
+import { replayedViews } from '../../replay/replayed-views.ts'
+import { usage } from '../arguments.ts'
 import { type Command, EXIT } from '../command.ts'
 
 export const erase: Command = {
@@ -15,17 +17,19 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
   positionals: [],
   async run({ stores, clock, progress }, given) {
     const viewerId = given.required('viewer')
+    if (viewerId === '') throw usage('--viewer with an id', 'an empty one')
     const { settings } = stores
     progress.show('erasing')
+    const objects = await stores.objects()
     const erased = await eraseViewer(
       {
-        objects: await stores.objects(),
+        objects,
         warehouse: await stores.warehouse(),
         speed: await stores.speed('guest'),
         clock,
         failpoints: noFailpoints,
         pseudonymiser: stores.pseudonymiser(),
-        views: [settings.view],
+        views: [settings.view, ...(await replayedViews(objects))],
         leaseMs: settings.batch.leaseMs,
         holder: stores.holder,
         logRetentionMs: settings.common.logRetentionMs,

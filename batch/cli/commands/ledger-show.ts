@@ -1,4 +1,5 @@
 /** `ledger show`: where something in the log went, and where something in the files came from. */
+import { type LedgerEntry, readLedger } from '../../raw-archive.ts'
 import { RAW_TOPICS, type RawTopic } from '../../raw-line.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
 import { tables } from '../../../shared/warehouse/tables.ts'
@@ -7,7 +8,6 @@ import { usage } from '../arguments.ts'
 import { type Command, EXIT } from '../command.ts'
 import { cliErrors } from '../errors.ts'
 import { QUERY_TIMEOUT_MS, SHOWN_ROWS_MAX } from '../limits.ts'
-import { type LedgerEntry, readLedger } from '../raw-archive.ts'
 
 /** A record, or all records of a file. */
 interface Place {

@@ -27,18 +27,17 @@ view.`,
   },
 }
 
+/** As it stands in the names of objects. */
+const VIEW = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const RANGE = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})@(?<from>\d{1,15})-(?<to>\d{1,15})$/
 
 function parseRange(text: string) {
   const found = RANGE.exec(text)?.groups
   const topic = RAW_TOPICS.find((known) => known === found?.['topic'])
   if (topic === undefined) throw usage('--range such as playback.events/3@1000-2000', text)
-  return {
-    topic,
-    partition: Number(found?.['partition']),
-    fromOffset: Number(found?.['from']),
-    toOffset: Number(found?.['to']) + 1,
-  }
+  const [fromOffset, lastOffset] = [Number(found?.['from']), Number(found?.['to'])]
+  if (fromOffset > lastOffset) throw usage('--range with FROM not after TO', text)
+  return { topic, partition: Number(found?.['partition']), fromOffset, toOffset: lastOffset + 1 }
 }
 
 async function intoTables(context: CommandContext, text: string): Promise<CommandResult> {
@@ -71,6 +70,7 @@ async function intoView(context: CommandContext, given: CommandArguments): Promi
   const { stores, progress, signal } = context
   const { batch: config, limits, cuts, view: liveView, processor } = stores.settings
   const view = given.required('view')
+  if (!VIEW.test(view)) throw usage('--view of 1 to 64 letters, digits, ., _ or -', view)
   const partitions = await replayIntoView(
     {
       log: await stores.log('reader'),

@@ -1,6 +1,6 @@
 /** `verify`: whether every raw file has the bytes that the ledger says. */
+import { type FileFault, readIfIntact, readLedger } from '../../raw-archive.ts'
 import { type Command, EXIT } from '../command.ts'
-import { type FileFault, readLedger, readRawFile } from '../raw-archive.ts'
 
 interface Fault {
   readonly file: string
@@ -29,7 +29,7 @@ or altered. Nothing is changed.`,
       for (const [index, entry] of entries.entries()) {
         signal.throwIfAborted()
         progress.show('files', index, entries.length)
-        const found = await readRawFile(objects, entry)
+        const found = await readIfIntact(objects, entry)
         if (typeof found !== 'string') continue
         const { file, topic, partition, first, last } = entry
         faults.push({ file, fault: found, topic, partition, first, last })

@@ -5,9 +5,9 @@ import { TOPICS } from '../../../shared/log/topics.ts'
 import type { ObjectStore } from '../../../shared/objects/object-store.ts'
 import { BackhaulError } from '../../../shared/runtime/errors.ts'
 import type { Warehouse } from '../../../shared/warehouse/warehouse.ts'
+import { archivedRecords, readLedger } from '../../raw-archive.ts'
 import { cliErrors } from '../errors.ts'
 import { FETCH_BYTES, FETCH_RECORDS, REJECTS_MAX } from '../limits.ts'
-import { readArchived, readLedger } from '../raw-archive.ts'
 
 export interface HeldReject {
   readonly partition: number
@@ -66,7 +66,7 @@ async function* recordsOf(
       parameters: { topic: TOPICS.rejects, partition, start },
     })
     for (const entry of archived)
-      for (const record of await readArchived(objects, entry))
+      for await (const record of archivedRecords(objects, entry))
         if (record.offset < start) yield record
   } finally {
     await session.close()

@@ -9,7 +9,7 @@ import type { EnrichedContext } from '../../../shared/events/schema.ts'
 import type { NewRecord } from '../../../shared/log/event-log.ts'
 import { partitionOf } from '../../../shared/log/partitioner.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../../shared/log/record.ts'
-import { encodeReject, type Sealer } from '../../../shared/log/reject-record.ts'
+import { encodeReject, type RejectRecord, type Sealer } from '../../../shared/log/reject-record.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
 import { type Erasures, listErasures, readErasures } from '../../../shared/objects/erasures.ts'
 import { BackhaulError } from '../../../shared/runtime/errors.ts'
@@ -29,11 +29,11 @@ export interface ReplayParts extends RejectSources {
 }
 
 /**
- * `replayed`: its events are in the log now. `kept`: so is its event, but as a further copy of a seq
- * that was rejected, which keeps its place and is not counted. `already`: they were in the log before.
- * `erased`: its viewer or session is forgotten.
- * The others cannot be replayed: `invalid` by the schema, `sealed` (its bytes cannot be opened),
- * `noContext` (no frame of its session was ever accepted).
+ * `replayed`: its events are in the log now. `already`: they were in the log before. `erased`: its
+ * viewer or session is forgotten.
+ * The others cannot be replayed: `kept` (valid by now, but rejected under its seq beside events that
+ * were accepted: the seq keeps its place as rejected, decision 0016), `invalid` by the schema,
+ * `sealed` (its bytes cannot be opened), `noContext` (no frame of its session was ever accepted).
  */
 export type OutcomeKind =
   'replayed' | 'kept' | 'already' | 'erased' | 'invalid' | 'sealed' | 'noContext'
@@ -142,16 +142,24 @@ async function replayOne(
     return { ...place, outcome: events > 0 ? 'replayed' : 'already', events }
   }
   const { sessionId, event } = reading
+  if (known.has(sessionId, event.seq)) return { ...place, outcome: 'already', events: 0 }
   const latest = known.latestFrame(sessionId)
   if (latest === undefined)
     return { ...place, outcome: 'noContext', events: 0, detail: `no frame of ${sessionId}` }
   const { receivedAtMs } = reject
   const frame = { ...latest, sessionId, receivedAtMs, events: [event], rejected: [] }
   if (isErased(parts.erasures, frame)) return { ...place, outcome: 'erased', events: 0 }
+  if (reject.seq !== undefined) return { ...place, events: 0, ...keptAsRejected(reject) }
   const events = await appendNew(parts, { held, known, frame: { ...frame, isChecked: true } })
-  // A seq that was readable was rejected under its own number, which is taken.
-  const appended = reject.seq === undefined ? 'replayed' : 'kept'
-  return { ...place, outcome: events > 0 ? appended : 'already', events }
+  return { ...place, outcome: 'replayed', events }
+}
+
+/**
+ * A seq that was readable counts as seen, and everything after it was counted on that ground. Another
+ * copy would change nothing but arrivals, or begin a session that never was.
+ */
+function keptAsRejected({ code, sessionId, seq }: RejectRecord) {
+  return { outcome: 'kept' as const, code, detail: `${sessionId}/${seq} is valid by now` }
 }
 
 function isErased(

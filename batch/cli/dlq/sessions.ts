@@ -10,8 +10,8 @@ import type { ObjectStore } from '../../../shared/objects/object-store.ts'
 import { tables } from '../../../shared/warehouse/tables.ts'
 import type { Row, Select, WarehouseSession } from '../../../shared/warehouse/warehouse.ts'
 import { readControl } from '../../control.ts'
+import { archivedRecords, readLedger } from '../../raw-archive.ts'
 import { FETCH_BYTES, FETCH_RECORDS, KNOWN_EVENTS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
-import { readArchived, readLedger } from '../raw-archive.ts'
 
 export interface LatestFrame {
   readonly contextJson: Uint8Array
@@ -103,7 +103,7 @@ async function latestLoaded(
     const { start } = await log.offsets(TOPICS.events, partition)
     const [held] = offset < start ? [] : await log.readAt(TOPICS.events, [{ partition, offset }])
     const record = held ?? (await archived({ objects, session }, partition, offset))
-    const decoded = record && decodeRecord({ key: undefined, ...record })
+    const decoded = record && decodeRecord(record)
     if (decoded?.kind === 'frame') frames.push(decoded)
   }
   return frames
@@ -113,14 +113,16 @@ async function archived(
   { objects, session }: Pick<SessionSources, 'objects' | 'session'>,
   partition: number,
   offset: number,
-): Promise<Omit<LogRecord, 'key'> | undefined> {
+): Promise<LogRecord | undefined> {
   const [entry] = await readLedger(session, {
     sql: `topic = @topic AND log_partition = @partition
       AND first_offset <= @offset AND last_offset >= @offset`,
     parameters: { topic: TOPICS.events, partition, offset },
   })
-  const records = entry === undefined ? [] : await readArchived(objects, entry)
-  return records.find((record) => record.offset === offset)
+  if (entry === undefined) return undefined
+  for await (const record of archivedRecords(objects, entry))
+    if (record.offset === offset) return record
+  return undefined
 }
 
 /** Frames of the sessions that no run has taken yet, oldest first. */

@@ -1,4 +1,7 @@
--- The sessions of which copies are staged, with the latest incarnation that earlier runs know of.
+-- The sessions of which copies are staged, with the incarnation that other runs know to be the latest
+-- where the first of them stands in the log. Runs may have loaded what comes after it: an archived
+-- range that is loaded again is numbered by what stood before it. Where nothing did, or a session has
+-- changed its partition, it is the latest of all.
 WITH known AS (
   SELECT session_id, incarnation, received_date, run
   FROM events
@@ -7,11 +10,17 @@ WITH known AS (
   FROM event_copies
 ),
 staged AS (
-  SELECT DISTINCT session_id
+  SELECT session_id, MIN(log_offset) AS first_offset
   FROM staging_copies
+  GROUP BY session_id
 ),
 latest AS (
-  SELECT g.session_id, MAX(k.incarnation) AS incarnation
+  SELECT
+    g.session_id,
+    COALESCE(
+      MAX(IF(k.incarnation <= g.first_offset, k.incarnation, NULL)),
+      MAX(k.incarnation)
+    ) AS incarnation
   FROM staged AS g
   JOIN known AS k ON k.session_id = g.session_id
   CROSS JOIN facts_parameters AS p

@@ -1,0 +1,152 @@
+import { readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { DEFAULT_CUT_IDS, parseCut } from '../shared/qoe/cuts.ts'
+import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
+import { ManualClock } from '../shared/runtime/clock.ts'
+import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
+import type { Row } from '../shared/warehouse/warehouse.ts'
+import { backfill, type BackfillParts, type BackfillReport } from './backfill.ts'
+import { REPLAYS_FOLDER } from './object-names.ts'
+import { createBatchTelemetry } from './telemetry.ts'
+import { BatchMachine, configOf, PARTITIONS } from './testing/batch-machine.ts'
+import { fillLog } from './testing/scenario.ts'
+
+/** A machine under load takes its time for a hundred durable appends. */
+const BUILD_TIMEOUT_MS = 120_000
+const RUNS = 3
+const DAYS = ['2026-03-01', '2026-03-02']
+const ALL = { fromDate: '2026-01-01', toDate: '2026-12-31' }
+/** Rows whose `run` is that of the run that computed them last. */
+const FACTS = ['sessions', 'session_minutes', 'qoe_minute']
+
+let clock: ManualClock
+let machine: BatchMachine
+
+beforeAll(async () => {
+  clock = new ManualClock(Date.parse('2026-03-01T18:00:00Z'))
+  machine = await BatchMachine.open({ clock })
+  const { log } = machine.ports
+  for (let seed = 1; seed <= RUNS; seed += 1) {
+    // Each part has a pause of hours in its middle: incarnations begin in one run and end in another.
+    await fillLog({ log, clock, partitions: PARTITIONS, seed, turns: 10 })
+    await machine.run()
+    // A pause of less than a session is kept, into the next day.
+    if (seed === 1) await clock.advance(Date.parse('2026-03-02T00:00:00Z') - clock.nowMs())
+  }
+}, BUILD_TIMEOUT_MS)
+afterAll(() => machine.close())
+
+const temporaryFolder = () => join(machine.folder, 'temporary')
+
+function run(range = ALL, changed: Partial<BackfillParts> = {}): Promise<BackfillReport> {
+  return backfill(
+    {
+      ...machine.ports,
+      clock,
+      config: configOf({ BATCH_FACT_BUCKETS: '1' }),
+      limits: DEFAULT_FOLD_LIMITS,
+      cuts: DEFAULT_CUT_IDS.map(parseCut),
+      telemetry: createBatchTelemetry(createTelemetryBase('silent')),
+      holder: 'test',
+      temporaryFolder: temporaryFolder(),
+      signal: new AbortController().signal,
+      workers: 1,
+      onProgress: () => undefined,
+      ...changed,
+    },
+    range,
+  )
+}
+
+async function tables(): Promise<Record<string, readonly Row[]>> {
+  const entries = Object.entries(await machine.tables()).map(([name, rows]) => [
+    name,
+    FACTS.includes(name) ? rows.map(({ run: _run, ...row }) => row) : rows,
+  ])
+  return Object.fromEntries(entries) as Record<string, readonly Row[]>
+}
+
+/** Rows of a run, replaced by what is selected of them. */
+async function alter(table: string, ofRun: number, select: string, where = 'TRUE') {
+  const session = await machine.ports.warehouse.open()
+  const days = await machine.query(`SELECT DISTINCT received_date AS day FROM ${table}`)
+  await session.replaceRows({
+    table,
+    select: { sql: `SELECT ${select} FROM ${table} WHERE run = ${ofRun} AND ${where}` },
+    scope: ['run'],
+    scopeSelect: { sql: `SELECT CAST(${ofRun} AS INT64) AS run` },
+    dates: days.map((row) => String(row['day'])),
+    jobId: `alter-${table}`,
+  })
+  await session.close()
+}
+
+it('replaces what is lost or altered, without the log, with files in several workers', async () => {
+  const before = await tables()
+  await alter('events', 2, `* REPLACE ('nothing' AS content_id)`)
+  await alter('frames', 1, '* REPLACE (bytes + 1 AS bytes)')
+  await alter('event_copies', 3, '*', 'FALSE')
+  const altered = await tables()
+  for (const name of ['events', 'frames', 'event_copies'])
+    expect(altered[name]).not.toEqual(before[name])
+  await machine.ports.log.close()
+  await rm(join(machine.folder, 'log'), { recursive: true })
+  let databases = 0
+  const progress: string[] = []
+  const report = await run(ALL, {
+    workers: 2,
+    onProgress: (what, done, total) => {
+      progress.push(`${what} ${done}/${total}`)
+      const open = readdirSync(temporaryFolder()).filter((name) => name.startsWith('batch-'))
+      databases = Math.max(databases, open.length)
+    },
+  })
+  expect(databases).toBe(2)
+  expect(report).toMatchObject({
+    run: RUNS,
+    runs: [{ run: 1 }, { run: 2 }, { run: 3 }],
+    days: DAYS,
+  })
+  const files = report.runs.reduce((sum, one) => sum + one.files, 0)
+  expect(progress).toEqual([
+    ...Array.from({ length: files + 1 }, (_, done) => `files ${done}/${files}`),
+    ...DAYS.map((_, done) => `days ${done}/${DAYS.length}`),
+  ])
+  expect(await tables()).toEqual(before)
+  expect(await machine.names(REPLAYS_FOLDER)).toEqual([])
+})
+
+it('loads the runs of the days alone, and a repeat writes nothing', async () => {
+  await machine.ports.objects.create(
+    `${REPLAYS_FOLDER}of-a-killed-one/frames.parquet`,
+    Buffer.of(1),
+  )
+  const before = await machine.tables()
+  const [, toDate = ''] = DAYS
+  const report = await run({ fromDate: toDate, toDate })
+  expect(report).toMatchObject({ runs: [{ run: 2 }, { run: 3 }], days: [toDate] })
+  const files = await machine.names('warehouse/')
+  expect(await machine.tables()).toEqual(before)
+  await clock.advance(1_000)
+  expect(await run({ fromDate: toDate, toDate })).toEqual(report)
+  expect(await machine.names('warehouse/')).toEqual(files)
+  expect(await machine.names(REPLAYS_FOLDER)).toEqual([])
+  expect(await run({ fromDate: '2025-01-01', toDate: '2025-01-31' })).toEqual({
+    run: RUNS,
+    runs: [],
+    days: [],
+  })
+})
+
+it('ends with the code of a file that was altered, and leaves the rows and no leftovers', async () => {
+  const { objects } = machine.ports
+  const before = await machine.tables()
+  const name = (await machine.names('raw/topic=playback.events/')).at(-1) ?? ''
+  const stored = await objects.read(name)
+  await objects.replace(name, Buffer.from('other'), stored?.info.generation ?? 0)
+  await expect(run()).rejects.toMatchObject({ code: 'BATCH_RAW_FILE_DAMAGED' })
+  expect(await machine.tables()).toEqual(before)
+  expect(await machine.names(REPLAYS_FOLDER)).toEqual([])
+})
