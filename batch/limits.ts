@@ -25,6 +25,15 @@ export const QUERY_TIMEOUT_MS = 300_000
 /** Days that the rows of one run may lie on: a record may be received long before it is logged. */
 export const DATES_MAX = 36_600
 
+/**
+ * Copies that loading decides about at a time: some 100 bytes each. Sessions are divided into as many
+ * groups as that takes; a small run is one.
+ */
+export const LOAD_COPIES_PER_BUCKET = 2_000_000
+
+/** Groups of sessions that are computed one after another: the most that `factBuckets` allows. */
+export const SESSION_GROUPS_MAX = 256
+
 /** Rows of values in one statement; each is some twenty parameters. */
 export const ROWS_PER_STATEMENT = 50
 
