@@ -1,5 +1,6 @@
 /** Settings of the batch. */
 import { configErrors, defineConfig, setting, type ValuesOf } from '../shared/runtime/config.ts'
+import { RUN_DATABASE_BYTES } from './limits.ts'
 import { qualityThresholds } from './quality-checks.ts'
 
 const MINUTE_MS = 60_000
@@ -44,7 +45,7 @@ export const batchConfig = defineConfig({
       doc: 'Bytes of one read of the log; one record always fits.',
     }),
     flattenMemoryBytes: setting.integer({
-      default: 640 * 2 ** 20,
+      default: RUN_DATABASE_BYTES,
       min: 256 * 2 ** 20,
       max: 2 ** 40,
       unit: 'bytes',

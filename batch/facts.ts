@@ -6,7 +6,7 @@
  *   copies ─► incarnations ─► identities ─► points ─► marks ─► states ─► intervals ─► parts
  *                                                                            └► pieces, counts ─► minutes ─► cuts
  *
- * Sessions are computed in buckets, so that memory is bounded by the largest of them.
+ * Sessions are computed in groups (`session-groups.ts`), so that memory is bounded by the largest.
  */
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../shared/qoe/fold.ts'
@@ -18,6 +18,7 @@ import type {
 } from '../shared/warehouse/warehouse.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import { readSql } from './read-sql.ts'
+import { sessionGroups } from './session-groups.ts'
 
 /** The limits that change a value of the history. */
 export type FactsLimits = Pick<
@@ -41,7 +42,7 @@ export interface FactsRequest {
   readonly cuts: readonly Cut[]
   /** The watermark at the cut, per partition of the log. */
   readonly watermarks: readonly { readonly partition: number; readonly watermarkMs: number }[]
-  /** Into how many groups the sessions are divided. */
+  /** Into how many groups the sessions are divided, at most. */
   readonly bucketCount: number
 }
 
@@ -194,7 +195,7 @@ export async function computeExplained(
 /** Whether incarnations are those that were numbered at loading, or numbered again. */
 type Numbering = 'known' | 'anew'
 
-/** The steps from copies with incarnations to a bucket's rows, in order: scratch table and file. */
+/** The steps from copies with incarnations to a group's rows, in order: scratch table and file. */
 const SESSION_STEPS = [
   ['facts_incarnation_ranges', 'incarnation-ranges'],
   ['facts_repeats', 'repeats'],
@@ -211,7 +212,7 @@ const SESSION_STEPS = [
   ['facts_minute_counts', 'minute-counts'],
 ] as const
 
-/** What is kept of a bucket. */
+/** What is kept of a group. */
 const ROW_STEPS = [
   [FACTS_SCRATCH.sessions, 'session-rows'],
   [FACTS_SCRATCH.sessionMinutes, 'session-minute-rows'],
@@ -237,17 +238,18 @@ async function computeSessions(
   bucketCount: number,
   numbering: Numbering,
 ): Promise<void> {
-  for (let bucket = 0; bucket < bucketCount; bucket++) {
-    const parameters = { bucket, bucket_count: bucketCount }
-    await run(session, 'facts_touched', 'touched', parameters)
+  const touched = { sql: 'SELECT session_id FROM facts_all_touched' }
+  const groups = await sessionGroups(session, touched, bucketCount)
+  for (const [index, group] of groups.entries()) {
+    await run(session, 'facts_touched', 'touched', group)
     await run(session, 'facts_excluded', 'excluded')
-    await run(session, 'facts_copies', 'copies', parameters)
+    await run(session, 'facts_copies', 'copies', group)
     if (numbering === 'known') await run(session, 'facts_incarnation_starts', 'known-starts')
     else await numberIncarnations(session)
     for (const [scratch, file] of SESSION_STEPS) await run(session, scratch, file)
-    await run(session, 'facts_part_contexts', 'part-contexts', parameters)
+    await run(session, 'facts_part_contexts', 'part-contexts', group)
     for (const [scratch, file] of ROW_STEPS) {
-      if (bucket === 0) await run(session, scratch, file)
+      if (index === 0) await run(session, scratch, file)
       else await session.append(scratch, select(file))
     }
   }

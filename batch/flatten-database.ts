@@ -36,6 +36,7 @@ export class FlattenDatabase {
       memory_limit: `${memoryBytes}B`,
       threads: `${threads}`,
       temp_directory: join(folder, 'spilled'),
+      allocator_background_threads: 'true',
       // A file is read as this program wrote it: nothing is fetched or installed for it.
       autoinstall_known_extensions: 'false',
       enable_external_access: 'true',

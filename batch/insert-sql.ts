@@ -58,13 +58,23 @@ export function stagedCopies(): string {
 /** Name of the scratch table of `loadedPlaces`. */
 export const LOADED_PLACES = 'loaded_places'
 
-/** Where the copies come from that other runs loaded, of the days from `@from_date` to `@to_date`. */
+/** The least and the largest staged offset. */
+export const STAGED_OFFSETS = `
+    SELECT MIN(log_offset) AS first_offset, MAX(log_offset) AS last_offset
+    FROM ${scratchOf('frames')}`
+
+/**
+ * Where the copies come from that other runs loaded of the days from `@from_date` to `@to_date`, with
+ * offsets from `@first_offset` to `@last_offset`: few as a rule, and the files of all other offsets
+ * are passed over.
+ */
 export function loadedPlaces(): string {
   const places = [tables.events, tables.eventCopies].map(
     ({ name }) => `
     SELECT log_partition, log_offset, log_index
     FROM ${name}
     WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+      AND log_offset BETWEEN CAST(@first_offset AS INT64) AND CAST(@last_offset AS INT64)
       AND run <> ${RUN}`,
   )
   return places.join('\n    UNION ALL')

@@ -5,6 +5,30 @@
 import { RECORD_MAX_BYTES } from '../shared/log/lmdb-limits.ts'
 import { assert } from '../shared/runtime/errors.ts'
 
+/**
+ * What a run takes of memory at most, however many events it has, bytes. The databases that make,
+ * load and compute are open one after another, and beyond their limit they spill into the temporary
+ * folder.
+ */
+export const RUN_MEMORY_BYTES = 1_536 * 2 ** 20
+
+/** The database that a step of a run has open, bytes. */
+export const RUN_DATABASE_BYTES = 640 * 2 ** 20
+
+/**
+ * What a database takes that it does not count, bytes: buffers of the Parquet files that it reads
+ * and writes, and memory that its allocator has not given back yet.
+ */
+export const RUN_DATABASE_BESIDE_BYTES = 512 * 2 ** 20
+
+/** What the process takes before a database is open, and for a file on its way, bytes. */
+export const RUN_PROCESS_BYTES = 384 * 2 ** 20
+
+assert(
+  RUN_PROCESS_BYTES + RUN_DATABASE_BYTES + RUN_DATABASE_BESIDE_BYTES <= RUN_MEMORY_BYTES,
+  'the process and the database of a step fit the run',
+)
+
 /** Largest line of a raw file: a record that cannot be read stands in it as base64, bytes. */
 export const RAW_LINE_BYTES_MAX = 32 * 2 ** 20
 
@@ -24,6 +48,15 @@ export const QUERY_TIMEOUT_MS = 300_000
 
 /** Days that the rows of one run may lie on: a record may be received long before it is logged. */
 export const DATES_MAX = 36_600
+
+/**
+ * Copies that loading decides about at a time: some 100 bytes each. Sessions are divided into as many
+ * groups as that takes; a small run is one.
+ */
+export const LOAD_COPIES_PER_BUCKET = 2_000_000
+
+/** Groups of sessions that are computed one after another: the most that `factBuckets` allows. */
+export const SESSION_GROUPS_MAX = 256
 
 /** Rows of values in one statement; each is some twenty parameters. */
 export const ROWS_PER_STATEMENT = 50

@@ -2,10 +2,15 @@
  * Puts staged copies into `events` and `event_copies`: every copy gets the number of its incarnation
  * and is the event, or a copy of it, by what earlier runs loaded and by the staged copies alone. So a
  * run that is repeated after an interruption tells them apart as it did before.
+ *
+ * What is decided is kept apart from the rows that it is about: the steps see only the few columns
+ * that decide, of a group of sessions at a time, and leave what is small: where incarnations begin,
+ * and which copies are not the event. The rows, wide and many, are read once for each table and go
+ * straight into it.
  */
 import { tables } from '../shared/warehouse/tables.ts'
 import type { TableSpec } from '../shared/warehouse/table-spec.ts'
-import type { WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import type { Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import {
   dayBefore,
   type FactsLimits,
@@ -15,17 +20,18 @@ import {
 } from './facts.ts'
 import { readSql } from './read-sql.ts'
 
-/**
- * The scratch table of staged copies: the columns of `event_copies` but `kind` and `incarnation`, and
- * `accepted` (BOOL): an event, or a rejected seq.
- */
-export const STAGING_COPIES = 'staging_copies'
-
 export interface LoadCopiesRequest {
   readonly run: number
   readonly limits: FactsLimits
+  /**
+   * The staged copies: the columns of `event_copies` but `kind` and `incarnation`, and `accepted`
+   * (BOOL): an event, or a rejected seq. Evaluated several times.
+   */
+  readonly copies: Select
   /** UTC days of `received_at_ms` of the staged copies, not empty. */
   readonly dates: readonly string[]
+  /** Into how many groups the sessions are divided. */
+  readonly bucketCount: number
   readonly jobId: string
 }
 
@@ -38,10 +44,34 @@ export async function loadCopies(
   session: WarehouseSession,
   request: LoadCopiesRequest,
 ): Promise<LoadedCopies> {
-  const { limits, dates, jobId } = request
+  for (let bucket = 0; bucket < request.bucketCount; bucket += 1)
+    await decide(session, request, bucket)
+  const insert = (table: TableSpec, rows: string) =>
+    session.insertMissing({
+      table: table.name,
+      select: decidedRows(request.copies, table, rows),
+      key: table.key,
+      dates: request.dates,
+      jobId: `${request.jobId}-${table.name}`,
+    })
+  const events = await insert(tables.events, readSql('load/events'))
+  const copies = await insert(tables.eventCopies, readSql('load/other-copies'))
+  return { events, copies }
+}
+
+/** Adds what is decided about the copies of one group of sessions to what the others left. */
+async function decide(
+  session: WarehouseSession,
+  { run, limits, copies, dates, bucketCount }: LoadCopiesRequest,
+  bucket: number,
+): Promise<void> {
   const firstDate = dates.toSorted()[0] ?? ''
   const aloneMs = limits.sessionTimeoutMs + limits.sessionKeepMs
-  const bounds = { run: request.run, limits, openMinutesOnly: false }
+  const bounds = { run, limits, openMinutesOnly: false }
+  await session.scratch('staging_copies', {
+    sql: withCopies(readSql('load/deciding'), copies),
+    parameters: { ...copies.parameters, bucket, bucket_count: bucketCount },
+  })
   await scratchParameters(session, { ...bounds, fromDate: dayBefore(firstDate, aloneMs) })
   const [kept] = await session.query({ sql: readSql('load/kept-from-date') }, oneRow)
   await scratchParameters(session, { ...bounds, fromDate: String(kept?.['from_date']) })
@@ -50,22 +80,26 @@ export async function loadCopies(
   await session.scratch('facts_copies', { sql: readSql('load/copies') })
   await numberIncarnations(session)
   await session.scratch('facts_incarnation_ranges', { sql: readSql('facts/incarnation-ranges') })
-  await session.scratch('load_winners', { sql: readSql('load/winners') })
-  await session.scratch('load_numbered', { sql: readSql('load/numbered') })
-  const insert = (table: TableSpec, rows: string) =>
-    session.insertMissing({
-      table: table.name,
-      select: { sql: `SELECT ${namesOf(table)} FROM load_numbered WHERE ${rows}` },
-      key: table.key,
-      dates,
-      jobId: `${jobId}-${table.name}`,
-    })
-  const events = await insert(tables.events, 'is_event')
-  const copies = await insert(tables.eventCopies, 'NOT is_event')
-  return { events, copies }
+  for (const [scratch, file] of DECIDED) {
+    const select = { sql: readSql(file) }
+    await (bucket === 0 ? session.scratch(scratch, select) : session.append(scratch, select))
+  }
 }
 
-/** The columns of the table, in its order. */
-function namesOf({ columns }: TableSpec): string {
-  return columns.map(({ name }) => name).join(', ')
+/** What is kept of every group. */
+const DECIDED = [
+  ['load_incarnations', 'load/incarnations'],
+  ['load_others', 'load/others'],
+] as const
+
+/** The staged copies that `rows` chooses, in the columns of the table. */
+function decidedRows(copies: Select, { columns }: TableSpec, rows: string): Select {
+  const names = columns.map(({ name }) => name).join(', ')
+  const sql = `SELECT ${names} FROM (${withCopies(rows, copies)}) AS decided`
+  return { ...copies, sql }
+}
+
+/** `sql`, in which `copies` stands for the staged copies. */
+function withCopies(sql: string, copies: Select): string {
+  return `WITH copies AS (${copies.sql})\n${sql}`
 }

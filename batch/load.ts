@@ -6,11 +6,18 @@
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { ParameterValue, Warehouse, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { tables } from '../shared/warehouse/tables.ts'
-import type { FactsLimits } from './facts.ts'
+import { type FactsLimits, oneRow } from './facts.ts'
 import type { StagingFile } from './flatten.ts'
-import { LOADED_PLACES, loadedPlaces, scratchOf, stagedCopies, stagedRows } from './insert-sql.ts'
-import { DATES_MAX, PARTITIONS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
-import { loadCopies, STAGING_COPIES } from './load-copies.ts'
+import {
+  LOADED_PLACES,
+  loadedPlaces,
+  scratchOf,
+  STAGED_OFFSETS,
+  stagedCopies,
+  stagedRows,
+} from './insert-sql.ts'
+import { DATES_MAX, LOAD_COPIES_PER_BUCKET, PARTITIONS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
+import { loadCopies } from './load-copies.ts'
 import { readSql } from './read-sql.ts'
 import { STAGING_KINDS, stagingColumns, type StagingKind } from './staging.ts'
 import type { BatchTelemetry } from './telemetry.ts'
@@ -55,7 +62,11 @@ export async function load(
   try {
     await loadStaging(context, session, { run, files, jobs })
     const dates = await datesOf(session, `SELECT received_date FROM ${scratchOf('frames')}`)
-    if (dates.length > 0) await insertCopies(context, session, { run, dates, jobs })
+    if (dates.length > 0) {
+      const rows = files.filter(({ kind }) => kind === 'events').map(({ rows }) => rows)
+      const stagedCount = rows.reduce((sum, count) => sum + count, 0)
+      await insertCopies(context, session, { run, dates, jobs, stagedCount })
+    }
     for (const kind of ['frames', 'rejects', 'exceptions'] as const)
       await insertRows(context, session, { run, kind, jobs })
     await context.failpoints.hit('batch.afterMerge')
@@ -92,20 +103,36 @@ async function loadStaging(
 
 interface CopiesOfRun extends OfRun {
   readonly dates: readonly string[]
+  /** How many copies are staged. */
+  readonly stagedCount: number
 }
 
 /** The copies of events, accepted and rejected, into `events` and `event_copies`. */
 async function insertCopies(
   { failpoints, telemetry, limits, assertMayGoOn }: LoadContext,
   session: WarehouseSession,
-  { run, dates, jobs }: CopiesOfRun,
+  { run, dates, jobs, stagedCount }: CopiesOfRun,
 ): Promise<void> {
   assertMayGoOn()
-  const days = { from_date: dates[0] ?? '', to_date: dates.at(-1) ?? '', run }
-  await session.scratch(LOADED_PLACES, { sql: loadedPlaces(), parameters: days })
-  await session.scratch(STAGING_COPIES, { sql: stagedCopies(), parameters: { run } })
-  const jobId = `${jobs}-insert`
-  const { events, copies } = await loadCopies(session, { run, limits, dates, jobId })
+  const [offsets] = await session.query({ sql: STAGED_OFFSETS }, oneRow)
+  await session.scratch(LOADED_PLACES, {
+    sql: loadedPlaces(),
+    parameters: {
+      run,
+      from_date: dates[0] ?? '',
+      to_date: dates.at(-1) ?? '',
+      first_offset: Number(offsets?.['first_offset']),
+      last_offset: Number(offsets?.['last_offset']),
+    },
+  })
+  const { events, copies } = await loadCopies(session, {
+    run,
+    limits,
+    copies: { sql: stagedCopies(), parameters: { run } },
+    dates,
+    bucketCount: Math.max(1, Math.ceil(stagedCount / LOAD_COPIES_PER_BUCKET)),
+    jobId: `${jobs}-insert`,
+  })
   telemetry.rowsInserted(tables.events.name, events)
   telemetry.rowsInserted(tables.eventCopies.name, copies)
   await failpoints.hit('batch.afterSomeInserts')

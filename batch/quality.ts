@@ -27,6 +27,7 @@ import type { Manifest } from './manifest.ts'
 import { QUALITY_CHECKS, qualityThresholds } from './quality-checks.ts'
 import { addCounts, NO_COUNTS, type RawCounts, type RawTopic } from './raw-line.ts'
 import { readSql } from './read-sql.ts'
+import { sessionGroups } from './session-groups.ts'
 import type { BatchTelemetry } from './telemetry.ts'
 
 export interface QualityContext {
@@ -149,7 +150,7 @@ async function countExceptions(
 async function countSessions(
   session: WarehouseSession,
   { cut: { run }, sessionDates }: QualityOfRun,
-  bucketCount: number,
+  groupCount: number,
 ): Promise<void> {
   const [fromDate] = sessionDates
   if (fromDate === undefined) return
@@ -161,14 +162,9 @@ async function countSessions(
   const [first] = await session.query({ sql: sql('first-arrival') }, limitsOf(1))
   const firstDate = first?.['from_date']
   if (typeof firstDate !== 'string') return
-  for (let bucket = 0; bucket < bucketCount; bucket += 1)
-    await append(session, 'order', {
-      run,
-      bucket,
-      bucket_count: bucketCount,
-      from_date: firstDate,
-      gap_ms: QUALITY_GAP_MS,
-    })
+  const computed = { sql: 'SELECT session_id FROM quality_sessions' }
+  for (const group of await sessionGroups(session, computed, groupCount))
+    await append(session, 'order', { run, ...group, from_date: firstDate, gap_ms: QUALITY_GAP_MS })
 }
 
 async function insertRows(session: WarehouseSession, { cut }: QualityOfRun): Promise<void> {

@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: events per second and core of each stage, of the fold, of the gateway over the
- * embedded log, of the processor and of the batch, and what a batch costs those who send events, on
- * this machine. Printed, and kept with machine and commit in
- * `loadtest/baselines/`. Nothing asserts these numbers: they are compared by people.
+ * embedded log and of the processor, and what a batch costs those who send events, on this machine.
+ * Printed, and kept with machine and commit in `loadtest/baselines/`. Nothing asserts these numbers:
+ * they are compared by people.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -25,7 +25,6 @@ const RUNS: readonly (readonly [string, number, number])[] = [
   ['gateway', 100, 1_000_000],
   ['processor', 100, 1_000_000],
   ['processor', 10, 500_000],
-  ['batch', 10, 10_000_000],
   ['acksBesideBatch', 100, 600_000],
 ]
 const RUN_DEADLINE_MS = 3_600_000

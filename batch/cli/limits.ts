@@ -1,8 +1,5 @@
 /** Bounds of the commands. Each is reached by an error that names what to narrow. */
 
-/** Memory of the warehouse in a command; beyond, it spills into the temporary folder, bytes. */
-export const DATABASE_MEMORY_BYTES = 768 * 2 ** 20
-
 /** Threads of it: a server may run beside, and keeps the other cores. */
 export const DATABASE_THREADS = 1
 

@@ -33,7 +33,8 @@ import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
 import { openDataFolder, type DataFolder } from '../../standalone/data-folder.ts'
 import { batchConfig, type BatchConfig } from '../config.ts'
-import { DATABASE_MEMORY_BYTES, DATABASE_THREADS } from './limits.ts'
+import { RUN_DATABASE_BYTES } from '../limits.ts'
+import { DATABASE_THREADS } from './limits.ts'
 
 export interface StoresOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -192,7 +193,7 @@ export class Stores {
     const warehouse = await openDuckDbWarehouse({
       store: await this.objects(),
       temporaryFolder: this.temporaryFolder,
-      memoryMaxBytes: DATABASE_MEMORY_BYTES,
+      memoryMaxBytes: RUN_DATABASE_BYTES,
       threads,
       clock: this.#options.clock,
     })

@@ -37,7 +37,7 @@ import {
   type FactsRequest,
   replaceFacts,
 } from '../facts.ts'
-import { loadCopies, STAGING_COPIES } from '../load-copies.ts'
+import { loadCopies } from '../load-copies.ts'
 import { STAGED_COLUMNS, stageLog } from './stage-log.ts'
 
 export const CUTS = ['total', 'content', 'cdn', 'deviceType', 'cdn+content'].map(parseCut)
@@ -69,6 +69,8 @@ export interface SqlFacts {
 
 /** Memory of a session in tests, bytes. */
 const MEMORY_MAX_BYTES = 300_000_000
+/** More than one, so that what groups of sessions leave is seen to come together. */
+const LOAD_BUCKETS = 2
 
 /** A warehouse of its own in a temporary folder, and the runs of the batch on it. */
 export class FactsRun {
@@ -121,7 +123,7 @@ export class FactsRun {
     const { copies, frames } = this.#stage(logs)
     if (frames.length === 0) return
     await this.#during(async (session) => {
-      await this.#stageRows(session, STAGING_COPIES, { columns: STAGED_COLUMNS, rows: copies })
+      await this.#stageRows(session, 'staged_rows', { columns: STAGED_COLUMNS, rows: copies })
       await this.#stageRows(session, 'staging_frames', {
         columns: tables.frames.columns,
         rows: frames,
@@ -135,7 +137,14 @@ export class FactsRun {
         jobId: `frames-${this.#run}-${this.#attempt}`,
       })
       const jobId = `load-${this.#run}-${this.#attempt}`
-      await loadCopies(session, { run: this.#run, limits: this.#limits, dates, jobId })
+      await loadCopies(session, {
+        run: this.#run,
+        limits: this.#limits,
+        copies: { sql: 'SELECT * FROM staged_rows' },
+        dates,
+        bucketCount: LOAD_BUCKETS,
+        jobId,
+      })
     })
   }
 

@@ -1,7 +1,8 @@
 /**
- * The batch over the embedded stores, a run of all events at once: raw files to Parquet, loading,
- * and facts. Each part runs in a process of its own, which goes on with the run that the one before
- * left: so its peak memory is its own.
+ * The batch over the embedded stores: all events in one run, step by step, and one run within the
+ * bounds that a run has by default. The log is read into raw files by one process and the run is
+ * gone on with by another, because pages of the log that are mapped count as memory of the process
+ * that has read them.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,32 +10,55 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { perEvent, type BenchResult } from './results.ts'
 
-export const BATCH_PARTS = ['raw', 'flatten', 'load', 'facts'] as const
+/** What a process of the benchmark does: see `batch-part.ts`. */
+export const BATCH_PARTS = ['raw', 'rest', 'bounded'] as const
 export type BatchPart = (typeof BATCH_PARTS)[number]
 
-export interface PartMeasured {
+export const BATCH_STEPS = ['raw', 'flatten', 'load', 'facts', 'quality', 'close'] as const
+export type BatchStep = (typeof BATCH_STEPS)[number]
+
+export interface StepMeasured {
+  readonly step: BatchStep
   readonly wallMs: number
   readonly cpuMs: number
-  /** Largest resident memory of the part's process. */
+  /** Largest resident memory of the process during the step. */
   readonly peakMiB: number
+  /** How much of what is resident at its end are pages of mapped files, which the kernel may take. */
+  readonly mappedMiB: number
+}
+
+export interface PartMeasured {
+  /** Of the run, 0 when it was cut off. */
+  readonly events: number
+  readonly steps: readonly StepMeasured[]
 }
 
 const PART_DEADLINE_MS = 1_800_000
-const NAMES: Readonly<Record<BatchPart, string>> = {
-  raw: 'batch, log to raw files',
-  flatten: 'batch, raw files to Parquet',
-  load: 'batch, Parquet into tables',
-  facts: 'batch, facts',
+const NAMES: Readonly<Record<BatchStep, string>> = {
+  raw: 'log to raw files',
+  flatten: 'raw files to Parquet',
+  load: 'Parquet into tables',
+  facts: 'facts',
+  quality: 'quality',
+  close: 'ledger, report, control rows',
 }
 
 export function benchBatch(eventsPerFrame: number, events: number): BenchResult[] {
   const folder = mkdtempSync(join(tmpdir(), 'backhaul-batch-bench-'))
   try {
     run(folder, ['fill', `${eventsPerFrame}`, `${events}`])
-    return BATCH_PARTS.map((part) => {
-      const { wallMs, cpuMs, peakMiB } = JSON.parse(run(folder, [part])) as PartMeasured
-      const name = `${NAMES[part]}, ${eventsPerFrame} events a frame`
-      return perEvent(name, events, { wallMs, cpuMs }, { 'peak MiB': peakMiB })
+    const ofFrames = `${eventsPerFrame} events a frame`
+    return BATCH_PARTS.flatMap((part) => {
+      const measured = JSON.parse(run(folder, [part])) as PartMeasured
+      const kind = part === 'bounded' ? 'batch, a run of default size' : 'batch'
+      return measured.steps.map(({ step, wallMs, cpuMs, peakMiB, mappedMiB }) =>
+        perEvent(
+          `${kind}, ${NAMES[step]}, ${ofFrames}`,
+          measured.events || events,
+          { wallMs, cpuMs },
+          { 'peak MiB': peakMiB, 'mapped MiB': mappedMiB },
+        ),
+      )
     })
   } finally {
     rmSync(folder, { recursive: true, force: true })

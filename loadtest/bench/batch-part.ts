@@ -1,7 +1,8 @@
 /**
- * One part of the batch's benchmark: `node batch-part.ts <folder> fill <events a frame> <events>`
- * makes the log, `node batch-part.ts <folder> <part>` goes on with the run up to the end of the
- * part and prints what the part took, as one line of JSON.
+ * One part of the batch's benchmark. `node batch-part.ts <folder> fill <events a frame> <events>`
+ * makes the log; `… raw` begins a run of all of it and ends with its raw files, `… rest` goes on with
+ * that run to its end, `… bounded` is a run of its own within the default bounds. What each step took
+ * is printed as one line of JSON.
  */
 import { join } from 'node:path'
 import { batchConfig } from '../../batch/config.ts'
@@ -15,94 +16,61 @@ import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
 import { ManualClock, systemClock, type Clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
-import type { FailpointName, Failpoints } from '../../shared/runtime/failpoints.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
 import { BATCH_PARTS, type BatchPart, type PartMeasured } from './batch-bench.ts'
 import { BENCH_START_MS, benchFrames, type BenchFrame } from './events.ts'
+import { RunIsCutOff, StepStopwatch } from './step-stopwatch.ts'
 
-/** Between which steps of a run each part lies. */
-const BOUNDS: Readonly<Record<BatchPart, readonly [FailpointName, FailpointName]>> = {
-  raw: ['batch.afterCut', 'batch.afterManifest'],
-  flatten: ['batch.afterManifest', 'batch.afterFlatten'],
-  load: ['batch.afterFlatten', 'batch.afterMerge'],
-  facts: ['batch.afterMerge', 'batch.afterFacts'],
-}
 const APPEND_RECORDS = 500
 const MAP_BYTES = 64 * 2 ** 30
 const EVER = 10 ** 12
-const WAREHOUSE_MEMORY_BYTES = 2 ** 30
 /** Everything is one run. */
-const SETTINGS = {
+const WHOLE = {
   BATCH_RUN_RECORDS_MAX: '100000000',
   BATCH_RUN_BYTES_MAX: `${2 ** 40}`,
-}
-
-class PartIsOver extends Error {}
-
-/** Measures from one step to the other, and ends the run there. */
-class Stopwatch implements Failpoints {
-  readonly #bounds: readonly [FailpointName, FailpointName]
-  #startMs = 0
-  #startCpu = process.cpuUsage()
-  measured: PartMeasured | undefined
-
-  constructor(part: BatchPart) {
-    this.#bounds = BOUNDS[part]
-  }
-
-  hit(name: FailpointName): Promise<void> | void {
-    const [first, last] = this.#bounds
-    if (name === first) {
-      this.#startMs = systemClock.monotonicMs()
-      this.#startCpu = process.cpuUsage()
-    }
-    if (name !== last) return
-    const { user, system } = process.cpuUsage(this.#startCpu)
-    this.measured = {
-      wallMs: systemClock.monotonicMs() - this.#startMs,
-      cpuMs: (user + system) / 1_000,
-      peakMiB: Math.round(process.resourceUsage().maxRSS / 1_024),
-    }
-    throw new PartIsOver()
-  }
 }
 
 async function measure(folder: string, part: BatchPart): Promise<PartMeasured> {
   const clock = systemClock
   const log = await openLog(folder, clock)
-  const objects = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
-  const temporaryFolder = join(folder, 'temporary')
+  const config = readConfig(batchConfig, part === 'bounded' ? {} : WHOLE, () => '')
+  const ofPart = part === 'bounded' ? join(folder, 'bounded') : folder
+  const objects = await openFolderObjectStore({ folder: join(ofPart, 'objects'), clock })
+  const temporaryFolder = join(ofPart, 'temporary')
   const warehouse = await openDuckDbWarehouse({
     store: objects,
     temporaryFolder,
-    memoryMaxBytes: WAREHOUSE_MEMORY_BYTES,
+    memoryMaxBytes: config.flattenMemoryBytes,
     threads: 1,
     clock,
   })
-  const failpoints = new Stopwatch(part)
+  const stopwatch = new StepStopwatch(part === 'raw' ? 'raw' : undefined)
   const batch = createBatch({
     log,
     objects,
     warehouse,
     clock,
-    config: readConfig(batchConfig, SETTINGS, () => ''),
+    config,
     limits: DEFAULT_FOLD_LIMITS,
     cuts: DEFAULT_CUT_IDS.map(parseCut),
     telemetry: createTelemetryBase('silent'),
-    failpoints,
+    failpoints: stopwatch,
     holder: 'bench',
     temporaryFolder,
   })
-  await batch.run().catch((error: unknown) => {
-    if (!(error instanceof PartIsOver)) throw error
+  const outcome = await batch.run().catch((error: unknown) => {
+    if (!(error instanceof RunIsCutOff)) throw error
   })
   await warehouse.close()
   await objects.close()
   await log.close()
-  if (failpoints.measured === undefined)
-    throw new Error(`the run did not come to the end of ${part}`)
-  return failpoints.measured
+  const topics = outcome?.outcome === 'completed' ? outcome.report.topics : []
+  return {
+    events: topics.reduce((sum, { counts }) => sum + counts.events, 0),
+    // What another process has done before is not this one's.
+    steps: part === 'rest' ? stopwatch.steps.slice(1) : stopwatch.steps,
+  }
 }
 
 /** Appends the frames under a clock that follows their own times; a few hundred are in memory. */

@@ -4,7 +4,6 @@
  * other down, through its heap and its types. The results go to standard output as one line of JSON.
  */
 import { benchAcksBesideBatch } from './ack-bench.ts'
-import { benchBatch } from './batch-bench.ts'
 import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
 import { benchProcessor } from './processor-bench.ts'
@@ -34,7 +33,6 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   state: benchState,
   gateway: benchGateway,
   processor: benchProcessor,
-  batch: benchBatch,
   acksBesideBatch: benchAcksBesideBatch,
 }
 

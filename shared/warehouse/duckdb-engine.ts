@@ -45,6 +45,8 @@ export class DuckDbEngine {
       memory_limit: `${options.memoryMaxBytes}B`,
       threads: `${options.threads}`,
       temp_directory: options.spillFolder,
+      // Else what one statement has freed stays with the process beside what the next one takes.
+      allocator_background_threads: 'true',
       default_null_order: 'nulls_first_on_asc_last_on_desc',
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',

@@ -1,8 +1,10 @@
 /**
- * How rows get into a table of Parquet files. The rows of a select are first written to a file of
- * the session's own, so that a large select needs no memory and is evaluated once; then checked;
- * then written sorted, a few files a date, and made objects. Nothing shows before the manifest is
- * swapped (`warehouse-tables.ts`): what a killed writer leaves are objects that no manifest names.
+ * How rows get into a table of Parquet files. The rows of a select are first written to files of the
+ * session's own, so that a large select needs no memory and is evaluated once; then checked; then
+ * written sorted, a few files a date, and made objects. Rows to insert are sorted at once: as a rule
+ * they are all of one date and all missing, and their files are the table's as they are. Nothing
+ * shows before the manifest is swapped (`warehouse-tables.ts`): what a killed writer leaves are
+ * objects that no manifest names.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
@@ -17,7 +19,7 @@ import {
   SMALL_FILE_BYTES,
 } from './duckdb-limits.ts'
 import { duckDbText, literal, quoted, quotedList } from './duckdb-statement.ts'
-import { castSql, nullSql, type PlacedFile, rowsSql, sameSql } from './duckdb-tables.ts'
+import { castSql, nullSql, pathsSql, type PlacedFile, rowsSql, sameSql } from './duckdb-tables.ts'
 import { fits } from './duckdb-values.ts'
 import type { ColumnSpec } from './table-spec.ts'
 import type { InsertMissingRequest, ReplaceRowsRequest, Row, Select } from './warehouse.ts'
@@ -57,28 +59,34 @@ export class TableWriter {
 
   insertMissing(request: InsertMissingRequest): Promise<TableChange | undefined> {
     return this.#inFolder(async () => {
-      const incoming = await this.#incoming(request.select, request.dates, request.key)
-      const existing = await this.#placed(this.#filesOf(request.dates))
-      const missing =
-        existing.length === 0
-          ? incoming
-          : await this.#written(
-              `SELECT l.* FROM ${incoming} l ANTI JOIN (${rowsSql(this.#manifest, existing)}) r ON ${sameSql(request.key)}`,
-            )
-      const counts = await this.#countsByDate(missing)
-      for (const date of counts.keys())
-        await this.#rewrite(date, [], `SELECT * FROM ${missing} WHERE ${this.#isOf(date)}`)
+      const { select, dates, key } = request
+      const incoming = await this.#sorted(await this.#inColumns(select), select.parameters)
+      await this.#check(fromFiles(incoming), dates, key)
+      const missing = await this.#missing(incoming, request)
+      const counts = await this.#countsByDate(fromFiles(missing))
+      const [only] = counts.keys()
+      if (counts.size === 1 && only !== undefined && this.#smallFiles(only, []).length === 0)
+        this.#added.push(...(await this.#uploaded(only, missing)))
+      else
+        for (const date of counts.keys())
+          await this.#rewrite(
+            date,
+            [],
+            `SELECT * FROM ${fromFiles(missing)} WHERE ${this.#isOf(date)}`,
+          )
       return this.#change({ rowsRemoved: 0, rowsInserted: sumOf(counts.values()) })
     })
   }
 
   replaceRows(request: ReplaceRowsRequest): Promise<TableChange | undefined> {
     return this.#inFolder(async () => {
-      const incoming = await this.#incoming(request.select, request.dates, this.#manifest.key)
+      const { select, dates } = request
+      const incoming = await this.#written(await this.#inColumns(select), select.parameters)
+      await this.#check(incoming, dates, this.#manifest.key)
       const scope = await this.#scope(request, incoming)
       const counts = await this.#countsByDate(incoming)
       const sums = { rowsRemoved: 0, rowsInserted: 0 }
-      for (const date of request.dates) {
+      for (const date of dates) {
         const touched = await this.#touched(date, scope)
         const old = `SELECT l.* FROM (${rowsSql(this.#manifest, touched.files)}) l SEMI JOIN ${scope.table} r ON ${scope.same}`
         const fresh = `SELECT * FROM ${incoming} WHERE ${this.#isOf(date)}`
@@ -115,24 +123,28 @@ export class TableWriter {
     }
   }
 
-  /** The select's rows, in the table's columns, checked. */
-  async #incoming(
-    select: Select,
-    dates: readonly string[],
-    key: readonly string[],
-  ): Promise<string> {
-    assert(dates.length <= DATES_MAX, `at most ${DATES_MAX} dates`)
-    for (const date of dates) assert(/^\d{4}-\d\d-\d\d$/.test(date), `a date: ${date}`)
+  /** The files of `incoming`, or others without the rows that the table has already. */
+  async #missing(
+    incoming: readonly string[],
+    { key, dates }: InsertMissingRequest,
+  ): Promise<readonly string[]> {
+    const existing = await this.#placed(this.#filesOf(dates))
+    if (existing.length === 0) return incoming
+    const known = `(${rowsSql(this.#manifest, existing)}) r ON ${sameSql(key)}`
+    const [found] = await this.#engine.rows(
+      `SELECT COUNT(*) AS n FROM ${fromFiles(incoming)} l SEMI JOIN ${known}`,
+    )
+    if (numberOf(found, 'n') === 0) return incoming
+    return this.#sorted(`SELECT l.* FROM ${fromFiles(incoming)} l ANTI JOIN ${known}`)
+  }
+
+  /** The select's rows in the table's columns, as a select. */
+  async #inColumns(select: Select): Promise<string> {
     const given = await this.#columnsOf(select)
     const columns = this.#manifest.columns.map((column) =>
       given.has(column.name) ? castSql(column) : nullSql(column),
     )
-    const incoming = await this.#written(
-      `SELECT ${columns.join(', ')} FROM (\n${duckDbText(select)}\n)`,
-      select.parameters,
-    )
-    await this.#check(incoming, dates, key)
-    return incoming
+    return `SELECT ${columns.join(', ')} FROM (\n${duckDbText(select)}\n)`
   }
 
   async #columnsOf(select: Select): Promise<ReadonlySet<string>> {
@@ -148,6 +160,8 @@ export class TableWriter {
   }
 
   async #check(incoming: string, dates: readonly string[], key: readonly string[]): Promise<void> {
+    assert(dates.length <= DATES_MAX, `at most ${DATES_MAX} dates`)
+    for (const date of dates) assert(/^\d{4}-\d\d-\d\d$/.test(date), `a date: ${date}`)
     const required = this.#manifest.columns.filter((column) => column.required)
     const rules: readonly (readonly [expected: string, broken: string])[] = [
       ...required.map(({ name }) => [`a value of ${name}`, `${quoted(name)} IS NULL`] as const),
@@ -208,39 +222,52 @@ export class TableWriter {
 
   /** Writes the date's rows of `select` as new files in place of `replaced` and of small ones. */
   async #rewrite(date: string, replaced: readonly TableFile[], select: string): Promise<void> {
-    const others = this.#filesOf([date]).filter((file) => !replaced.includes(file))
-    const small = others.filter(({ bytes }) => bytes < SMALL_FILE_BYTES)
-    const merged = others.length + 1 > FILES_PER_DATE_MAX && small.length > 1 ? small : []
+    const merged = this.#smallFiles(date, replaced)
     // What is written again must not carry damage on under a new checksum.
     for (const file of [...replaced, ...merged]) await this.#objects.verified(file)
     const rows =
       merged.length === 0
         ? select
         : `${select} UNION ALL ${rowsSql(this.#manifest, await this.#placed(merged))}`
-    this.#added.push(...(await this.#files(date, rows)))
+    this.#added.push(...(await this.#uploaded(date, await this.#sorted(rows))))
     this.#removed.push(...replaced, ...merged)
   }
 
-  async #files(date: string, select: string): Promise<TableFile[]> {
-    const { name, partitionColumn, clusterColumns } = this.#manifest
-    const folder = join(this.#folder, randomUUID())
-    await mkdir(folder)
-    await this.#engine.run(
-      `COPY (SELECT * FROM (${select}) ORDER BY ${quotedList(clusterColumns)})
-       TO ${literal(join(folder, 'sorted'))} (FORMAT parquet, COMPRESSION zstd,
-       ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, FILE_SIZE_BYTES ${FILE_BYTES})`,
-    )
+  /** Files of the date that are merged with the next one written, because they have become many. */
+  #smallFiles(date: string, replaced: readonly TableFile[]): readonly TableFile[] {
+    const others = this.#filesOf([date]).filter((file) => !replaced.includes(file))
+    const small = others.filter(({ bytes }) => bytes < SMALL_FILE_BYTES)
+    return others.length + 1 > FILES_PER_DATE_MAX && small.length > 1 ? small : []
+  }
+
+  /** Makes objects of the files, which hold rows of the date alone, and removes them. */
+  async #uploaded(date: string, paths: readonly string[]): Promise<TableFile[]> {
+    const { name, partitionColumn } = this.#manifest
+    const place = { table: name, partition: `${partitionColumn}=${date}` }
     const added: TableFile[] = []
-    for (const entry of await readdir(join(folder, 'sorted'))) {
-      const path = join(folder, 'sorted', entry)
+    for (const path of paths) {
       const rows = await this.#rowsIn(path)
       if (rows === 0) continue
-      const place = { table: name, partition: `${partitionColumn}=${date}` }
       const uploaded = await this.#objects.upload(path, place)
       added.push({ ...uploaded, date, rows, columns: this.#columnSets().current })
+      await rm(path)
     }
-    await rm(folder, { recursive: true })
     return added
+  }
+
+  /** Writes the rows in the table's order into files of the session, as the table has them. */
+  async #sorted(select: string, parameters?: Select['parameters']): Promise<readonly string[]> {
+    const { partitionColumn, clusterColumns } = this.#manifest
+    const order = [partitionColumn, ...clusterColumns.filter((name) => name !== partitionColumn)]
+    const folder = join(this.#folder, randomUUID())
+    await this.#engine.run(
+      `COPY (SELECT * FROM (${select}) ORDER BY ${quotedList(order)})
+       TO ${literal(folder)} (FORMAT parquet, COMPRESSION zstd,
+       ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, FILE_SIZE_BYTES ${FILE_BYTES})`,
+      parameters,
+    )
+    const files = await readdir(folder)
+    return files.toSorted().map((file) => join(folder, file))
   }
 
   async #rowsIn(path: string): Promise<number> {
@@ -308,6 +335,11 @@ interface Scope {
   readonly table: string
   /** Whether a row `l` is in the scope `r`. */
   readonly same: string
+}
+
+/** How to read the rows of files of the session in a FROM. */
+function fromFiles(paths: readonly string[]): string {
+  return `read_parquet(${pathsSql(paths)}, hive_partitioning = false)`
 }
 
 function numberOf(row: Row | undefined, name: string): number {

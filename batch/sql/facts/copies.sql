@@ -26,7 +26,7 @@ FROM events AS e
 JOIN facts_touched AS t ON t.session_id = e.session_id
 CROSS JOIN facts_parameters AS p
 WHERE e.received_date >= p.from_date AND e.incarnation >= t.incarnation
-  AND MOD(e.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)
+  AND e.session_id BETWEEN @first_session AND @last_session
 UNION ALL
 SELECT
   t.session_key,
@@ -53,4 +53,4 @@ FROM event_copies AS c
 JOIN facts_touched AS t ON t.session_id = c.session_id
 CROSS JOIN facts_parameters AS p
 WHERE c.received_date >= p.from_date AND c.incarnation >= t.incarnation
-  AND MOD(c.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)
+  AND c.session_id BETWEEN @first_session AND @last_session

@@ -18,6 +18,7 @@ contexts AS (
     device_model, device_os, device_os_version, player_name, player_version, app_name, app_version,
     country, isp, autoplay, labels, viewer_pseudonym
   FROM events
+  WHERE session_id BETWEEN @first_session AND @last_session
   UNION ALL
   SELECT
     log_partition, log_offset, log_index, session_bucket, received_date, content_id,
@@ -25,6 +26,7 @@ contexts AS (
     device_model, device_os, device_os_version, player_name, player_version, app_name, app_version,
     country, isp, autoplay, labels, viewer_pseudonym
   FROM event_copies
+  WHERE session_id BETWEEN @first_session AND @last_session
 )
 SELECT f.incarnation_key, f.part, c.*
 FROM firsts AS f
@@ -34,4 +36,3 @@ JOIN contexts AS c
   AND c.log_index = f.log_index
 CROSS JOIN facts_parameters AS p
 WHERE c.received_date >= p.from_date
-  AND MOD(c.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)

@@ -4,7 +4,7 @@
 WITH touched AS (
   SELECT DISTINCT session_id, incarnation
   FROM quality_sessions
-  WHERE MOD(session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)
+  WHERE session_id BETWEEN @first_session AND @last_session
 ),
 placed AS (
   SELECT
@@ -22,7 +22,7 @@ placed AS (
   FROM events AS e
   JOIN touched AS t ON t.session_id = e.session_id AND t.incarnation = e.incarnation
   WHERE e.received_date >= CAST(@from_date AS DATE)
-    AND MOD(e.session_bucket, CAST(@bucket_count AS INT64)) = CAST(@bucket AS INT64)
+    AND e.session_id BETWEEN @first_session AND @last_session
   WINDOW in_order AS (PARTITION BY e.session_id, e.incarnation ORDER BY e.seq)
 ),
 totals AS (
