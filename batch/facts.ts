@@ -9,7 +9,7 @@
  * Sessions are computed in buckets, so that memory is bounded by the largest of them.
  */
 import type { Cut } from '../shared/qoe/cuts.ts'
-import type { FoldLimits } from '../shared/qoe/fold.ts'
+import { paneLifeOf, type FoldLimits } from '../shared/qoe/fold.ts'
 import type {
   ParameterValue,
   QueryLimits,
@@ -187,7 +187,7 @@ export async function computeExplained(
   await session.scratch('facts_touched_minutes', request.minutes)
   await session.append('facts_duplicates', select('known-duplicates-besides'))
   await run(session, 'facts_arrivals', 'arrivals')
-  await run(session, 'facts_minutes', 'minutes-besides')
+  await run(session, 'facts_minutes', 'minutes')
   await computeMinutes(session)
 }
 
@@ -292,8 +292,6 @@ export async function scratchParameters(
   session: WarehouseSession,
   { run: runNumber, limits, fromDate, openMinutesOnly }: ParametersRequest,
 ): Promise<void> {
-  const paneLifeMs =
-    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
   await run(session, 'facts_parameters', 'parameters', {
     run: runNumber,
     from_date: fromDate,
@@ -304,7 +302,7 @@ export async function scratchParameters(
     clock_step_ms: limits.clockStepMs,
     max_age_ms: limits.maxAgeMs,
     stalled_viewer_ms: limits.stalledViewerMs,
-    pane_life_ms: paneLifeMs,
+    pane_life_ms: paneLifeOf(limits),
   })
 }
 

@@ -7,7 +7,7 @@ import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../sha
 import type { EventLog } from '../shared/log/event-log.ts'
 import type { ErasureReader } from '../shared/objects/erasures.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
-import type { FoldLimits } from '../shared/qoe/fold.ts'
+import { paneLifeOf, type FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
@@ -194,13 +194,6 @@ function historyOf(
   })
   batch.onRun?.(() => history.runEnded())
   return history
-}
-
-/** How long a pane takes late events after its end. */
-function paneLifeOf(limits: FoldLimits): number {
-  return (
-    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
-  )
 }
 
 /** A uWebSockets.js request is only readable inside its handler. */

@@ -8,7 +8,7 @@
 import type { EventLog } from '../../shared/log/event-log.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
-import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import { paneLifeOf, type FoldLimits } from '../../shared/qoe/fold.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { required } from '../../shared/warehouse/table-spec.ts'
@@ -246,12 +246,6 @@ function refuseTooMany(minutes: MinuteTally, sessions: SessionTally): void {
     expected: `at most ${RECONCILE_DIFFERENCES_MAX} rows that differ`,
     received: `${differences}`,
   })
-}
-
-export function paneLifeOf(limits: FoldLimits): number {
-  return (
-    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
-  )
 }
 
 /** The newest verdict is one object that is replaced; every report is kept beside its run. */

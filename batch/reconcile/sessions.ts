@@ -3,6 +3,7 @@
  * looked up in the history; then the history's sessions that no page had.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { currentSessionRows } from '../../shared/speed/current-sessions.ts'
 import type { PartSummary, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
@@ -83,7 +84,7 @@ async function comparePage(
   rows: readonly SessionRow[],
   { tally, seen }: { readonly tally: SessionTally; readonly seen: Set<string> },
 ): Promise<void> {
-  const current = currentRows(rows)
+  const current = currentSessionRows(rows)
   const ids = [...new Set(current.map(({ sessionId }) => sessionId))]
   if (ids.length === 0) return
   for (const id of ids) seen.add(id)
@@ -141,15 +142,6 @@ function withoutAbsent(part: PartSummary): PartSummary {
 
 export function withLastParts(session: ComparedSession, partsMax: number): ComparedSession {
   return { ...session, parts: session.parts.slice(-partsMax) }
-}
-
-/** Of each (topic epoch, partition) only the highest generation counts. */
-function currentRows(rows: readonly SessionRow[]): SessionRow[] {
-  const sourceOf = (row: SessionRow) => `${row.sessionId} ${row.topicEpoch}/${row.partition}`
-  const highest = new Map<string, number>()
-  for (const row of rows)
-    highest.set(sourceOf(row), Math.max(highest.get(sourceOf(row)) ?? 0, row.generation))
-  return rows.filter((row) => row.generation === highest.get(sourceOf(row)))
 }
 
 function isWithin(ms: number, { fromMs, toMs }: TimeRange): boolean {

@@ -15,7 +15,7 @@ import {
 import { CarryingSum } from './carrying-sum.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
 import { cutKey, OTHER_KEY, type Cut } from './cuts.ts'
-import type { FoldOptions } from './fold.ts'
+import { paneLifeOf, type FoldOptions } from './fold.ts'
 import { PaneSums } from './pane-sums.ts'
 
 const NO_COUNTS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Readonly<
@@ -176,14 +176,9 @@ export class PaneStore {
   #paneCount = 0
 
   constructor(options: FoldOptions, copyOnWrite: CopyOnWrite) {
-    const { limits } = options
     this.#options = options
     this.#copyOnWrite = copyOnWrite
-    this.#paneLifeMs =
-      limits.allowedLatenessMs +
-      limits.sessionTimeoutMs +
-      limits.reorderMs +
-      limits.outOfOrdernessMs
+    this.#paneLifeMs = paneLifeOf(options.limits)
   }
 
   get count(): number {
