@@ -54,6 +54,14 @@ export interface ExplainedRequest extends FactsRequest {
   readonly sessions: Select
   /** `minute_date` and `minute_ms` of the minutes to compute whole, all sessions included. */
   readonly minutes: Select
+  /** What the tables do not hold any more and the live view counts; nothing when absent. */
+  readonly restored?: Restored
+}
+
+/** Rows beside those of the tables, in the columns of `event_copies` and of `frames`. */
+export interface Restored {
+  readonly copies: Select
+  readonly frames: Select
 }
 
 /** Made by whoever asks for `computeExplained`. */
@@ -122,6 +130,7 @@ async function computeTouched(
   const firstDate = String(earliest?.['from_date'] ?? fromDate)
   await scratchParameters(session, { ...request, fromDate: firstDate, openMinutesOnly: false })
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
+  await scratchRestored(session, NOTHING_RESTORED)
   await computeSessions(session, request.bucketCount, 'known')
   await session.scratch('facts_touched_minutes', minutes)
   await run(session, 'facts_duplicates', 'known-duplicates')
@@ -183,6 +192,7 @@ export async function computeExplained(
   await session.scratch('facts_sessions_asked', request.sessions)
   await run(session, 'facts_all_touched', 'touched-as-asked')
   await run(session, 'facts_exclusions', 'exclusions')
+  await scratchRestored(session, request.restored ?? NOTHING_RESTORED)
   await computeSessions(session, request.bucketCount, 'anew')
   await session.scratch('facts_touched_minutes', request.minutes)
   await session.append('facts_duplicates', select('known-duplicates-besides'))
@@ -316,6 +326,19 @@ const NO_EXCLUSIONS: Select = {
     FALSE AS forgotten
   FROM events
   WHERE FALSE`,
+}
+
+const NOTHING_RESTORED: Restored = {
+  copies: { sql: 'SELECT * FROM event_copies WHERE FALSE' },
+  frames: { sql: 'SELECT * FROM frames WHERE FALSE' },
+}
+
+async function scratchRestored(
+  session: WarehouseSession,
+  { copies, frames }: Restored,
+): Promise<void> {
+  await session.scratch('facts_restored_copies', copies)
+  await session.scratch('facts_restored_frames', frames)
 }
 
 function watermarksSelect(watermarks: FactsRequest['watermarks']): Select {
