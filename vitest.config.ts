@@ -8,6 +8,7 @@ const UNIT_EXCLUDE = [
   '**/*.simulation.test.ts',
   '**/*.browser.test.ts',
   '**/*.soak.test.ts',
+  '**/*.alerts.test.ts',
 ]
 
 /** Conditions are polled; a machine under load may take its time. */
@@ -43,6 +44,16 @@ export default defineConfig({
           include: ['**/*.process.test.ts'],
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           testTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        // Rules of alerts, judged by the program that Prometheus judges them with.
+        test: {
+          name: 'alerts',
+          include: ['**/*.alerts.test.ts'],
+          expect: { poll: { timeout: POLL_TIMEOUT_MS } },
+          testTimeout: 300_000,
           fileParallelism: false,
         },
       },

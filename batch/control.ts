@@ -4,7 +4,7 @@
  * they end.
  */
 import { TOPICS } from '../shared/log/topics.ts'
-import type { FoldLimits } from '../shared/qoe/fold.ts'
+import { paneLifeOf, type FoldLimits } from '../shared/qoe/fold.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { Row, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import type { Cut } from './cut.ts'
@@ -129,9 +129,7 @@ export function boundaryOf(
   limits: FoldLimits,
 ): number | undefined {
   if (watermarks.length < partitions) return undefined
-  const paneLifeMs =
-    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
-  return Math.min(...watermarks.map(({ watermarkMs }) => watermarkMs)) - paneLifeMs
+  return Math.min(...watermarks.map(({ watermarkMs }) => watermarkMs)) - paneLifeOf(limits)
 }
 
 function sum(values: readonly number[]): number {

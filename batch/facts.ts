@@ -9,7 +9,7 @@
  * Sessions are computed in groups (`session-groups.ts`), so that memory is bounded by the largest.
  */
 import type { Cut } from '../shared/qoe/cuts.ts'
-import type { FoldLimits } from '../shared/qoe/fold.ts'
+import { paneLifeOf, type FoldLimits } from '../shared/qoe/fold.ts'
 import type {
   ParameterValue,
   QueryLimits,
@@ -55,6 +55,14 @@ export interface ExplainedRequest extends FactsRequest {
   readonly sessions: Select
   /** `minute_date` and `minute_ms` of the minutes to compute whole, all sessions included. */
   readonly minutes: Select
+  /** What the tables do not hold any more and the live view counts; nothing when absent. */
+  readonly restored?: Restored
+}
+
+/** Rows beside those of the tables, in the columns of `event_copies` and of `frames`. */
+export interface Restored {
+  readonly copies: Select
+  readonly frames: Select
 }
 
 /** Made by whoever asks for `computeExplained`. */
@@ -123,6 +131,7 @@ async function computeTouched(
   const firstDate = String(earliest?.['from_date'] ?? fromDate)
   await scratchParameters(session, { ...request, fromDate: firstDate, openMinutesOnly: false })
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
+  await scratchRestored(session, NOTHING_RESTORED)
   await computeSessions(session, request.bucketCount, 'known')
   await session.scratch('facts_touched_minutes', minutes)
   await run(session, 'facts_duplicates', 'known-duplicates')
@@ -184,11 +193,12 @@ export async function computeExplained(
   await session.scratch('facts_sessions_asked', request.sessions)
   await run(session, 'facts_all_touched', 'touched-as-asked')
   await run(session, 'facts_exclusions', 'exclusions')
+  await scratchRestored(session, request.restored ?? NOTHING_RESTORED)
   await computeSessions(session, request.bucketCount, 'anew')
   await session.scratch('facts_touched_minutes', request.minutes)
   await session.append('facts_duplicates', select('known-duplicates-besides'))
   await run(session, 'facts_arrivals', 'arrivals')
-  await run(session, 'facts_minutes', 'minutes-besides')
+  await run(session, 'facts_minutes', 'minutes')
   await computeMinutes(session)
 }
 
@@ -294,8 +304,6 @@ export async function scratchParameters(
   session: WarehouseSession,
   { run: runNumber, limits, fromDate, openMinutesOnly }: ParametersRequest,
 ): Promise<void> {
-  const paneLifeMs =
-    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
   await run(session, 'facts_parameters', 'parameters', {
     run: runNumber,
     from_date: fromDate,
@@ -306,7 +314,7 @@ export async function scratchParameters(
     clock_step_ms: limits.clockStepMs,
     max_age_ms: limits.maxAgeMs,
     stalled_viewer_ms: limits.stalledViewerMs,
-    pane_life_ms: paneLifeMs,
+    pane_life_ms: paneLifeOf(limits),
   })
 }
 
@@ -320,6 +328,19 @@ const NO_EXCLUSIONS: Select = {
     FALSE AS forgotten
   FROM events
   WHERE FALSE`,
+}
+
+const NOTHING_RESTORED: Restored = {
+  copies: { sql: 'SELECT * FROM event_copies WHERE FALSE' },
+  frames: { sql: 'SELECT * FROM frames WHERE FALSE' },
+}
+
+async function scratchRestored(
+  session: WarehouseSession,
+  { copies, frames }: Restored,
+): Promise<void> {
+  await session.scratch('facts_restored_copies', copies)
+  await session.scratch('facts_restored_frames', frames)
 }
 
 function watermarksSelect(watermarks: FactsRequest['watermarks']): Select {

@@ -7,17 +7,19 @@ import { logErrors } from '../shared/log/log-errors.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { objectErrors } from '../shared/objects/object-errors.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
+import { DEFAULT_CUT_IDS, parseCut } from '../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { ArmedFailpoints, noFailpoints, type FailpointName } from '../shared/runtime/failpoints.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
+import { computeFacts } from './fact-step.ts'
 import type { StagingFile } from './flatten.ts'
 import { jobsOf, load } from './load.ts'
 import { createBatchTelemetry } from './telemetry.ts'
 import { over } from './testing/altered-port.ts'
-import { BatchMachine, PARTITIONS, type Ports } from './testing/batch-machine.ts'
+import { BatchMachine, configOf, PARTITIONS, type Ports } from './testing/batch-machine.ts'
 import { fillLog } from './testing/scenario.ts'
 
 const RUN = 'batch/runs/0000000001'
@@ -328,6 +330,58 @@ describe('a range', () => {
     await expectGold()
   })
 })
+
+describe('a run that is loaded', () => {
+  it('changes no row and no file of any table when it is loaded again', async () => {
+    await machine.run()
+    const before = await manifests()
+    const list = await machine.ports.objects.read(`${RUN}/staging.json`)
+    const { files } = JSON.parse(Buffer.from(list?.bytes ?? []).toString()) as {
+      files: StagingFile[]
+    }
+    const rows = await machine.query(
+      "SELECT log_partition, watermark_ms FROM batch_runs WHERE topic = 'playback.events'",
+    )
+    const watermarks = rows.map((row) => ({
+      partition: Number(row['log_partition']),
+      watermarkMs: Number(row['watermark_ms']),
+    }))
+    const telemetry = createTelemetryBase('silent')
+    const context = {
+      warehouse: machine.ports.warehouse,
+      failpoints: noFailpoints,
+      telemetry: createBatchTelemetry(telemetry),
+      limits: DEFAULT_FOLD_LIMITS,
+      config: configOf({ BATCH_FACT_BUCKETS: '1' }),
+      cuts: DEFAULT_CUT_IDS.map(parseCut),
+      assertMayGoOn: () => undefined,
+    }
+    // Jobs that no table remembers, so that every statement runs again.
+    const of = { run: 1, jobs: 'again' }
+    const { dates, partitions } = await load(context, { ...of, files })
+    await computeFacts(context, { ...of, dates, watermarks })
+
+    expect(partitions.reduce((sum, { events }) => sum + events, 0)).toBe(gold['events']?.length)
+    const inserted = await telemetry.registry.getSingleMetric('batch_inserted_rows_total')?.get()
+    expect(inserted?.values.map(({ labels }) => labels['table'])).toContain('events')
+    for (const { labels, value } of inserted?.values ?? [])
+      expect({ labels, value }).toEqual({ labels, value: 0 })
+    // A statement that changes nothing swaps no manifest.
+    expect(await manifests()).toEqual(before)
+    expect(before.size).toBeGreaterThan(8)
+    await expectGold()
+  })
+})
+
+/** Of every table, by name. */
+async function manifests(): Promise<Map<string, unknown>> {
+  const found = new Map<string, unknown>()
+  for (const name of await machine.names('warehouse/tables/')) {
+    const stored = await machine.ports.objects.read(name)
+    found.set(name, JSON.parse(Buffer.from(stored?.bytes ?? []).toString()))
+  }
+  return found
+}
 
 describe('two runs at once', () => {
   it('the second is refused, and told who is at work and until when', async () => {

@@ -104,6 +104,9 @@ export const RECONCILE_EXCEPTIONS_MAX = 1_000_000
 export const RECONCILE_FETCH_RECORDS = 5_000
 export const RECONCILE_FETCH_BYTES = 8 * 2 ** 20
 
+/** Events of erased sessions that a comparison takes from the log to prove what they explain. */
+export const RECONCILE_ERASED_COPIES_MAX = 200_000
+
 /** Rows of one write of a repair. */
 export const RECONCILE_ROWS_PER_WRITE = 500
 

@@ -6,6 +6,7 @@ import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
+import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
 import { runBatch, type RunOptions, type RunOutcome } from './run.ts'
@@ -34,9 +35,14 @@ export interface Batch {
    * the same run. Throws `LEASE_HELD` while another run is under way, here or elsewhere.
    */
   run(options?: RunOptions): Promise<RunOutcome>
+  /** Shows in metrics and log what a reconciliation found that another process made. */
+  showVerdict(verdict: ReconcileSummary): void
 }
 
 export function createBatch(options: BatchOptions): Batch {
   const parts = { ...options, telemetry: createBatchTelemetry(options.telemetry) }
-  return { run: (runOptions = {}) => runBatch(parts, runOptions) }
+  return {
+    run: (runOptions = {}) => runBatch(parts, runOptions),
+    showVerdict: (verdict) => parts.telemetry.reconciled(verdict),
+  }
 }

@@ -82,7 +82,7 @@ export const batchMetrics = defineMetrics({
   reconciledRows: {
     kind: 'gauge',
     name: 'batch_reconcile_rows',
-    help: 'Rows of the last comparison of live and history: equal, explained, defect or pending.',
+    help: 'Rows of the last comparison of live and history: equal, explained (by exceptions), erased (explained by erasures), defect or pending.',
     labels: ['outcome'],
   },
   reconciledAt: {
@@ -165,13 +165,15 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
       log.info({ run, boundaryMs }, 'a run is completed')
     },
-    reconciled({ compared, explained, defects, pending, reconciledAtMs, verdict }) {
-      metrics.reconciledRows.set({ outcome: 'equal' }, compared - explained - defects)
+    reconciled({ compared, explained, erased, defects, pending, reconciledAtMs, verdict }) {
+      const equal = compared - explained - erased - defects
+      metrics.reconciledRows.set({ outcome: 'equal' }, equal)
       metrics.reconciledRows.set({ outcome: 'explained' }, explained)
+      metrics.reconciledRows.set({ outcome: 'erased' }, erased)
       metrics.reconciledRows.set({ outcome: 'defect' }, defects)
       metrics.reconciledRows.set({ outcome: 'pending' }, pending)
       metrics.reconciledAt.set(reconciledAtMs)
-      const counts = { verdict, compared, explained, defects, pending }
+      const counts = { verdict, compared, explained, erased, defects, pending }
       if (defects > 0) log.error(counts, 'live and history differ without a proof')
       else log.info(counts, 'live and history were compared')
     },

@@ -19,6 +19,7 @@ interface Suite {
 const SUITES: readonly Suite[] = [
   { name: 'unit', projects: ['unit', 'isolated'], tools: [] },
   { name: 'processes', projects: ['process'], tools: [] },
+  { name: 'alert rules', projects: ['alerts'], tools: ['promtool'] },
   { name: 'services', projects: ['services'], tools: ['java', 'mvn', 'go'] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
   { name: 'kill and restart', projects: ['soak'], tools: [] },

@@ -5,23 +5,6 @@ import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
 import type { SessionListItem, SessionResponse, SessionSummary } from './api-schemas.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
 
-/**
- * The rows to show of one sessionId, newest incarnation first: of each (topic epoch, partition)
- * only the highest generation counts.
- */
-export function currentSessionRows(rows: readonly SessionRow[]): SessionRow[] {
-  const highest = new Map<string, number>()
-  for (const row of rows)
-    highest.set(sourceOf(row), Math.max(highest.get(sourceOf(row)) ?? 0, row.generation))
-  return rows
-    .filter((row) => row.generation === highest.get(sourceOf(row)))
-    .toSorted((a, b) => b.firstReceivedAtMs - a.firstReceivedAtMs || b.incarnation - a.incarnation)
-}
-
-function sourceOf(row: SessionRow): string {
-  return `${row.sessionId} ${row.topicEpoch}/${row.partition}`
-}
-
 /** One part with the served units: media time and bits rounded from thousandths. */
 export function summarisePart(part: PartSummary): SessionSummary {
   const bitsPlayed = Number((part.bitsPlayed + 500n) / 1_000n)

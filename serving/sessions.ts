@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { ErasureReader } from '../shared/objects/erasures.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { describeValue } from '../shared/runtime/errors.ts'
+import { currentSessionRows } from '../shared/speed/current-sessions.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
 import type {
   Degraded,
@@ -21,7 +22,7 @@ import {
 } from './history/past-session-reader.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseCount, parseParameters } from './query-parameters.ts'
-import { currentSessionRows, listSession, pastSessionHead, summarisePart } from './session-rows.ts'
+import { listSession, pastSessionHead, summarisePart } from './session-rows.ts'
 import { readTimeline, type Timeline, type TimelineContext } from './session-timeline.ts'
 
 export interface SessionQuery {

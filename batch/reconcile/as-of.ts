@@ -4,7 +4,7 @@
  * everything below the cut into the store; what changed after is pending and never a difference.
  */
 import { TOPICS } from '../../shared/log/topics.ts'
-import type { PartitionRow } from '../../shared/speed/rows.ts'
+import type { PartitionRow, RowOrigin } from '../../shared/speed/rows.ts'
 import { readProgress, type PartitionProgress } from '../../shared/speed/generations.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
@@ -18,6 +18,10 @@ export interface AsOf {
   /** Smallest watermark over partitions at the cut, epoch ms. */
   readonly watermarkMs: number
   readonly progress: PartitionProgress
+  /** The highest that a partition has rows of. */
+  readonly topicEpoch: number
+  /** Of the rows that the fold of a partition writes now. */
+  originOf(partition: number): Pick<RowOrigin, 'topicEpoch' | 'generation'>
   /** Where the next run begins, per topic and partition. */
   nextOffset(topic: string, partition: number): number
   /** Whether a row of this partition was last changed below the cut. */
@@ -48,11 +52,15 @@ export async function readAsOf(
   if (control.lastRun === 0 || watermarks.length === 0) return undefined
   const progress = readProgress(await speed.readPartitions(view), partitions, paneLifeMs)
   const nextOffset = (topic: string, partition: number) => next.get(`${topic} ${partition}`) ?? 0
+  const originOf: AsOf['originOf'] = (partition) =>
+    progress.latest(partition) ?? { topicEpoch: 0, generation: 0 }
   return {
     run: control.lastRun,
     watermarks,
     watermarkMs: Math.min(...watermarks.map((one) => one.watermarkMs)),
     progress,
+    topicEpoch: Math.max(...watermarks.map(({ partition }) => originOf(partition).topicEpoch)),
+    originOf,
     nextOffset,
     isBelowCut: ({ partition, lastOffset }) => lastOffset < nextOffset(TOPICS.events, partition),
     isWritten: (rowClass) =>

@@ -7,7 +7,7 @@ import { decodeException } from '../../shared/log/exception-record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import type { FoldException } from '../../shared/speed/rows.ts'
 import { required, type ColumnSpec } from '../../shared/warehouse/table-spec.ts'
-import type { Select, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import { EXCEPTIONS_SCRATCH } from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
 import {
@@ -26,7 +26,7 @@ const TAIL = 'reconcile_exceptions_of_log'
 const CUTS = 'reconcile_cut_offsets'
 
 /** Sessions of which anything is excluded. */
-export const EXCLUDED_SESSIONS: Select = { sql: readSql('reconcile/excluded-sessions') }
+export const EXCLUDED_SESSIONS = readSql('reconcile/excluded-sessions')
 
 const TAIL_COLUMNS: readonly ColumnSpec[] = [
   required('session_id', 'STRING', 'The session.'),
@@ -44,13 +44,21 @@ export interface Exclusions {
   readonly count: number
 }
 
+export interface ExclusionsParts {
+  readonly log: EventLog
+  readonly view: string
+  /** Sessions whose exceptions are in no table any more: they are read from the log's start on. */
+  readonly erased?: ReadonlySet<string>
+}
+
 /** Makes the scratch table that `computeExplained` reads. Throws `BATCH_RECONCILE_TOO_LARGE`. */
 export async function scratchExceptions(
   session: WarehouseSession,
-  { log, view }: { readonly log: EventLog; readonly view: string },
+  parts: ExclusionsParts,
   asOf: AsOf,
 ): Promise<Exclusions> {
-  const tail = await readTail(log, view, asOf)
+  const { view } = parts
+  const tail = await readExceptions(parts, asOf)
   await scratchValues(session, {
     scratch: TAIL,
     columns: TAIL_COLUMNS,
@@ -89,12 +97,17 @@ export async function scratchExceptions(
   return { byReason, count: Object.values(byReason).reduce((sum, copies) => sum + copies, 0) }
 }
 
-async function readTail(log: EventLog, view: string, asOf: AsOf): Promise<FoldException[]> {
+/** Those that no table holds. */
+async function readExceptions(
+  { log, view, erased }: ExclusionsParts,
+  asOf: AsOf,
+): Promise<FoldException[]> {
   const { partitions } = await log.describeTopic(TOPICS.exceptions)
   const found: FoldException[] = []
   for (let partition = 0; partition < partitions; partition++) {
     const { start, end } = await log.offsets(TOPICS.exceptions, partition)
-    let fromOffset = Math.max(start, asOf.nextOffset(TOPICS.exceptions, partition))
+    const tailOffset = asOf.nextOffset(TOPICS.exceptions, partition)
+    let fromOffset = erased === undefined ? Math.max(start, tailOffset) : start
     while (fromOffset < end) {
       const { records } = await log.read(TOPICS.exceptions, partition, {
         fromOffset,
@@ -102,10 +115,10 @@ async function readTail(log: EventLog, view: string, asOf: AsOf): Promise<FoldEx
         maxBytes: RECONCILE_FETCH_BYTES,
         waitMs: 0,
       })
-      for (const { value, headers } of records) {
+      for (const { offset, value, headers } of records) {
         const exception = decodeException(value)
-        const isOfView = (headers['view'] ?? view) === view
-        if (exception !== undefined && isOfView) found.push(exception)
+        if (exception === undefined || (headers['view'] ?? view) !== view) continue
+        if (offset >= tailOffset || erased?.has(exception.sessionId)) found.push(exception)
       }
       if (found.length > RECONCILE_EXCEPTIONS_MAX)
         throw batchErrors.create('BATCH_RECONCILE_TOO_LARGE', {

@@ -10,9 +10,16 @@ import { required } from '../../shared/warehouse/table-spec.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
 import { textOf } from '../../shared/warehouse/row-values.ts'
 import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
-import { computeExplained, EXCEPTIONS_SCRATCH, FACTS_SCRATCH, type FactsRequest } from '../facts.ts'
+import {
+  computeExplained,
+  EXCEPTIONS_SCRATCH,
+  FACTS_SCRATCH,
+  type FactsRequest,
+  type Restored,
+} from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
 import { QUERY_TIMEOUT_MS, RECONCILE_SESSIONS_PER_PAGE } from '../limits.ts'
+import { RESTORED_SESSIONS } from './erased.ts'
 import { EXCLUDED_SESSIONS } from './exclusions.ts'
 import { readDiffering, type MinuteDifference } from './minutes.ts'
 import {
@@ -40,21 +47,31 @@ export interface Unexplained {
   readonly sessions: readonly SessionDifference[]
 }
 
+export interface ExplainRequest {
+  readonly facts: FactsRequest
+  readonly partsMax: number
+  /** Records that the tables do not hold any more, and the sessions that they are of. */
+  readonly restored?: Restored & { readonly sessions: ReadonlySet<string> }
+}
+
 export async function explain(
   session: WarehouseSession,
   { minutes, sessions }: Differences,
-  { facts, partsMax }: { readonly facts: FactsRequest; readonly partsMax: number },
+  request: ExplainRequest,
 ): Promise<Unexplained> {
   if (minutes.length + sessions.length === 0) return { minutes: [], sessions: [] }
+  const { facts, restored } = request
   await scratchMinutes(session, minutes)
+  const computed = restored === undefined ? '' : `\nUNION DISTINCT\n${RESTORED_SESSIONS}`
   await computeExplained(session, {
     ...facts,
-    sessions: EXCLUDED_SESSIONS,
+    sessions: { sql: `${EXCLUDED_SESSIONS}${computed}` },
     minutes: { sql: `SELECT minute_date, minute_ms FROM ${MINUTES}` },
+    ...(restored === undefined ? {} : { restored }),
   })
   return {
     minutes: await unexplainedMinutes(session, minutes, facts.cuts),
-    sessions: await unexplainedSessions(session, sessions, partsMax),
+    sessions: await unexplainedSessions(session, sessions, request),
   }
 }
 
@@ -96,7 +113,7 @@ async function unexplainedMinutes(
 async function unexplainedSessions(
   session: WarehouseSession,
   differences: readonly SessionDifference[],
-  partsMax: number,
+  { partsMax, restored }: ExplainRequest,
 ): Promise<SessionDifference[]> {
   const defects: SessionDifference[] = []
   for (let first = 0; first < differences.length; first += RECONCILE_SESSIONS_PER_PAGE) {
@@ -111,7 +128,8 @@ async function unexplainedSessions(
       // Of a session whose events were all set aside the live row has no part.
       const hasNothing = expected === undefined && (live?.parts.length ?? 0) === 0
       const isEqual = hasNothing || isDeepStrictEqual(live, expected)
-      if (!excluded.has(sessionId) || !isEqual) defects.push(difference)
+      const hasCause = excluded.has(sessionId) || restored?.sessions.has(sessionId) === true
+      if (!hasCause || !isEqual) defects.push(difference)
     }
   }
   return defects

@@ -1,14 +1,16 @@
 /**
  * Proves that live and history agree: every minute of every cut and every session, as of the cut of
  * the last run, to the integer; what differs must follow from exactly the events that the live view
- * listed as set aside, or it is a defect.
+ * listed as set aside, or from exactly those of viewers who were erased since, or it is a defect.
  *
- *   as of the cut → exclusions → what still waits → compare minutes, sessions → explain → repair → report
+ *   as of the cut → exclusions → what still waits → compare minutes, sessions → explain by exceptions,
+ *   by erasures → repair → report
  */
 import type { EventLog } from '../../shared/log/event-log.ts'
+import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
-import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import { paneLifeOf, type FoldLimits } from '../../shared/qoe/fold.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { required } from '../../shared/warehouse/table-spec.ts'
@@ -29,12 +31,14 @@ import {
   RECONCILE_TRY_AGAIN_MS,
 } from '../limits.ts'
 import { batchErrors } from '../errors.ts'
+import { LEASE_NAME } from '../object-names.ts'
 import { readSql } from '../read-sql.ts'
 import { jsonBytes } from '../run-objects.ts'
 import type { BatchTelemetry } from '../telemetry.ts'
 import { readAsOf, type AsOf } from './as-of.ts'
 import { scratchExceptions } from './exclusions.ts'
 import { explain, type Unexplained } from './explain.ts'
+import { explainErased } from './explain-erased.ts'
 import {
   compareMinutes,
   minuteIdsOf,
@@ -43,7 +47,7 @@ import {
   type MinuteTally,
   type TimeRange,
 } from './minutes.ts'
-import { repair } from './repair.ts'
+import { repair, type Repaired } from './repair.ts'
 import { reportOf, type ReconcileReport } from './report.ts'
 import { compareSessions, type SessionTally } from './sessions.ts'
 
@@ -60,6 +64,10 @@ export interface ReconcileParts {
   readonly partitions: number
   readonly factBuckets: number
   readonly rowRetentionMs: number
+  /** Of the lease under which a repair writes, ms. */
+  readonly leaseMs: number
+  /** Who repairs; shown to whoever is refused meanwhile. */
+  readonly holder: string
 }
 
 export interface ReconcileRequest {
@@ -70,18 +78,36 @@ export interface ReconcileRequest {
 }
 
 /**
- * Throws `BATCH_RECONCILE_NO_RUN` before the first run, `BATCH_RECONCILE_TOO_LARGE`, or what the
- * stores throw.
+ * A repair holds the lease of the batch from beginning to end, so that the facts it writes from stay
+ * as they are. Throws `LEASE_HELD` when it cannot have it, `BATCH_RECONCILE_NO_RUN` before the first
+ * run, `BATCH_RECONCILE_TOO_LARGE`, or what the stores throw.
  */
 export async function reconcile(
   parts: ReconcileParts,
-  request: ReconcileRequest = {},
+  { repair: isRepair = false, ...range }: ReconcileRequest = {},
 ): Promise<ReconcileReport> {
+  if (!isRepair) return reconcileUntilSure(parts, range)
+  const { objects, holder, leaseMs: durationMs, clock } = parts
+  const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
+  try {
+    return await reconcileUntilSure(parts, { ...range, repairUnder: lease })
+  } finally {
+    await lease.release()
+  }
+}
+
+interface Asked extends Omit<ReconcileRequest, 'repair'> {
+  /** The lease under which defects are repaired; none are without. */
+  readonly repairUnder?: Lease
+}
+
+async function reconcileUntilSure(parts: ReconcileParts, asked: Asked): Promise<ReconcileReport> {
   for (let attempt = 1; ; attempt++) {
     // An exception that is on its way to the log looks like a defect: the processor gets its time,
     // and nothing is repaired before.
     const isLast = attempt === RECONCILE_TRIES
-    const report = await reconcileOnce(parts, isLast ? request : { ...request, repair: false })
+    const { repairUnder: _, ...withoutRepair } = asked
+    const report = await reconcileOnce(parts, isLast ? asked : withoutRepair)
     if (report.verdict !== 'defect' || isLast) {
       await keepReport(parts, report)
       parts.telemetry.reconciled(report)
@@ -91,10 +117,7 @@ export async function reconcile(
   }
 }
 
-async function reconcileOnce(
-  parts: ReconcileParts,
-  request: ReconcileRequest,
-): Promise<ReconcileReport> {
+async function reconcileOnce(parts: ReconcileParts, asked: Asked): Promise<ReconcileReport> {
   const session = await parts.warehouse.open()
   try {
     const asOf = await readAsOf(session, { ...parts, paneLifeMs: paneLifeOf(parts.limits) })
@@ -103,7 +126,7 @@ async function reconcileOnce(
         expected: 'a completed batch run',
         received: 'none',
       })
-    return await reconcileAsOf(parts, { session, asOf, request })
+    return await reconcileAsOf(parts, { session, asOf, asked })
   } finally {
     await session.close()
   }
@@ -112,33 +135,29 @@ async function reconcileOnce(
 interface Opened {
   readonly session: WarehouseSession
   readonly asOf: AsOf
-  readonly request: ReconcileRequest
+  readonly asked: Asked
 }
 
 async function reconcileAsOf(
   parts: ReconcileParts,
-  { session, asOf, request }: Opened,
+  { session, asOf, asked }: Opened,
 ): Promise<ReconcileReport> {
-  const range = rangeOf(request, asOf)
+  const { partsPerSessionMax: partsMax, maxAgeMs } = parts.limits
+  const expiredBeforeMs = parts.clock.nowMs() - parts.rowRetentionMs
+  const range = rangeOf(asked, asOf, expiredBeforeMs)
   const exclusions = await scratchExceptions(session, parts, asOf)
   const waiting = await readWaiting(parts, session, asOf)
   const minutes = await compareAllMinutes(parts, { session, asOf, range, waiting })
   const sessions = await compareSessions(
-    {
-      ...parts,
-      session,
-      asOf,
-      partsMax: parts.limits.partsPerSessionMax,
-      waiting: waiting.sessions,
-    },
-    range,
+    { ...parts, session, asOf, partsMax, maxAgeMs, expiredBeforeMs, waiting: waiting.sessions },
+    // What was logged up to the cut is compared, and what came after it is pending.
+    { fromMs: asked.fromMs ?? range.fromMs, toMs: asked.toMs ?? Number.MAX_SAFE_INTEGER },
   )
   refuseTooMany(minutes, sessions)
-  const unexplained = await explain(
-    session,
-    { minutes: minutes.differences, sessions: sessions.differences },
-    { facts: factsRequest(parts, asOf, range), partsMax: parts.limits.partsPerSessionMax },
-  )
+  const differences = { minutes: minutes.differences, sessions: sessions.differences }
+  const request = { facts: factsRequest(parts, asOf, range), partsMax }
+  const unexplained = await explain(session, differences, request)
+  const judged = await explainErased(session, unexplained, { ...parts, asOf, explain: request })
   return reportOf({
     run: asOf.run,
     view: parts.view,
@@ -146,19 +165,40 @@ async function reconcileAsOf(
     reconciledAtMs: parts.clock.nowMs(),
     minutes,
     sessions,
-    unexplained,
+    judged,
     exceptions: exclusions.byReason,
-    repaired: request.repair === true ? await repairAll(parts, asOf, unexplained) : undefined,
+    repaired: await repairAll(parts, { session, asOf, asked }, judged.defects),
   })
 }
 
-function repairAll(parts: ReconcileParts, asOf: AsOf, unexplained: Unexplained) {
-  return repair({ ...parts, asOf, paneLifeMs: paneLifeOf(parts.limits) }, unexplained)
+async function repairAll(
+  parts: ReconcileParts,
+  { session, asOf, asked: { repairUnder } }: Opened,
+  defects: Unexplained,
+): Promise<Repaired | undefined> {
+  if (repairUnder === undefined) return undefined
+  return repair(
+    {
+      ...parts,
+      session,
+      asOf,
+      partsMax: parts.limits.partsPerSessionMax,
+      paneLifeMs: paneLifeOf(parts.limits),
+      assertMayWrite: () => repairUnder.assertHeld(),
+    },
+    defects,
+  )
 }
 
-function rangeOf({ fromMs, toMs }: ReconcileRequest, { watermarkMs }: AsOf): TimeRange {
+/** Minutes whose live rows have expired are not looked at. */
+function rangeOf(
+  { fromMs, toMs }: Asked,
+  { watermarkMs }: AsOf,
+  expiredBeforeMs: number,
+): TimeRange {
   const endMs = toMs ?? watermarkMs
-  return wholeMinutes({ fromMs: fromMs ?? Math.max(0, endMs - RECONCILE_RANGE_MS), toMs: endMs })
+  const beginMs = fromMs ?? endMs - RECONCILE_RANGE_MS
+  return wholeMinutes({ fromMs: Math.max(0, beginMs, expiredBeforeMs), toMs: endMs })
 }
 
 function factsRequest(parts: ReconcileParts, asOf: AsOf, { fromMs }: TimeRange) {
@@ -246,12 +286,6 @@ function refuseTooMany(minutes: MinuteTally, sessions: SessionTally): void {
     expected: `at most ${RECONCILE_DIFFERENCES_MAX} rows that differ`,
     received: `${differences}`,
   })
-}
-
-export function paneLifeOf(limits: FoldLimits): number {
-  return (
-    limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
-  )
 }
 
 /** The newest verdict is one object that is replaced; every report is kept beside its run. */

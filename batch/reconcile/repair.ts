@@ -1,30 +1,39 @@
 /**
  * Rewrites live rows that are lost or wrong from the history: minutes as one row of partition −1,
- * which readers take instead of all others, and only such as no pane can still change; sessions in
- * their own row, under the stamp that it has, so that a later change of the fold still wins.
+ * which readers take instead of all others, and only such as no pane can still change; a session's
+ * row under the stamp that it has, or has in the log when it is lost, so that a later change of the
+ * fold still wins. Whoever calls it holds the lease of the batch: no other repair, no run and no
+ * erasure is under way.
  */
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
 import { REPAIR_PARTITION } from '../../shared/speed/row-merge.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { RECONCILE_ROWS_PER_WRITE } from '../limits.ts'
-import type { AsOf } from './as-of.ts'
 import type { Unexplained } from './explain.ts'
+import { rebuildSessions, type LostSessionsParts } from './lost-sessions.ts'
 import { ALL_KEYS, type MinuteDifference } from './minutes.ts'
+import {
+  incarnationId,
+  parseIncarnationId,
+  type ComparedSession,
+  type SessionDifference,
+} from './sessions.ts'
 
-export interface RepairParts {
+export interface RepairParts extends LostSessionsParts {
   readonly speed: SpeedStore
-  readonly view: string
-  readonly asOf: AsOf
   readonly paneLifeMs: number
-  /** How long rows stay in the speed store after their minute, ms. */
-  readonly rowRetentionMs: number
+  /** Throws when the lease is lost. */
+  assertMayWrite(): void
 }
 
 export interface Repaired {
   readonly minutes: number
   readonly sessions: number
-  /** Defects that were left: a minute that a pane may still change, or a session without a row. */
+  /**
+   * Defects that were left: minutes that a pane may still change, and minutes that are known as the
+   * sum over more keys than a cut may have.
+   */
   readonly left: number
 }
 
@@ -33,15 +42,16 @@ export async function repair(
   { minutes, sessions }: Unexplained,
 ): Promise<Repaired> {
   const minuteRows = minutes.flatMap((defect) => repairedMinute(parts, defect))
-  const sessionRows = sessions.flatMap(({ liveRow, history }) =>
-    liveRow === undefined || history === undefined ? [] : [withHistory(liveRow, history)],
-  )
-  for (const rows of chunks(minuteRows)) await parts.speed.putMinutes(rows)
-  for (const rows of chunks(sessionRows)) await parts.speed.putSessions(rows, [])
+  for (const rows of chunks(minuteRows)) {
+    parts.assertMayWrite()
+    await parts.speed.putMinutes(rows)
+  }
+  await rewriteWrong(parts, sessions)
+  await rewriteLost(parts, sessions)
   return {
     minutes: minuteRows.length,
-    sessions: sessionRows.length,
-    left: minutes.length - minuteRows.length + (sessions.length - sessionRows.length),
+    sessions: sessions.length,
+    left: minutes.length - minuteRows.length,
   }
 }
 
@@ -53,7 +63,8 @@ function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow
   return [
     {
       view,
-      topicEpoch: 0,
+      // Of two repairs of a minute readers take that of the higher epoch.
+      topicEpoch: asOf.topicEpoch,
       partition: REPAIR_PARTITION,
       generation: 0,
       cut,
@@ -68,10 +79,49 @@ function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow
   ]
 }
 
-function withHistory(
-  row: SessionRow,
-  history: NonNullable<Unexplained['sessions'][number]['history']>,
-): SessionRow {
+/** Rows that are there and wrong keep what only the fold knows. */
+async function rewriteWrong(
+  { speed, assertMayWrite }: RepairParts,
+  sessions: readonly SessionDifference[],
+): Promise<void> {
+  const rows = sessions.flatMap(({ liveRow, history }) =>
+    liveRow === undefined || history === undefined ? [] : [withHistory(liveRow, history)],
+  )
+  for (const page of chunks(rows)) {
+    assertMayWrite()
+    await speed.putSessions(page, [])
+  }
+}
+
+/**
+ * Sessions of which one side has no row. One that the history does not know goes whole, and what the
+ * history knows of its session id comes back.
+ */
+async function rewriteLost(
+  parts: RepairParts,
+  sessions: readonly SessionDifference[],
+): Promise<void> {
+  const { speed, view, assertMayWrite } = parts
+  const unknown = new Set<string>()
+  const lost = new Set<string>()
+  for (const { sessionId, incarnation, liveRow, history } of sessions) {
+    if (liveRow === undefined) lost.add(incarnationId(sessionId, incarnation))
+    if (history === undefined) unknown.add(sessionId)
+  }
+  for (const sessionId of unknown) {
+    assertMayWrite()
+    await speed.deleteSession(view, sessionId)
+  }
+  const ids = new Set([...unknown, ...[...lost].map((id) => parseIncarnationId(id).sessionId)])
+  for await (const { row, positions } of rebuildSessions(parts, [...ids])) {
+    const { sessionId, incarnation } = row
+    if (!unknown.has(sessionId) && !lost.has(incarnationId(sessionId, incarnation))) continue
+    assertMayWrite()
+    await speed.putSessions([row], positions)
+  }
+}
+
+function withHistory(row: SessionRow, history: ComparedSession): SessionRow {
   const { parts, closed, lost, duplicates, rejected, clockOffsetMs, lastLoggedAtMs } = history
   return {
     ...row,

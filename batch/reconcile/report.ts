@@ -2,7 +2,8 @@
 import { COUNTER_NAMES, type MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { ReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
 import { RECONCILE_DEFECTS_LISTED_MAX } from '../limits.ts'
-import type { Unexplained } from './explain.ts'
+import type { MinuteDefect } from './explain.ts'
+import type { WithoutErased } from './explain-erased.ts'
 import type { TimeRange } from './minutes.ts'
 import type { Repaired } from './repair.ts'
 import type { SessionDifference } from './sessions.ts'
@@ -11,6 +12,7 @@ interface Tally {
   readonly compared: number
   readonly equal: number
   readonly explained: number
+  readonly erased: number
   readonly defects: number
   readonly pending: number
 }
@@ -49,14 +51,15 @@ export interface Found {
   readonly reconciledAtMs: number
   readonly minutes: { readonly compared: number; readonly equal: number; readonly pending: number }
   readonly sessions: { readonly compared: number; readonly equal: number; readonly pending: number }
-  readonly unexplained: Unexplained
+  readonly judged: WithoutErased
   readonly exceptions: Readonly<Record<string, number>>
   readonly repaired: Repaired | undefined
 }
 
 export function reportOf(found: Found): ReconcileReport {
-  const minutes = tallyOf(found.minutes, found.unexplained.minutes.length)
-  const sessions = tallyOf(found.sessions, found.unexplained.sessions.length)
+  const { defects } = found.judged
+  const minutes = tallyOf(found, 'minutes')
+  const sessions = tallyOf(found, 'sessions')
   const of = (name: keyof Tally) => minutes[name] + sessions[name]
   return {
     format: 1,
@@ -67,26 +70,40 @@ export function reportOf(found: Found): ReconcileReport {
     to: new Date(found.range.toMs).toISOString(),
     verdict: verdictOf({
       compared: of('compared'),
-      explained: of('explained'),
+      explained: of('explained') + of('erased'),
       defects: of('defects'),
     }),
     compared: of('compared'),
     explained: of('explained'),
+    erased: of('erased'),
     defects: of('defects'),
     pending: of('pending'),
     minutes,
     sessions,
     exceptions: found.exceptions,
     defectsListed: [
-      ...found.unexplained.minutes.flatMap(minuteLines),
-      ...found.unexplained.sessions.flatMap(sessionLines),
+      ...defects.minutes.flatMap(minuteLines),
+      ...defects.sessions.flatMap(sessionLines),
     ].slice(0, RECONCILE_DEFECTS_LISTED_MAX),
     repaired: found.repaired,
   }
 }
 
-function tallyOf({ compared, equal, pending }: Found['minutes'], defects: number): Tally {
-  return { compared, equal, explained: compared - equal - defects, defects, pending }
+function tallyOf({ judged, ...found }: Found, kind: 'minutes' | 'sessions'): Tally {
+  const { equal } = found[kind]
+  const erased = judged.erased[kind]
+  const defects = judged.defects[kind].length
+  // What nobody can judge any more was not compared.
+  const compared = found[kind].compared - judged.undecided[kind]
+  const pending = found[kind].pending + judged.undecided[kind]
+  return {
+    compared,
+    equal,
+    explained: compared - equal - erased - defects,
+    erased,
+    defects,
+    pending,
+  }
 }
 
 function verdictOf(counts: Pick<Tally, 'compared' | 'explained' | 'defects'>) {
@@ -95,14 +112,7 @@ function verdictOf(counts: Pick<Tally, 'compared' | 'explained' | 'defects'>) {
   return counts.explained > 0 ? 'explained' : 'equal'
 }
 
-function minuteLines({
-  cut,
-  key,
-  minuteMs,
-  live,
-  history,
-  expected,
-}: Unexplained['minutes'][number]): DefectLine[] {
+function minuteLines({ cut, key, minuteMs, live, history, expected }: MinuteDefect): DefectLine[] {
   const minute = new Date(minuteMs).toISOString()
   return aggregateNames.flatMap((name) =>
     print(live[name]) === print(expected[name])
@@ -175,7 +185,8 @@ function print(value: unknown): string {
 
 const VERDICTS = {
   equal: 'Live and history are equal to the integer.',
-  explained: 'Live and history differ only by what the live view listed as set aside.',
+  explained:
+    'Live and history differ only by what the live view listed as set aside, or who was erased.',
   defect: 'Live and history differ without a proof.',
   pending: 'Nothing could be compared yet.',
 } as const
@@ -188,7 +199,7 @@ export function reportText(report: ReconcileReport): string {
     VERDICTS[report.verdict],
     '',
     `as of run ${report.run}, view ${report.view}, ${report.from} to ${report.to}`,
-    `             compared      equal  explained    defects    pending`,
+    `             compared      equal  explained     erased    defects    pending`,
     tallyLine('minutes', minutes),
     tallyLine('sessions', sessions),
     `set aside by the live view: ${exceptionText.length === 0 ? 'nothing' : exceptionText.join(', ')}`,
@@ -205,8 +216,9 @@ export function reportText(report: ReconcileReport): string {
   return lines.join('\n')
 }
 
-function tallyLine(name: string, { compared, equal, explained, defects, pending }: Tally): string {
-  const columns = [compared, equal, explained, defects, pending].map((count) =>
+function tallyLine(name: string, tally: Tally): string {
+  const { compared, equal, explained, erased, defects, pending } = tally
+  const columns = [compared, equal, explained, erased, defects, pending].map((count) =>
     `${count}`.padStart(10),
   )
   return `  ${name.padEnd(9)} ${columns.join(' ')}`

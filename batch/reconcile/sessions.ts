@@ -3,6 +3,7 @@
  * looked up in the history; then the history's sessions that no page had.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { currentSessionRows } from '../../shared/speed/current-sessions.ts'
 import type { PartSummary, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
@@ -49,9 +50,16 @@ export interface SessionsParts {
   readonly partsMax: number
   /** Sessions in which an event may still wait at the cut. */
   readonly waiting: ReadonlySet<string>
+  /** The speed store has let go of what was logged last before this, epoch ms. */
+  readonly expiredBeforeMs: number
+  /** How much earlier than the first of its records a session may have begun, ms. */
+  readonly maxAgeMs: number
 }
 
-/** Sessions whose last event was logged within the range. */
+/**
+ * Sessions of which something was logged within the range, with all their incarnations, whole: where
+ * one ends has nothing to do with where a minute does.
+ */
 export async function compareSessions(
   parts: SessionsParts,
   range: TimeRange,
@@ -66,34 +74,35 @@ export async function compareSessions(
     const last = page.at(-1)
     if (last === undefined) break
     afterSessionId = last.sessionId
-    const rows = page.filter((row) => isWithin(row.lastLoggedAtMs, range))
-    await comparePage(parts, rows, { tally, seen })
+    const within = page.filter((row) => isWithin(row.lastLoggedAtMs, range))
+    const ids = new Set(within.map(({ sessionId }) => sessionId))
+    for (const id of ids) seen.add(id)
+    const rows = page.filter(({ sessionId }) => ids.has(sessionId))
+    await compareBoth(parts, tally, { ids: [...ids], rows })
   }
-  for (const sessionId of await unseenSessions(parts.session, range, seen)) {
-    const history = await readHistorySessions(parts.session, 'sessions', [sessionId])
-    for (const [id, session] of history)
-      if (isWithin(session.lastLoggedAtMs, range))
-        judge(parts, tally, { id, session, row: undefined })
+  // Of these no live row says that it is of the range.
+  for (const id of await unseenSessions(parts, range, seen)) {
+    const rows = await parts.speed.readSession(parts.view, id)
+    await compareBoth(parts, tally, { ids: [id], rows })
   }
   return tally
 }
 
-async function comparePage(
+async function compareBoth(
   parts: SessionsParts,
-  rows: readonly SessionRow[],
-  { tally, seen }: { readonly tally: SessionTally; readonly seen: Set<string> },
+  tally: SessionTally,
+  { ids, rows }: { readonly ids: readonly string[]; readonly rows: readonly SessionRow[] },
 ): Promise<void> {
-  const current = currentRows(rows)
-  const ids = [...new Set(current.map(({ sessionId }) => sessionId))]
   if (ids.length === 0) return
-  for (const id of ids) seen.add(id)
   const history = await readHistorySessions(parts.session, 'sessions', ids)
-  for (const row of current) {
+  for (const row of currentSessionRows(rows)) {
     const id = incarnationId(row.sessionId, row.incarnation)
     judge(parts, tally, { id, session: history.get(id), row })
     history.delete(id)
   }
-  for (const [id, session] of history) judge(parts, tally, { id, session, row: undefined })
+  for (const [id, session] of history)
+    if (session.lastLoggedAtMs > parts.expiredBeforeMs)
+      judge(parts, tally, { id, session, row: undefined })
 }
 
 interface Judged {
@@ -143,15 +152,6 @@ export function withLastParts(session: ComparedSession, partsMax: number): Compa
   return { ...session, parts: session.parts.slice(-partsMax) }
 }
 
-/** Of each (topic epoch, partition) only the highest generation counts. */
-function currentRows(rows: readonly SessionRow[]): SessionRow[] {
-  const sourceOf = (row: SessionRow) => `${row.sessionId} ${row.topicEpoch}/${row.partition}`
-  const highest = new Map<string, number>()
-  for (const row of rows)
-    highest.set(sourceOf(row), Math.max(highest.get(sourceOf(row)) ?? 0, row.generation))
-  return rows.filter((row) => row.generation === highest.get(sourceOf(row)))
-}
-
 function isWithin(ms: number, { fromMs, toMs }: TimeRange): boolean {
   return ms >= fromMs && ms < toMs
 }
@@ -176,7 +176,7 @@ ORDER BY session_id, incarnation, part`,
   const byIncarnation = Map.groupBy(rows, (row) =>
     incarnationId(textOf(row, 'session_id') ?? '', integerOf(row, 'incarnation')),
   )
-  return new Map([...byIncarnation].map(([id, parts]) => [id, ofHistoryRows(parts)]))
+  return new Map([...byIncarnation].map(([id, parts]) => [id, historySessionOf(parts)]))
 }
 
 /** The condition that a row is of one of the sessions. */
@@ -189,7 +189,8 @@ export function sessionIn(sessionIds: readonly string[]) {
   return { condition: `session_id IN (${names.join(', ')})`, parameters }
 }
 
-function ofHistoryRows(rows: readonly Row[]): ComparedSession {
+/** Of the rows of one incarnation, a row a part, ascending. */
+export function historySessionOf(rows: readonly Row[]): ComparedSession {
   const sum = (column: string) => rows.reduce((total, row) => total + integerOf(row, column), 0)
   const [first = {}] = rows
   return {
@@ -204,7 +205,7 @@ function ofHistoryRows(rows: readonly Row[]): ComparedSession {
 }
 
 async function unseenSessions(
-  session: WarehouseSession,
+  { session, maxAgeMs }: SessionsParts,
   { fromMs, toMs }: TimeRange,
   seen: ReadonlySet<string>,
 ): Promise<string[]> {
@@ -215,7 +216,7 @@ FROM sessions
 WHERE start_date >= CAST(@from_date AS DATE)
   AND last_logged_at_ms >= @from_ms AND last_logged_at_ms < @to_ms`,
       parameters: {
-        from_date: utcDate(Math.max(0, fromMs - DAY_MS)),
+        from_date: utcDate(Math.max(0, fromMs - maxAgeMs - DAY_MS)),
         from_ms: fromMs,
         to_ms: toMs,
       },
@@ -225,14 +226,14 @@ WHERE start_date >= CAST(@from_date AS DATE)
   return rows.map((row) => textOf(row, 'session_id') ?? '').filter((id) => !seen.has(id))
 }
 
-/** A session that began earlier and went on into the range is met by its live row. */
+/** A session that goes on for longer, and into the range, is met by its live row alone. */
 const DAY_MS = 24 * 60 * 60_000
 
 export function incarnationId(sessionId: string, incarnation: number): string {
   return `${incarnation} ${sessionId}`
 }
 
-function parseIncarnationId(id: string): { sessionId: string; incarnation: number } {
+export function parseIncarnationId(id: string): { sessionId: string; incarnation: number } {
   const blank = id.indexOf(' ')
   return { sessionId: id.slice(blank + 1), incarnation: Number(id.slice(0, blank)) }
 }

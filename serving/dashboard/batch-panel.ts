@@ -65,9 +65,9 @@ function verdictLine(verdict: Verdict | null): Line {
       return { text: 'equal', level: 'good', hint: compared }
     case 'explained':
       return {
-        text: `${joined(formatCount(verdict.explained))} explained`,
+        text: `${joined(formatCount(verdict.explained + verdict.erased))} explained`,
         level: 'good',
-        hint: `${compared}; every difference is proven by counted exceptions`,
+        hint: `${compared}; every difference is proven by counted exceptions or erasures`,
       }
     case 'defect':
       return {

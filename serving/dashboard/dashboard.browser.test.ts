@@ -236,7 +236,14 @@ describe('the dashboard', () => {
         'not compared yet',
       ])
       await runBatch()
-      const reconcile = { run: 7, reconciledAtMs: 1, compared: 40, explained: 0, pending: 0 }
+      const reconcile = {
+        run: 7,
+        reconciledAtMs: 1,
+        compared: 40,
+        explained: 0,
+        erased: 0,
+        pending: 0,
+      }
       activity = {
         ...activity,
         nextRunAtMs: systemClock.nowMs() + 50_000,

@@ -2,11 +2,8 @@
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import { clampCorrected, correctedMs } from '../../shared/qoe/clock-offset.ts'
 import type { PartSummary } from '../../shared/speed/rows.ts'
-import {
-  contextColumns,
-  eventColumns,
-  type EventColumn,
-} from '../../shared/warehouse/event-columns.ts'
+import { objectFromColumns } from '../../shared/warehouse/column-objects.ts'
+import { contextColumns, eventColumns } from '../../shared/warehouse/event-columns.ts'
 import type { Row, Select } from '../../shared/warehouse/warehouse.ts'
 import type { TimelineEntry } from '../api-schemas.ts'
 import type { Timeline } from '../session-timeline.ts'
@@ -62,7 +59,7 @@ export function pastSessions(rows: readonly Row[]): PastSession[] {
     return {
       sessionId: textOf(last, 'session_id') ?? '',
       incarnation,
-      context: objectOf(last, contextColumns),
+      context: objectFromColumns(last, contextColumns),
       parts: parts.map(partFromRow),
       quality: {
         lost: integerOf(last, 'lost'),
@@ -161,21 +158,7 @@ function draftOf(row: Row, clockOffsetMs: number, limits: FoldLimits): Draft {
       type: textOf(row, 'type') ?? '',
       atMs,
       eventTimeMs: Math.round(clampCorrected(corrected, receivedAtMs, limits)),
-      fields: objectOf(row, FIELD_COLUMNS),
+      fields: objectFromColumns(row, FIELD_COLUMNS),
     },
   }
-}
-
-/** The JSON object that columns were made from; what is null was absent. */
-function objectOf(row: Row, columns: readonly EventColumn[]): Record<string, unknown> {
-  const object: Record<string, unknown> = {}
-  for (const { name, path, json } of columns) {
-    const value = row[name]
-    if (value === null || value === undefined) continue
-    let at = object
-    for (const field of path.slice(0, -1)) at = (at[field] ??= {}) as Record<string, unknown>
-    const plain = typeof value === 'bigint' ? Number(value) : value
-    at[path.at(-1) ?? name] = json ? (JSON.parse(String(plain)) as unknown) : plain
-  }
-  return object
 }

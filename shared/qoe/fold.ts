@@ -64,8 +64,13 @@ export const DEFAULT_FOLD_LIMITS: FoldLimits = {
   partsPerSessionMax: 64,
 }
 
-/** How long a pane takes late events after its minute's end, ms. */
-export function paneLifeOf(limits: FoldLimits): number {
+/** How long a pane takes late events after its end, ms: in view of every limit that may delay one. */
+export function paneLifeOf(
+  limits: Pick<
+    FoldLimits,
+    'allowedLatenessMs' | 'sessionTimeoutMs' | 'reorderMs' | 'outOfOrdernessMs'
+  >,
+): number {
   return (
     limits.allowedLatenessMs + limits.sessionTimeoutMs + limits.reorderMs + limits.outOfOrdernessMs
   )

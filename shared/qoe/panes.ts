@@ -176,10 +176,9 @@ export class PaneStore {
   #paneCount = 0
 
   constructor(options: FoldOptions, copyOnWrite: CopyOnWrite) {
-    const { limits } = options
     this.#options = options
     this.#copyOnWrite = copyOnWrite
-    this.#paneLifeMs = paneLifeOf(limits)
+    this.#paneLifeMs = paneLifeOf(options.limits)
   }
 
   get count(): number {

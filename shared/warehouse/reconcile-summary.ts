@@ -15,11 +15,12 @@ export const reconcileSummarySchema = z.object({
   verdict: z
     .enum(['equal', 'explained', 'defect', 'pending'])
     .describe(
-      'equal to the integer; different and proven to be by counted exceptions; different without such a proof; nothing comparable yet',
+      'equal to the integer; different and proven to be by counted exceptions or erasures; different without such a proof; nothing comparable yet',
     ),
   compared: count('Rows compared'),
-  explained: count('Rows that differ and are explained'),
-  defects: count('Rows that differ and are not'),
+  explained: count('Rows that differ and are explained by exceptions'),
+  erased: count('Rows that differ and are explained by the erasure of viewers').default(0),
+  defects: count('Rows that differ and are not explained'),
   pending: count('Rows that could not be compared yet'),
 })
 export type ReconcileSummary = z.infer<typeof reconcileSummarySchema>

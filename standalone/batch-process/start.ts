@@ -113,15 +113,17 @@ async function startAll(
   })
   schedule.start(await lastStartedAtMs(warehouse))
   stack.add('schedule', () => schedule.stop())
-  const cancelLook = clock.every(RECONCILE_LOOK_MS, () => {
-    void lookForVerdict(objects, telemetry).then((found) => {
-      if (found?.reconciledAtMs === reconcile?.reconciledAtMs) return
-      reconcile = found
-      tell(false)
-    })
-  })
+  // Whoever reconciles ends after it; what was found stays to be seen, and to alert, here.
+  const look = async () => {
+    const found = await lookForVerdict(objects, telemetry)
+    if (found === undefined || found.reconciledAtMs === reconcile?.reconciledAtMs) return
+    reconcile = found
+    batch.showVerdict(found)
+    tell(false)
+  }
+  const cancelLook = clock.every(RECONCILE_LOOK_MS, () => void look())
   stack.add('verdict', cancelLook)
-  reconcile = await lookForVerdict(objects, telemetry)
+  await look()
   await send({ kind: 'ready' })
   tell(false)
   return { receive: receiver({ queries, telemetry, send }), stop: () => stack.stop() }

@@ -44,6 +44,8 @@ exactly the events that the live view set aside, with 1 on a defect or when noth
         partitions: common.partitions,
         factBuckets: batch.factBuckets,
         rowRetentionMs: processor.rowRetentionMs,
+        leaseMs: batch.leaseMs,
+        holder: stores.holder,
       },
       {
         ...(fromMs === undefined ? {} : { fromMs }),

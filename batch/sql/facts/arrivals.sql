@@ -3,9 +3,16 @@
 -- open at their record: minutes close after a record, so the watermark before it decides.
 WITH arrived AS (
   SELECT
-    *,
+    log_partition, log_offset, received_date, bytes, watermark_before_ms, content_id, cdn,
+    device_type, player_name, player_version, country,
     received_at_ms - MOD(received_at_ms, 60000) AS minute_ms
   FROM frames
+  UNION ALL
+  SELECT
+    log_partition, log_offset, received_date, bytes, watermark_before_ms, content_id, cdn,
+    device_type, player_name, player_version, country,
+    received_at_ms - MOD(received_at_ms, 60000) AS minute_ms
+  FROM facts_restored_frames
 )
 SELECT
   a.minute_ms,

@@ -1,6 +1,6 @@
 -- Every copy of an event, and every rejected seq, of the sessions to compute: one row a copy.
 -- Only what a metric needs is carried on, and an integer stands for the sessionId, because every
--- step below sorts or hashes these rows.
+-- step below sorts or hashes these rows. Restored ones are none but where `reconcile` asks for them.
 SELECT
   t.session_key,
   e.incarnation,
@@ -54,3 +54,30 @@ JOIN facts_touched AS t ON t.session_id = c.session_id
 CROSS JOIN facts_parameters AS p
 WHERE c.received_date >= p.from_date AND c.incarnation >= t.incarnation
   AND c.session_id BETWEEN @first_session AND @last_session
+UNION ALL
+SELECT
+  t.session_key,
+  r.incarnation,
+  r.seq,
+  r.kind = 'duplicate' AS accepted,
+  FALSE AS is_event,
+  r.log_partition,
+  r.log_offset,
+  r.log_index,
+  r.logged_at_ms,
+  r.watermark_ms,
+  r.received_at_ms,
+  r.sent_at_ms,
+  r.at_ms,
+  r.type,
+  r.content_id,
+  r.event_cdn,
+  r.playback_rate,
+  r.video_bitrate_kbps,
+  r.audio_bitrate_kbps,
+  r.startup_ms
+FROM facts_restored_copies AS r
+JOIN facts_touched AS t ON t.session_id = r.session_id
+CROSS JOIN facts_parameters AS p
+WHERE r.received_date >= p.from_date AND r.incarnation >= t.incarnation
+  AND r.session_id BETWEEN @first_session AND @last_session

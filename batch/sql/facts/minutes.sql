@@ -1,5 +1,5 @@
--- All session minutes of the minutes to compute: those computed now, and those of other sessions as
--- they stand in the warehouse.
+-- All session minutes of the minutes to compute: those computed now, and those of other sessions, or of
+-- earlier incarnations, as they stand in the warehouse.
 SELECT
   minute_ms, content_id, cdn, device_type, player_name, player_version, country, sessions, attempts,
   plays, ebvs, ebvs_long, vsf, vpf, ended_plays, failures, stalls, stall_ms, playing_ms, watched_ms,
@@ -8,6 +8,7 @@ SELECT
   concurrent_plays_4, concurrent_plays_5, concurrent_viewers_0, concurrent_viewers_1,
   concurrent_viewers_2, concurrent_viewers_3, concurrent_viewers_4, concurrent_viewers_5
 FROM facts_session_minute_rows
+WHERE minute_ms IN (SELECT minute_ms FROM facts_touched_minutes)
 UNION ALL
 SELECT
   m.minute_ms, m.content_id, m.cdn, m.device_type, m.player_name, m.player_version, m.country,
@@ -19,6 +20,6 @@ SELECT
   m.concurrent_viewers_3, m.concurrent_viewers_4, m.concurrent_viewers_5
 FROM session_minutes AS m
 JOIN facts_touched_minutes AS t ON t.minute_date = m.minute_date AND t.minute_ms = m.minute_ms
-LEFT JOIN facts_all_incarnations AS i
-  ON i.session_id = m.session_id AND i.incarnation = m.incarnation
-WHERE i.session_id IS NULL
+LEFT JOIN facts_all_touched AS a
+  ON a.session_id = m.session_id AND a.incarnation <= m.incarnation
+WHERE a.session_id IS NULL

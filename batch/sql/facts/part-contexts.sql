@@ -27,6 +27,14 @@ contexts AS (
     country, isp, autoplay, labels, viewer_pseudonym
   FROM event_copies
   WHERE session_id BETWEEN @first_session AND @last_session
+  UNION ALL
+  SELECT
+    log_partition, log_offset, log_index, session_bucket, received_date, content_id,
+    content_title, series_id, stream_type, streaming_format, cdn, device_type, device_make,
+    device_model, device_os, device_os_version, player_name, player_version, app_name, app_version,
+    country, isp, autoplay, labels, viewer_pseudonym
+  FROM facts_restored_copies
+  WHERE session_id BETWEEN @first_session AND @last_session
 )
 SELECT f.incarnation_key, f.part, c.*
 FROM firsts AS f

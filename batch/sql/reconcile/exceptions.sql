@@ -1,5 +1,5 @@
 -- What this view of the live side listed as not applied, of records below the cut: the table, and what
--- the log holds beyond it. An exception is delivered at least once.
+-- the log holds beside it. An exception is delivered at least once.
 WITH listed AS (
   SELECT session_id, seq, reason, type, forgotten, source_partition, source_offset
   FROM exceptions
