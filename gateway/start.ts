@@ -314,7 +314,7 @@ function startSweep(
 }
 
 function serverOptions(options: GatewayOptions, parts: Parts) {
-  const { config, clock, random, verifier, ingestKeys = [] } = options
+  const { config, clock, random, verifier, failpoints, ingestKeys = [] } = options
   const { admission, intake, rates, telemetry, clients } = parts
   const { trustedCountryHeader, bodyTimeoutMs, slowRetryMs, frameMaxBytes } = config
   const cors: CorsRules = {
@@ -345,6 +345,7 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
       clock,
       random,
       telemetry,
+      failpoints,
       grantsCredit: () => admission.grantsCredit,
       scheduleFlush: (connection: Parameters<Clients['scheduleFlush']>[0]) =>
         clients.scheduleFlush(connection),

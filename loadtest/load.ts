@@ -8,9 +8,10 @@ import { startKafka, type Kafka } from '../scripts/services/kafka.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { systemRandom } from '../shared/runtime/random.ts'
+import type { GatewayOnKafka } from './gateway-on-kafka.ts'
 import type { LoadSettings } from './k6/settings.ts'
 import { parseLoadCommand, type LoadCommand } from './load/command-line.ts'
-import { startGatewayUnderLoad, type GatewayUnderLoad } from './load/gateway-under-load.ts'
+import { startGatewayUnderLoad } from './load/gateway-under-load.ts'
 import { runK6 } from './load/k6-process.ts'
 import { countEvents } from './load/log-count.ts'
 import { usageOf } from './load/process-usage.ts'
@@ -36,6 +37,7 @@ async function main(): Promise<boolean> {
       return await load(command, { k6, kafka, gateway })
     } finally {
       await gateway.stop()
+      if (gateway.output !== '') console.log(`the gateway said:\n${gateway.output}`)
     }
   } finally {
     await kafka.stop()
@@ -45,7 +47,7 @@ async function main(): Promise<boolean> {
 interface Running {
   readonly k6: string
   readonly kafka: Kafka
-  readonly gateway: GatewayUnderLoad
+  readonly gateway: GatewayOnKafka
 }
 
 async function load(command: LoadCommand, { k6, kafka, gateway }: Running): Promise<boolean> {
