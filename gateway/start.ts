@@ -277,8 +277,9 @@ function observe(telemetry: GatewayTelemetry, skew: ClockSkew, copies: Copies): 
       telemetry.appended(lane, batch)
     },
     failed(lane, error, attempt) {
-      const code = error instanceof BackhaulError ? error.code : 'UNKNOWN'
-      telemetry.appendFailed(lane, { code, message: String(error), attempt })
+      const { code = 'UNKNOWN', spec } = error instanceof BackhaulError ? error : {}
+      const action = spec?.retryable === false ? spec.action : undefined
+      telemetry.appendFailed(lane, { code, message: String(error), attempt, action })
     },
   }
 }

@@ -157,8 +157,9 @@ export class GatewayOnKafka {
   }
 
   /** How a new client is answered: 101, or the status and problem of its refusal. */
-  upgrade(): Promise<{ readonly status: number; readonly text: string }> {
+  upgrade(token?: string): Promise<{ readonly status: number; readonly text: string }> {
     const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       connection: 'Upgrade',
       upgrade: 'websocket',
       'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',

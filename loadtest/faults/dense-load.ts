@@ -9,7 +9,7 @@ import { ClientPool, type OutgoingFrame } from '../simulator/client-pool.ts'
 export interface DenseLoadOptions {
   /** `ws://…/v1/events` */
   readonly url: string
-  readonly token?: string
+  readonly token?: string | undefined
   readonly connections: number
   readonly sessions: number
   readonly eventsPerFrame: number
