@@ -7,7 +7,7 @@ import { systemClock } from '../shared/runtime/clock.ts'
 
 const GATEWAY = join(import.meta.dirname, '..', 'gateway')
 const MAIN = join(GATEWAY, 'main.ts')
-const MAIN_TO_THE_KILL = join(GATEWAY, 'testing', 'main-to-the-kill.ts')
+const MAIN_TO_THE_KILL = join(GATEWAY, 'testing', 'to-the-kill', 'main.ts')
 const READY_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 60_000
 const POLL_MS = 50

@@ -1,5 +1,5 @@
 /** A gateway on Kafka under a dense load, for a fault to befall it; and what must hold afterwards. */
-import { expect } from 'vitest'
+import assert from 'node:assert/strict'
 import type { Kafka } from '../../scripts/services/kafka.ts'
 import { judgeDelivery, type Delivery } from '../../scripts/services/kafka/delivery.ts'
 import { readBack } from '../../scripts/services/kafka/read-back.ts'
@@ -88,7 +88,7 @@ export class FaultedGateway {
   /** The books hold at this moment, whatever is going on. */
   async expectBalance(): Promise<void> {
     const books = await this.gateway.books()
-    expect(isBalanced(books), JSON.stringify(books)).toBe(true)
+    assert(isBalanced(books), JSON.stringify(books))
   }
 
   /**
@@ -97,18 +97,20 @@ export class FaultedGateway {
    */
   async expectKept(): Promise<Delivery> {
     const { load, gateway } = this
-    expect(await load.flush(FLUSH_DEADLINE_MS), gateway.output).toBe(true)
+    assert(await load.flush(FLUSH_DEADLINE_MS), gateway.output)
     const { eventsAccepted, eventsAcknowledged, eventsRejected } = load.metrics
-    expect(eventsAcknowledged).toBe(eventsAccepted)
-    expect(eventsRejected).toBe(0)
+    assert.equal(eventsAcknowledged, eventsAccepted)
+    assert.equal(eventsRejected, 0)
     const books = await gateway.books()
-    expect(isBalanced(books), JSON.stringify(books)).toBe(true)
-    expect(books.inFlight).toBe(0)
-    expect(books.accepted).toBeGreaterThan(0)
+    assert(isBalanced(books), JSON.stringify(books))
+    assert.equal(books.inFlight, 0)
+    assert(books.accepted > 0, 'the gateway accepted something')
     load.close()
-    expect(await gateway.stop(), gateway.output).toBe(0)
+    assert.equal(await gateway.stop(), 0, gateway.output)
     const found = judgeDelivery(load.sent, await readBack(this.#kafka, TOPICS.events), load.prefix)
-    expect(found).toMatchObject({ kept: eventsAccepted, missing: [], invented: [], skipped: [] })
+    const { missing, invented, skipped } = found
+    assert.deepEqual({ missing, invented, skipped }, { missing: [], invented: [], skipped: [] })
+    assert.equal(found.kept, eventsAccepted)
     return found
   }
 

@@ -1,10 +1,10 @@
 /**
  * `gateway/main.ts` as one process, which kills itself where it is told:
- * `node main-to-the-kill.ts <failpoint> <at which passing> [<ms later>]`. A little later than before
+ * `node to-the-kill/main.ts <failpoint> <at which passing> [<ms later>]`. A little later than before
  * an append is while the append is on its way.
  */
-import type { Failpoints } from '../../shared/runtime/failpoints.ts'
-import { readSettings, runAlone } from '../alone.ts'
+import type { Failpoints } from '../../../shared/runtime/failpoints.ts'
+import { readSettings, runAlone } from '../../alone.ts'
 
 const [failpoint, passing = '1', laterMs = '0'] = process.argv.slice(2)
 const kill = () => process.kill(process.pid, 'SIGKILL')
