@@ -1,14 +1,13 @@
 /**
  * Rows 21 to 23 and 34 of the fault matrix through the whole gateway on a real broker. Each hostile
- * client stands beside a dense load, of which nothing may be lost. Two rows that wait for what falls
- * due wait side by side.
+ * client stands beside a dense load, of which nothing may be lost.
  */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { deflateRawSync } from 'node:zlib'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
 import { frameHeader, RawClient } from '../../shared/http/testing/raw-websocket.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
@@ -29,10 +28,8 @@ let kafka: Kafka
 beforeAll(async () => {
   kafka = await startKafka()
 })
-afterAll(async () => {
-  await endFaultedGateways()
-  await kafka.stop()
-})
+afterEach(endFaultedGateways)
+afterAll(() => kafka.stop())
 
 const frame = (number: number, sessionId: string) =>
   Buffer.from(
@@ -120,80 +117,74 @@ describe('beside a load of which nothing is lost', () => {
     await faulted.expectKept()
   })
 
-  test.concurrent(
-    'row 22: who says nothing, or drips a header, a frame or fragments, is closed',
-    async () => {
-      const faulted = await FaultedGateway.start(kafka, {
-        GATEWAY_HEARTBEAT_MS: '5000',
-        GATEWAY_IDLE_MS: '10000',
-      })
-      const { port } = faulted.gateway
-      const [silent, frames, fragments, hello] = await Promise.all(
-        Array.from({ length: 4 }, () => answering(port)),
-      )
-      if (!silent || !frames || !fragments || !hello) throw new Error('four are open')
-      const header = connect(port, '127.0.0.1')
-      let isHeaderCut = false
-      header.on('close', () => (isHeaderCut = true)).on('error', () => undefined)
-      header.write('GET /v1/events HTTP/1.1\r\nHost: t\r\nX-Drip: ')
-      for (const client of [frames, fragments]) client.send(frame(0, 'dripping'))
-      await until('both are heard', () =>
-        [frames, fragments].every(({ received }) => received.includes('"ack":0')),
-      )
-      frames.socket.write(frameHeader(10_000))
-      for (const client of [fragments, hello]) client.socket.write(fragment(TEXT))
-      const cancel = clock.every(200, () => {
-        header.write('x')
-        frames.socket.write('x')
-        for (const client of [fragments, hello]) client.socket.write(fragment(0))
-      })
-      await until(
-        'all are closed',
-        () => isHeaderCut && [silent, frames, fragments, hello].every(({ closed }) => closed),
-      )
-      cancel()
-      expect(silent.received).toContain('GATEWAY_HELLO_TIMEOUT')
-      expect(hello.received).toContain('GATEWAY_HELLO_TIMEOUT')
-      expect(frames.received).toContain('GATEWAY_CLIENT_UNRESPONSIVE')
-      expect(fragments.received).toContain('GATEWAY_IDLE_TIMEOUT')
-      await faulted.expectKept()
-    },
-  )
+  test('row 22: who says nothing, or drips a header, a frame or fragments, is closed', async () => {
+    const faulted = await FaultedGateway.start(kafka, {
+      GATEWAY_HEARTBEAT_MS: '5000',
+      GATEWAY_IDLE_MS: '10000',
+    })
+    const { port } = faulted.gateway
+    const [silent, frames, fragments, hello] = await Promise.all(
+      Array.from({ length: 4 }, () => answering(port)),
+    )
+    if (!silent || !frames || !fragments || !hello) throw new Error('four are open')
+    const header = connect(port, '127.0.0.1')
+    let isHeaderCut = false
+    header.on('close', () => (isHeaderCut = true)).on('error', () => undefined)
+    header.write('GET /v1/events HTTP/1.1\r\nHost: t\r\nX-Drip: ')
+    for (const client of [frames, fragments]) client.send(frame(0, 'dripping'))
+    await until('both are heard', () =>
+      [frames, fragments].every(({ received }) => received.includes('"ack":0')),
+    )
+    frames.socket.write(frameHeader(10_000))
+    for (const client of [fragments, hello]) client.socket.write(fragment(TEXT))
+    const cancel = clock.every(200, () => {
+      header.write('x')
+      frames.socket.write('x')
+      for (const client of [fragments, hello]) client.socket.write(fragment(0))
+    })
+    await until(
+      'all are closed',
+      () => isHeaderCut && [silent, frames, fragments, hello].every(({ closed }) => closed),
+    )
+    cancel()
+    expect(silent.received).toContain('GATEWAY_HELLO_TIMEOUT')
+    expect(hello.received).toContain('GATEWAY_HELLO_TIMEOUT')
+    expect(frames.received).toContain('GATEWAY_CLIENT_UNRESPONSIVE')
+    expect(fragments.received).toContain('GATEWAY_IDLE_TIMEOUT')
+    await faulted.expectKept()
+  })
 
-  test.concurrent(
-    'row 34: known keys verify while the key set is down, a rotated one is learned, an expired token ends 4401',
-    async () => {
-      const keys = await KeySet.start()
-      const settings = {
-        BACKHAUL_AUTH_MODE: 'jwks',
-        BACKHAUL_AUTH_JWKS_URL: keys.url,
-        GATEWAY_TOKEN_GRACE_MS: '1000',
-      }
-      const faulted = await FaultedGateway.start(kafka, settings, await keys.token('k1'))
-      const { gateway } = faulted
-      const ask = async (kid: 'k1' | 'k2') => (await gateway.upgrade(await keys.token(kid))).status
-      expect(await ask('k1')).toBe(101)
-      expect(await ask('k2')).toBe(401)
-      keys.isDown = true
-      expect(await ask('k1')).toBe(101)
-      expect(await ask('k2')).toBe(401)
-      const expiring = await Visitor.open(gateway.port, 'expiring', await keys.token('k1', 5))
-      expect((await gateway.upgrade()).status).toBe(401)
+  test('row 34: known keys verify while the key set is down, a rotated one is learned, an expired token ends 4401', async () => {
+    const keys = await KeySet.start()
+    const settings = {
+      BACKHAUL_AUTH_MODE: 'jwks',
+      BACKHAUL_AUTH_JWKS_URL: keys.url,
+      GATEWAY_TOKEN_GRACE_MS: '1000',
+    }
+    const faulted = await FaultedGateway.start(kafka, settings, await keys.token('k1'))
+    const { gateway } = faulted
+    const ask = async (kid: 'k1' | 'k2') => (await gateway.upgrade(await keys.token(kid))).status
+    expect(await ask('k1')).toBe(101)
+    expect(await ask('k2')).toBe(401)
+    keys.isDown = true
+    expect(await ask('k1')).toBe(101)
+    expect(await ask('k2')).toBe(401)
+    const expiring = await Visitor.open(gateway.port, 'expiring', await keys.token('k1', 5))
+    expect((await gateway.upgrade()).status).toBe(401)
 
-      keys.isDown = false
-      keys.served = 'k2'
-      // Who asks for an unknown key does not make the gateway ask the key set each time.
-      const asked = keys.requests
-      for (let attempt = 0; attempt < 10; attempt++) await ask('k2')
-      expect(keys.requests - asked).toBeLessThanOrEqual(1)
-      await until('the new key is learned', async () => (await ask('k2')) === 101)
-      expect(await ask('k1')).toBe(401)
-      await until('the expired one is closed', () => expiring.closeCode !== undefined)
-      expect(expiring.closeCode).toBe(4401)
-      await faulted.expectKept()
-      keys.stop()
-    },
-  )
+    keys.isDown = false
+    keys.served = 'k2'
+    // Who asks for an unknown key does not make the gateway ask the key set each time.
+    const asked = keys.requests
+    for (let attempt = 0; attempt < 10; attempt++) await ask('k2')
+    expect(keys.requests - asked).toBeLessThanOrEqual(1)
+    await until('the new key is learned', async () => (await ask('k2')) === 101)
+    expect(await ask('k1')).toBe(401)
+    await until('the expired one is closed', () => expiring.closeCode !== undefined)
+    expect(expiring.closeCode).toBe(4401)
+    await faulted.expectKept()
+    keys.stop()
+  })
 })
 
 /** A client that answers pings, so that only what it sends besides can end it. */

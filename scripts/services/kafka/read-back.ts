@@ -16,7 +16,7 @@ export interface ReadBackRecord {
 const IDLE_MS = 15_000
 const PRINTED = /^Partition:(\d+)\tOffset:(\d+)\t(.*)$/
 
-/** All that is in the topic now. */
+/** All that is in the topic, to which nobody may write meanwhile: it ends after so many records. */
 export async function readBack(kafka: Kafka, topic: string): Promise<readonly ReadBackRecord[]> {
   const count = await recordsIn(kafka, topic)
   if (count === 0) return []
