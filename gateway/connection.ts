@@ -11,6 +11,7 @@ import type { FrameResult } from '../shared/events/decoded-frame.ts'
 import { decodeFrame } from '../shared/events/frame.ts'
 import type { FrameLimits } from '../shared/events/limits.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import { AckWindow } from './ack-window.ts'
 import { Credit, type CreditWindow } from './credit.ts'
@@ -62,6 +63,7 @@ export interface ConnectionContext {
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: GatewayTelemetry
+  readonly failpoints: Failpoints
   /** Whether acknowledgements move the credit edges along. */
   grantsCredit(): boolean
   /** Has `flush` called once, after the current turn of the event loop. */
@@ -148,9 +150,12 @@ export class Connection implements SubmissionSink {
         `expected at most ${settings.frameMaxBytes} bytes, received ${bytes.length}`,
       )
     if (this.#state === 'greeted') this.#transition('open')
-    this.#context.intake.countFrame('websocket')
+    const { intake, failpoints } = this.#context
+    intake.countFrame('websocket')
+    void failpoints.hit('gateway.afterFrame')
     const result = this.#decode(bytes)
     if (result === undefined) return this.close('GATEWAY_INTERNAL')
+    void failpoints.hit('gateway.afterValidation')
     if (this.#state === 'open') this.#receiveNext(bytes, result)
     else this.#receiveWhileDiscarding(bytes, result)
   }
@@ -376,7 +381,7 @@ export class Connection implements SubmissionSink {
 
   /** One acknowledgement: as far as the edge, or as many frames as its rejections allow. */
   #acknowledge(grants: boolean): void {
-    const { clock, telemetry, settings } = this.#context
+    const { clock, telemetry, settings, failpoints } = this.#context
     const window = settings.credit.frames
     const rejected: string[] = []
     const oldest = this.#frames[(this.#toldAck + 1) % window]
@@ -390,6 +395,7 @@ export class Connection implements SubmissionSink {
     if (oldest !== undefined) telemetry.acknowledged(clock.monotonicMs() - oldest.arrivedAtMs)
     this.#credit.acknowledge(this.#toldAck, grants)
     this.#sendAck(rejected)
+    void failpoints.hit('gateway.afterAcknowledge')
   }
 
   #sendAck(rejected: readonly string[]): void {

@@ -3,21 +3,15 @@
  * is this process; with more, this process is the parent of a pool and runs itself again as each
  * child. SIGTERM and SIGINT drain; SIGHUP replaces the processes of a pool one after another.
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { claimPort } from '../shared/http/listen.ts'
-import { kafkaConfig } from '../shared/log/kafka-config.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
-import { readConfig, refuseUnknownSettings } from '../shared/runtime/config.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
+import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
-import { backhaulConfig } from '../shared/runtime/settings.ts'
-import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
-import { startAdmin } from './admin.ts'
-import { gatewayConfig } from './config.ts'
-import { POOL_STOP_MARGIN_MS } from './limits.ts'
+import { endOnSignals, openAdmin, readSettings, runAlone, type Settings } from './alone.ts'
 import { servePool } from './pool/child.ts'
 import { GatewayPool } from './pool/pool.ts'
 import { createPoolTelemetry } from './pool/telemetry.ts'
@@ -25,43 +19,15 @@ import { GatewayService } from './service.ts'
 import { addressRefused } from './start.ts'
 
 const environment = process.env
-const readFile = (path: string) => readFileSync(path, 'utf8')
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { child: { type: 'boolean' }, port: { type: 'string' } },
   })
-  refuseUnknownSettings([backhaulConfig, gatewayConfig, kafkaConfig], environment)
-  const settings = {
-    backhaul: readConfig(backhaulConfig, environment, readFile),
-    config: readConfig(gatewayConfig, environment, readFile),
-    kafka: readConfig(kafkaConfig, environment, readFile),
-  }
+  const settings = readSettings(environment)
   if (values.child === true) return await runChild(settings, Number(values.port))
-  if (settings.config.processes === 1) return await runAlone(settings)
+  if (settings.config.processes === 1) return await runAlone(settings, noFailpoints)
   await runPool(settings)
-}
-
-type Settings = Pick<
-  ConstructorParameters<typeof GatewayService>[0],
-  'backhaul' | 'config' | 'kafka'
->
-
-async function runAlone(settings: Settings): Promise<void> {
-  const telemetry = createTelemetryBase(settings.backhaul.logLevel)
-  const service = new GatewayService({ ...settings, telemetry, clock, random, sharesPort: false })
-  const stack = new StopStack()
-  const admin = await openAdmin(settings, {
-    unreadyCode: () => service.unreadyCode,
-    metrics: () => {
-      service.report()
-      return telemetry.registry.metrics()
-    },
-  })
-  stack.add('port for operators', () => admin.close())
-  stack.add('gateway', () => service.stop())
-  endOnSignals(settings, stack, telemetry.log)
-  await service.start()
 }
 
 async function runPool(settings: Settings): Promise<void> {
@@ -101,6 +67,7 @@ async function runChild(settings: Settings, port: number): Promise<void> {
     telemetry,
     clock,
     random,
+    failpoints: noFailpoints,
     sharesPort: true,
   })
   // A terminal signals the whole group: when to stop is the parent's to say.
@@ -114,28 +81,6 @@ async function runChild(settings: Settings, port: number): Promise<void> {
     stopped: (error) => process.exit(error === undefined ? 0 : 1),
   })
   await service.start()
-}
-
-function openAdmin(
-  { config }: Settings,
-  answers: Pick<Parameters<typeof startAdmin>[0], 'unreadyCode' | 'metrics'>,
-) {
-  return startAdmin({ host: config.adminHost, port: config.adminPort, ...answers })
-}
-
-/** Every process may take its whole grace, one after another. */
-function endOnSignals(
-  { config }: Settings,
-  stack: StopStack,
-  log: ReturnType<typeof createTelemetryBase>['log'],
-): void {
-  stopOnSignals(stack, {
-    clock,
-    deadlineMs: config.processes * (config.drainGraceMs + 2 * POOL_STOP_MARGIN_MS),
-    announce: (signal) => log.info({ signal }, 'stopping'),
-    stopped: () => log.info('stopped'),
-    failed: (error) => log.error({ err: error }, 'not stopped cleanly'),
-  })
 }
 
 main().catch((error: unknown) => {

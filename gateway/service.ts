@@ -12,7 +12,7 @@ import { openKafkaEventLog } from '../shared/log/kafka-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
-import { noFailpoints } from '../shared/runtime/failpoints.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { BackhaulConfig } from '../shared/runtime/settings.ts'
@@ -30,6 +30,7 @@ export interface ServiceOptions {
   readonly telemetry: TelemetryBase
   readonly clock: Clock
   readonly random: Random
+  readonly failpoints: Failpoints
 }
 
 /** A gateway that may still wait for its log. */
@@ -79,7 +80,8 @@ export class GatewayService implements Running {
   }
 
   async #startParts(): Promise<void> {
-    const { backhaul, config, clock, random, telemetry, kafka, sharesPort } = this.#options
+    const { backhaul, config, clock, random, telemetry, kafka, sharesPort, failpoints } =
+      this.#options
     const keys = openKeys(backhaul)
     const verifier = openVerifier(backhaul, clock)
     assertAuthenticated(config.host, verifier)
@@ -101,7 +103,7 @@ export class GatewayService implements Running {
       clock,
       random,
       verifier,
-      failpoints: noFailpoints,
+      failpoints,
       partitions: backhaul.partitions,
       ingestKeys: backhaul.authIngestKeys,
       sharesPort,

@@ -277,8 +277,9 @@ function observe(telemetry: GatewayTelemetry, skew: ClockSkew, copies: Copies): 
       telemetry.appended(lane, batch)
     },
     failed(lane, error, attempt) {
-      const code = error instanceof BackhaulError ? error.code : 'UNKNOWN'
-      telemetry.appendFailed(lane, { code, message: String(error), attempt })
+      const { code = 'UNKNOWN', spec } = error instanceof BackhaulError ? error : {}
+      const action = spec?.retryable === false ? spec.action : undefined
+      telemetry.appendFailed(lane, { code, message: String(error), attempt, action })
     },
   }
 }
@@ -314,7 +315,7 @@ function startSweep(
 }
 
 function serverOptions(options: GatewayOptions, parts: Parts) {
-  const { config, clock, random, verifier, ingestKeys = [] } = options
+  const { config, clock, random, verifier, failpoints, ingestKeys = [] } = options
   const { admission, intake, rates, telemetry, clients } = parts
   const { trustedCountryHeader, bodyTimeoutMs, slowRetryMs, frameMaxBytes } = config
   const cors: CorsRules = {
@@ -345,6 +346,7 @@ function serverOptions(options: GatewayOptions, parts: Parts) {
       clock,
       random,
       telemetry,
+      failpoints,
       grantsCredit: () => admission.grantsCredit,
       scheduleFlush: (connection: Parameters<Clients['scheduleFlush']>[0]) =>
         clients.scheduleFlush(connection),

@@ -204,6 +204,15 @@ export interface GatewayStanding {
   readonly ready: boolean
 }
 
+interface AppendFailure {
+  readonly code: string
+  readonly message: string
+  /** Of the batch, from 0. */
+  readonly attempt: number
+  /** What an operator must do, where trying again does not help. */
+  readonly action: string | undefined
+}
+
 export type GatewayTelemetry = ReturnType<typeof createGatewayTelemetry>
 
 export function createGatewayTelemetry({ registry, log }: TelemetryBase) {
@@ -248,11 +257,12 @@ function logEvents(metrics: Metrics, log: Logger) {
       metrics.appendedRecords.inc({ topic }, batch.records)
       metrics.appendMs.observe({ topic }, batch.durationMs)
     },
-    appendFailed(failed: Lane, error: { code: string; message: string; attempt: number }) {
-      const { topic, partition } = failed
-      metrics.appendFailures.inc({ topic, code: error.code })
-      if (error.attempt > 0) return
-      log.warn({ topic, partition, err: error.message }, 'append failed, trying again')
+    appendFailed({ topic, partition }: Lane, failure: AppendFailure) {
+      const { code, message: err, attempt, action } = failure
+      metrics.appendFailures.inc({ topic, code })
+      if (attempt > 0) return
+      if (action === undefined) log.warn({ topic, partition, err }, 'append failed, trying again')
+      else log.error({ topic, partition, err, action }, 'append refused')
     },
     copied(topic: string) {
       metrics.copies.inc({ topic })

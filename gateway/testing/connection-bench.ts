@@ -154,6 +154,7 @@ export async function createBench(options: BenchOptions = {}) {
     clock,
     random,
     telemetry,
+    failpoints: noFailpoints,
     grantsCredit: () => grants.credit && !budget.isHigh,
     scheduleFlush: (connection: Connection) => clients.scheduleFlush(connection),
   }

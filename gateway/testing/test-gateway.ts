@@ -1,6 +1,5 @@
 /** A gateway on a free port over a controlled log, and clients to talk to it. */
 import { request } from 'node:http'
-import { connect, type Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -19,6 +18,8 @@ import { ControlledLog } from './controlled-log.ts'
 
 const PARTITIONS = 2
 const DEADLINE_MS = 15_000
+
+export { frameHeader, RawClient } from '../../shared/http/testing/raw-websocket.ts'
 
 export const SECRET = 'a secret of at least thirty-two characters'
 
@@ -227,43 +228,4 @@ export function askUpgrade(
       ...headers,
     },
   })
-}
-
-/** A WebSocket by hand, for what a browser would not do. */
-export class RawClient {
-  readonly socket: Socket
-  received = ''
-  closed = false
-
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1')
-    this.socket.on('data', (chunk) => (this.received += chunk.toString('latin1')))
-    this.socket.on('close', () => (this.closed = true))
-    this.socket.on('error', () => undefined)
-  }
-
-  static async open(port: number): Promise<RawClient> {
-    const client = new RawClient(port)
-    client.socket.write(
-      'GET /v1/events HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
-        'Sec-WebSocket-Protocol: playback.v1\r\n\r\n',
-    )
-    await until(() => client.received.includes('welcome'))
-    return client
-  }
-
-  /** A masked message; the mask is zero, so the payload stands as it is. */
-  send(payload: Uint8Array, opcode = 1): void {
-    this.socket.write(Buffer.concat([frameHeader(payload.length, opcode), payload]))
-  }
-}
-
-export function frameHeader(length: number, opcode = 1): Buffer {
-  const mask = [0, 0, 0, 0]
-  if (length < 126) return Buffer.from([0x80 | opcode, 0x80 | length, ...mask])
-  if (length < 65_536) return Buffer.from([0x80 | opcode, 0xfe, length >> 8, length & 255, ...mask])
-  const header = Buffer.from([0x80 | opcode, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, ...mask])
-  header.writeUInt32BE(length, 6)
-  return header
 }

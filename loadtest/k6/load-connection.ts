@@ -41,6 +41,8 @@ export class LoadConnection {
   readonly #builder: FrameBuilder
   readonly #observer: LoadObserver
   #socket: WebSocket | undefined
+  /** Those that k6 has not told the end of: it does not end before each of them has. */
+  readonly #lingering = new Set<WebSocket>()
   #welcomed = false
   #paused = false
   #stopped = false
@@ -79,18 +81,22 @@ export class LoadConnection {
 
   stop(): void {
     this.#stopped = true
-    this.#socket?.close(1000)
+    for (const socket of this.#lingering) socket.close(1000)
   }
 
   #open(): void {
     const socket = new OpenWebSocket(this.#url, 'playback.v1')
     this.#socket = socket
+    this.#lingering.add(socket)
     socket.onmessage = (event) => {
       // What comes late from a connection that was given up speaks of its own numbers. The gateway
       // speaks in text alone.
       if (socket === this.#socket && typeof event?.data === 'string') this.#receive(event.data)
     }
-    socket.onclose = () => this.#closed(socket)
+    socket.onclose = () => {
+      this.#lingering.delete(socket)
+      this.#closed(socket)
+    }
     // k6 reports an upgrade that was refused as an error alone.
     socket.onerror = () => {
       if (!this.#welcomed) this.#closed(socket)
@@ -110,7 +116,9 @@ export class LoadConnection {
     this.#observer.dropped()
     const delayMs = this.#backoffMs * Math.random()
     this.#backoffMs = Math.min(BACKOFF_MAX_MS, this.#backoffMs * 2)
-    setTimeout(() => this.#open(), delayMs)
+    setTimeout(() => {
+      if (!this.#stopped) this.#open()
+    }, delayMs)
   }
 
   #receive(data: string): void {

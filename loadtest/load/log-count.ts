@@ -44,7 +44,11 @@ export async function countEvents(
     await consumer.subscribe({ topic, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(stuck(ends)), IDLE_DEADLINE_MS)
-      if (ends.size === 0) resolve()
+      const done = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      if (ends.size === 0) done()
       consumer
         .run({
           autoCommit: false,
@@ -53,7 +57,7 @@ export async function countEvents(
             for (const { value } of batch.messages) if (value !== null) seen.take(value)
             if (Number(batch.lastOffset()) + 1 >= (ends.get(batch.partition) ?? Infinity))
               ends.delete(batch.partition)
-            if (ends.size === 0) resolve()
+            if (ends.size === 0) done()
             await heartbeat()
           },
         })

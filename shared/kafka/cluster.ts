@@ -6,7 +6,7 @@
  */
 import { logErrors } from '../log/log-errors.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { assert, BackhaulError } from '../runtime/errors.ts'
+import { BackhaulError } from '../runtime/errors.ts'
 import { Connections, parseAddress, type Purpose } from './connections.ts'
 import type {
   BrokerAddress,
@@ -93,10 +93,12 @@ export class KafkaCluster {
 
   async leader(topic: string, partition: number): Promise<BrokerAddress> {
     const { leaders } = await this.topic(topic)
-    assert(
-      partition < leaders.length,
-      `${topic} has partitions 0 to ${leaders.length - 1}, not ${partition}`,
-    )
+    // Whoever started with more partitions: the topic was deleted since, and created with fewer.
+    if (partition >= leaders.length)
+      throw logErrors.create('LOG_TOPIC_MISMATCH', {
+        expected: `${topic} to have a partition ${partition}`,
+        received: `a topic of ${leaders.length} partitions, created anew`,
+      })
     const leader = this.#brokers.get(leaders[partition] ?? -1)
     if (leader !== undefined) return leader
     this.#stale = true

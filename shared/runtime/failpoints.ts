@@ -3,8 +3,11 @@
  * test arms one by name; an unarmed failpoint costs one property read.
  */
 export type FailpointName =
+  | 'gateway.afterFrame'
+  | 'gateway.afterValidation'
   | 'gateway.beforeAppend'
   | 'gateway.afterAppend'
+  | 'gateway.afterAcknowledge'
   | 'log.beforeCommit'
   | 'log.afterCommit'
   | 'processor.afterFetch'
