@@ -84,7 +84,10 @@ export type RowTicket =
       readonly positions: readonly PositionRow[]
     }
 
-/** A closed (or, after a return, restated) session for `playback.sessions`. */
+/**
+ * A closed session for `playback.sessions`, put out at its close and again after every record that
+ * changed it while it was closed: the last one says what its last row says.
+ */
 export interface ClosedSession {
   readonly kind: 'closedSession'
   readonly row: SessionRow

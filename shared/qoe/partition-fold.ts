@@ -60,6 +60,8 @@ class Fold implements PartitionFold, SessionHost {
   readonly #dirty = { session: new Set<Session>(), sessionUrgent: new Set<Session>() }
   /** Tickets not yet acknowledged; a weak map of this size would slow every garbage collection. */
   readonly #ticketSource = new Map<RowTicket, Pane | Session>()
+  /** Closed sessions that the record being applied has changed. */
+  readonly #amended = new Set<Session>()
   #outputs: FoldOutput[] = []
   #offset = 0
   #nextOffset = 0
@@ -105,6 +107,7 @@ class Fold implements PartitionFold, SessionHost {
     if (record.kind === 'frame') this.#applyFrame(record)
     else if (record.kind === 'tick') this.#ticks += 1
     else this.counters.poison += 1
+    if (this.#amended.size > 0) this.#restateAmended()
     this.panes.flush()
     this.panes.closeUpTo(this.watermarkMs)
     this.#nextOffset = record.offset + 1
@@ -115,6 +118,11 @@ class Fold implements PartitionFold, SessionHost {
   }
 
   changed(session: Session, urgent: boolean): void {
+    if (session.closed) this.#amended.add(session)
+    this.#markDirty(session, urgent)
+  }
+
+  #markDirty(session: Session, urgent: boolean): void {
     const { dirtyQueue } = session
     if (dirtyQueue === 'sessionUrgent' || (dirtyQueue === 'session' && !urgent)) return
     if (dirtyQueue === 'session') this.#dirty.session.delete(session)
@@ -208,7 +216,7 @@ class Fold implements PartitionFold, SessionHost {
         if (!session.closed) this.#openSessions += 1
         this.#schedule(session)
       }
-      this.changed(session, false)
+      this.#markDirty(session, false)
     }
     this.panes.closeUpTo(this.watermarkMs)
   }
@@ -299,7 +307,7 @@ class Fold implements PartitionFold, SessionHost {
     if (session.awaitsClose) {
       session.close()
       this.#openSessions -= 1
-      this.#outputs.push({ kind: 'closedSession', row: session.row() })
+      this.#putOut(session)
       return
     }
     this.#sessions.delete(session.sessionId)
@@ -308,6 +316,16 @@ class Fold implements PartitionFold, SessionHost {
     session.retired = true
     this.#retired.add(session)
     this.#letGo(session)
+  }
+
+  /** A session that the record opened again is put out at its next close. */
+  #restateAmended(): void {
+    for (const session of this.#amended) if (session.closed) this.#putOut(session)
+    this.#amended.clear()
+  }
+
+  #putOut(session: Session): void {
+    this.#outputs.push({ kind: 'closedSession', row: session.row() })
   }
 
   #schedule(session: Session): void {
