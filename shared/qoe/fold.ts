@@ -148,7 +148,10 @@ export interface PartitionFold {
    * first). One at a time; call `next` until it returns `undefined`.
    */
   beginSnapshot(): FoldSnapshot
-  /** Debug view of a session's state, JSON-compatible, or `undefined` when it is not held. */
+  /**
+   * Debug view of a session's state, JSON-compatible, or `undefined` when it is not held: with the
+   * watermark, what the session waits for, and why each of its minutes is still open.
+   */
   inspectSession(sessionId: string): unknown
 }
 

@@ -4,7 +4,7 @@
  */
 import { isSameContext } from '../events/same-context.ts'
 import type { DecodedRecord, FrameRecord } from '../log/record.ts'
-import type { FoldException } from '../speed/rows.ts'
+import type { FoldException, PartSummary } from '../speed/rows.ts'
 import { COUNTER_NAMES } from './aggregates.ts'
 import { CopyOnWrite } from './copy-on-write.ts'
 import { DeadlineHeap } from './deadline-heap.ts'
@@ -18,7 +18,7 @@ import type {
   PartitionFold,
   RowTicket,
 } from './fold.ts'
-import { PaneStore, type Pane } from './panes.ts'
+import { PaneStore, type HeldMinute, type Pane } from './panes.ts'
 import { Session, type SessionHost } from './session.ts'
 import type { ArrivedFrame, EventCounters } from './session-state.ts'
 import { minuteOf } from './session-fold.ts'
@@ -195,7 +195,14 @@ class Fold implements PartitionFold, SessionHost {
       watermarkMs: this.watermarkMs,
       releaseDeadlineMs: session.releaseDeadlineMs,
       timerDeadlineMs: session.timerDeadlineMs,
+      minutes: this.#explainMinutes(session.row().parts),
     }
+  }
+
+  #explainMinutes(parts: readonly PartSummary[]): HeldMinute[] {
+    const [first, last] = [parts[0], parts.at(-1)]
+    if (first === undefined || last === undefined) return []
+    return this.panes.explainMinutes(first.firstEventTimeMs, last.lastEventTimeMs)
   }
 
   restore(bytes: Uint8Array): void {
