@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { claimPort } from '../shared/http/listen.ts'
-import { endMainProcesses, MainProcess } from './testing/main-process.ts'
+import { endMainProcesses, MainProcess } from '../shared/http/testing/main-process.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-processor-main-'))
 
@@ -13,6 +13,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const freePort = () =>
   claimPort({ host: '127.0.0.1', port: 0 }, (code) => new Error(`no free port: ${code}`))
+
+async function begin(settings: Readonly<Record<string, string>>): Promise<MainProcess> {
+  const adminPort = await freePort()
+  const environment = {
+    BACKHAUL_DATA_DIR: folder,
+    BACKHAUL_SEAL_KEY: Buffer.alloc(32, 3).toString('base64'),
+    PROCESSOR_ADMIN_PORT: `${adminPort}`,
+    ...settings,
+  }
+  return new MainProcess({ script: [join(import.meta.dirname, 'main.ts')], adminPort, environment })
+}
 
 test.each([
   ['CONFIG_UNKNOWN', 'PROCESSOR_GROPU', { PROCESSOR_GROPU: 'a' }],
@@ -24,11 +35,7 @@ test.each([
     { PROCESSOR_ADMIN_HOST: '192.0.2.1' },
   ],
 ])('%s is one line naming %s, and exit 1', async (code, setting, environment) => {
-  const main = new MainProcess(await freePort(), {
-    BACKHAUL_LOG_LEVEL: 'silent',
-    BACKHAUL_DATA_DIR: folder,
-    ...environment,
-  })
+  const main = await begin({ BACKHAUL_LOG_LEVEL: 'silent', ...environment })
   expect(await main.ended).toBe(1)
   expect(main.stderr.trimEnd().split('\n')).toHaveLength(1)
   expect(main.stderr).toContain(code)
@@ -36,8 +43,7 @@ test.each([
 })
 
 test('with no broker to reach it lives, is unready, says so once, and stops with 0', async () => {
-  const main = new MainProcess(await freePort(), {
-    BACKHAUL_DATA_DIR: folder,
+  const main = await begin({
     KAFKA_BROKERS: `127.0.0.1:${await freePort()}`,
     KAFKA_CONNECT_TIMEOUT_MS: '500',
     KAFKA_REQUEST_TIMEOUT_MS: '1000',

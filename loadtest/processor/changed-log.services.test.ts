@@ -5,9 +5,8 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { checkpointName } from '../../processor/ownership.ts'
-import { endMainProcesses } from '../../processor/testing/main-process.ts'
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
+import { endMainProcesses } from '../../shared/http/testing/main-process.ts'
 import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
@@ -77,8 +76,8 @@ async function stateOf(processor: ProcessorProcess, partition: number) {
   return (await processor.reports()).find((report) => report.partition === partition)
 }
 
-const prefixOf = (partition: number) =>
-  `checkpoints/${checkpointName({ view: VIEW, topicEpoch: 0, partition }, 1)}/`
+/** Of the checkpoints of a partition’s first generation. */
+const prefixOf = (partition: number) => `checkpoints/processor/${VIEW}/e0/p${partition}/g1/`
 
 /** The file of a partition's last checkpoint. */
 function lastCheckpoint(partition: number): string {

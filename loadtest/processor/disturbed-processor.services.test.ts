@@ -4,8 +4,8 @@
  * leave behind is what an oracle says of the log, read back by another client, and no row went back.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
-import { endMainProcesses } from '../../processor/testing/main-process.ts'
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
+import { endMainProcesses } from '../../shared/http/testing/main-process.ts'
 import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'

@@ -5,10 +5,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect } from 'vitest'
 import { processorConfig, foldLimitsOf } from '../../processor/config.ts'
-import { MainProcess } from '../../processor/testing/main-process.ts'
 import { freePorts } from '../../scripts/services/ports.ts'
+import { MainProcess } from '../../shared/http/testing/main-process.ts'
 import { decodeException } from '../../shared/log/exception-record.ts'
 import type { LogRecord } from '../../shared/log/event-log.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
@@ -40,8 +39,11 @@ const QUICK = {
   KAFKA_GROUP_SESSION_TIMEOUT_MS: '6000',
 }
 const MAP_BYTES = 2 ** 28
+const MAIN = join(import.meta.dirname, '../../processor/main.ts')
 const RUN_TO_THE_KILL = join(import.meta.dirname, '../../processor/testing/run-to-the-kill/main.ts')
-const SETTLE = { timeout: 60_000, interval: 100 }
+const SEAL_KEY = Buffer.alloc(32, 3).toString('base64')
+const DEADLINE_MS = 60_000
+const POLL_MS = 100
 
 export const LIMITS = foldLimitsOf(readConfig(processorConfig, QUICK, () => ''))
 export const CUTS = DEFAULT_CUT_IDS.map(parseCut)
@@ -82,14 +84,15 @@ export class ProcessorProcess extends MainProcess {
   }
 
   async isReady(): Promise<void> {
-    const state = async () => (await this.ask('/readyz'))?.status ?? this.stderr
-    await expect.poll(state, SETTLE).toBe(200)
+    const isReady = async () => (await this.ask('/readyz'))?.status === 200
+    await until(isReady, () => `it is ready:\n${this.stderr}`)
   }
 
   /** SIGTERM, and its clean end. */
   async stop(): Promise<void> {
     this.signal('SIGTERM')
-    expect(await this.ended, this.stderr).toBe(0)
+    const code = await this.ended
+    if (code !== 0) throw new Error(`the processor ended with ${code}:\n${this.stderr}`)
   }
 }
 
@@ -128,15 +131,18 @@ export class KafkaMachine {
     const environment = {
       ...QUICK,
       BACKHAUL_DATA_DIR: this.folder,
-      BACKHAUL_LOG_LEVEL: 'info',
+      BACKHAUL_SEAL_KEY: SEAL_KEY,
       BACKHAUL_PARTITIONS: `${this.#partitions}`,
       BACKHAUL_SPEED_MAP_BYTES: `${MAP_BYTES}`,
       KAFKA_BROKERS: brokers.join(','),
+      KAFKA_REPLICATION_FACTOR: '1',
+      KAFKA_MIN_INSYNC_REPLICAS: '1',
+      PROCESSOR_ADMIN_PORT: `${adminPort}`,
       PROCESSOR_GROUP: this.#group,
       ...settings,
     }
-    const script = killAt.length === 0 ? undefined : [RUN_TO_THE_KILL, ...killAt]
-    return new ProcessorProcess(adminPort, environment, script)
+    const script = killAt.length === 0 ? [MAIN] : [RUN_TO_THE_KILL, ...killAt]
+    return new ProcessorProcess({ script, adminPort, environment })
   }
 
   /** One that works on its partitions. */
@@ -159,16 +165,14 @@ export class KafkaMachine {
   async settle(processors: readonly ProcessorProcess[]): Promise<PartitionCounters> {
     const ends = await endOffsets(this.#options.brokers)
     let settled: readonly Report[] = []
-    const partitionsAtTheEnd = async () => {
+    const isSettled = async () => {
       settled = (await Promise.all(processors.map((each) => each.reports()))).flat()
-      return settled
-        .filter(({ state, partition, nextOffset = 0 }) => {
-          return state === 'running' && nextOffset >= (ends.get(partition) ?? Infinity)
-        })
-        .map(({ partition }) => partition)
-        .toSorted((a, b) => a - b)
+      const atTheEnd = settled.filter(({ state, partition, nextOffset = 0 }) => {
+        return state === 'running' && nextOffset >= (ends.get(partition) ?? Infinity)
+      })
+      return new Set(atTheEnd.map(({ partition }) => partition)).size === ends.size
     }
-    await expect.poll(partitionsAtTheEnd, SETTLE).toEqual([...ends.keys()])
+    await until(isSettled, () => `the log is read: ${JSON.stringify(settled)}`)
     await Promise.all(processors.map((each) => each.stop()))
     return new Map(
       settled.flatMap(({ partition, fold }) =>
@@ -207,14 +211,21 @@ export class KafkaMachine {
   }
 }
 
-/** Of each partition, in order, where the next record will be. */
+async function until(condition: () => Promise<boolean>, what: () => string): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + DEADLINE_MS
+  while (!(await condition())) {
+    if (clock.monotonicMs() > deadlineMs) throw new Error(`waited in vain until ${what()}`)
+    await clock.sleep(POLL_MS)
+  }
+}
+
+/** Of each partition where the next record will be. */
 async function endOffsets(brokers: readonly string[]): Promise<ReadonlyMap<number, number>> {
   const admin = kafkaOf(brokers).admin()
   await admin.connect()
   const offsets = await admin.fetchTopicOffsets(TOPICS.events)
   await admin.disconnect()
-  const ends = offsets.map(({ partition, high }) => [partition, Number(high)] as const)
-  return new Map(ends.toSorted(([a], [b]) => a - b))
+  return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
 }
 
 function countersOf(counters: PartitionCounters, partition: number): FoldCounters {

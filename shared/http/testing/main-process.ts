@@ -1,15 +1,20 @@
-/** The processor as a process of its own, with settings that fit a test. */
+/** A service's `main.ts` as a process of its own, seen through its port for operators. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 
-const KEY = Buffer.alloc(32, 3).toString('base64')
-const MAIN = join(import.meta.dirname, '..', 'main.ts')
 const OUTPUT_KEPT_CHARS = 50_000
 
 export interface AdminAnswer {
   readonly status: number
   readonly text: string
+}
+
+export interface MainProcessOptions {
+  /** The script and its arguments. */
+  readonly script: readonly string[]
+  /** Where it listens for operators, which `environment` tells it. */
+  readonly adminPort: number
+  readonly environment: Readonly<Record<string, string>>
 }
 
 export class MainProcess {
@@ -19,21 +24,10 @@ export class MainProcess {
   readonly #child: ChildProcess
   readonly #ended: Promise<number | null>
 
-  /** `script` with its arguments instead of `main.ts`. */
-  constructor(
-    adminPort: number,
-    environment: Readonly<Record<string, string>>,
-    script: readonly string[] = [MAIN],
-  ) {
+  constructor({ script, adminPort, environment }: MainProcessOptions) {
     this.#adminPort = adminPort
     this.#child = spawn(process.execPath, [...script], {
-      env: {
-        PROCESSOR_ADMIN_PORT: `${adminPort}`,
-        BACKHAUL_SEAL_KEY: KEY,
-        KAFKA_REPLICATION_FACTOR: '1',
-        KAFKA_MIN_INSYNC_REPLICAS: '1',
-        ...environment,
-      },
+      env: { ...environment },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#child.stderr?.on(
