@@ -1,7 +1,7 @@
 /** The port for operators of a gateway process or pool: health, readiness and metrics, no clients. */
-import { App } from 'uWebSockets.js'
-import { GuardedResponse, type Answer } from '../shared/http/guarded-response.ts'
-import { listenOrExplain, type Listening } from '../shared/http/listen.ts'
+import { startAdminServer } from '../shared/http/admin-server.ts'
+import type { Answer } from '../shared/http/guarded-response.ts'
+import type { Listening } from '../shared/http/listen.ts'
 import { jsonAnswer, problemAnswer } from '../shared/http/problem.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 
@@ -13,38 +13,23 @@ export interface AdminOptions {
   metrics(): Promise<string>
 }
 
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
-
 /** Throws `GATEWAY_ADMIN_PORT_UNAVAILABLE`. */
-export async function startAdmin(options: AdminOptions): Promise<Listening> {
+export function startAdmin(options: AdminOptions): Promise<Listening> {
   const { host, port } = options
-  const app = App()
-  app.get('/healthz', (response) =>
-    new GuardedResponse(response).answer(jsonAnswer(200, { status: 'live' })),
-  )
-  app.get('/readyz', (response) =>
-    new GuardedResponse(response).answer(readiness(options.unreadyCode())),
-  )
-  app.get('/metrics', (response) => {
-    const guarded = new GuardedResponse(response)
-    options.metrics().then(
-      (body) => guarded.answer({ status: 200, headers: { 'content-type': METRICS_TYPE }, body }),
-      () => guarded.answer(problemAnswer(gatewayErrors.create('GATEWAY_INTERNAL'))),
-    )
+  return startAdminServer({
+    address: { host, port },
+    readiness: () => readiness(options.unreadyCode()),
+    metrics: () => options.metrics(),
+    errors: {
+      pathUnknown: () => gatewayErrors.create('GATEWAY_ADMIN_PATH_UNKNOWN'),
+      internal: () => gatewayErrors.create('GATEWAY_INTERNAL'),
+      unavailable: (systemCode) =>
+        gatewayErrors.create('GATEWAY_ADMIN_PORT_UNAVAILABLE', {
+          expected: 'GATEWAY_ADMIN_HOST and GATEWAY_ADMIN_PORT to name a free address',
+          received: `${host} and ${port}, of which the system says ${systemCode}`,
+        }),
+    },
   })
-  app.any('/*', (response) =>
-    new GuardedResponse(response).answer(
-      problemAnswer(gatewayErrors.create('GATEWAY_ADMIN_PATH_UNKNOWN')),
-    ),
-  )
-  const listening = await listenOrExplain(app, { host, port }, (systemCode) => {
-    app.close()
-    return gatewayErrors.create('GATEWAY_ADMIN_PORT_UNAVAILABLE', {
-      expected: 'GATEWAY_ADMIN_HOST and GATEWAY_ADMIN_PORT to name a free address',
-      received: `${host} and ${port}, of which the system says ${systemCode}`,
-    })
-  })
-  return { port: listening.port, close: () => void app.close() }
 }
 
 /** The answer of `/readyz`: 503 with the code of what is missing. */

@@ -6,11 +6,10 @@
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
 import { awaitTopics } from '../shared/log/await-topics.ts'
-import type { TopicSpec } from '../shared/log/event-log.ts'
 import type { KafkaConfig } from '../shared/log/kafka-config.ts'
 import { openKafkaEventLog } from '../shared/log/kafka-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
-import { TOPICS } from '../shared/log/topics.ts'
+import { topicSpecs } from '../shared/log/topics.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
@@ -113,16 +112,6 @@ export class GatewayService implements Running {
     this.#gateway = gateway
     this.#stack.add('gateway', () => gateway.stop())
   }
-}
-
-/** Every topic has the partitions of `playback.events`, as in standalone. */
-function topicSpecs(backhaul: BackhaulConfig, extra: readonly string[]): TopicSpec[] {
-  return [...Object.values(TOPICS), ...extra].map((name) => ({
-    name,
-    partitions: backhaul.partitions,
-    retentionMs: backhaul.logRetentionMs,
-    retentionBytes: backhaul.logRetentionBytes,
-  }))
 }
 
 /** Keys made on the spot would differ between gateways: pseudonyms of one viewer would too. */

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: events per second and core of each stage, of the fold, of the gateway over the
- * embedded log and of the processor, and what a batch costs those who send events, on this machine.
+ * embedded log, of the processor and its recovery, and what a batch costs those who send events, on this machine.
  * Printed, and kept with machine and commit in `loadtest/baselines/`. Nothing asserts these numbers:
  * they are compared by people.
  */
@@ -25,6 +25,7 @@ const RUNS: readonly (readonly [string, number, number])[] = [
   ['gateway', 100, 1_000_000],
   ['processor', 100, 1_000_000],
   ['processor', 10, 500_000],
+  ['recovery', 3, 50_000],
   ['acksBesideBatch', 100, 600_000],
 ]
 const RUN_DEADLINE_MS = 3_600_000

@@ -18,10 +18,10 @@ import { systemClock } from '../shared/runtime/clock.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { seededRandom, systemRandom } from '../shared/runtime/random.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
-import type { FoldException, PositionRow } from '../shared/speed/rows.ts'
-import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import type { FoldException } from '../shared/speed/rows.ts'
 import { checkLog, checkRows, type EventIdentity } from './oracle/conservation.ts'
 import { OperatorsCommands } from './operators-commands.ts'
+import { readView } from './read-view.ts'
 import { RegressionWatch } from './regression-watch.ts'
 import { ClientPool } from './simulator/client-pool.ts'
 import { deliver, CALM_DELIVERY, type DeliveredFrame } from './simulator/delivery.ts'
@@ -263,7 +263,7 @@ async function inspect(dataDir: string, sent: readonly EventIdentity[], counters
         return { partition, records: records.filter((record) => record.offset < appliedOffset) }
       }),
     )
-    const rows = await readRows(
+    const rows = await readView(
       speed,
       view,
       cuts.map((cut) => cut.id),
@@ -280,18 +280,6 @@ async function inspect(dataDir: string, sent: readonly EventIdentity[], counters
     await speed.close()
     await log.close()
   }
-}
-
-async function readRows(speed: SpeedStore, view: string, cutIds: readonly string[]) {
-  const limit = 1_000_000
-  const query = { view, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit }
-  const minutes = (
-    await Promise.all(cutIds.map((cut) => speed.readMinutes({ ...query, cut })))
-  ).flat()
-  const sessions = await speed.readRecentSessions(view, limit)
-  const positions: PositionRow[] = []
-  for (const session of sessions) positions.push(...(await speed.readPositions(session, 0, limit)))
-  return { minutes, sessions, positions }
 }
 
 async function readExceptions(log: EventLog): Promise<FoldException[]> {

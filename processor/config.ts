@@ -110,6 +110,17 @@ const shellSettings = {
     expected: '1 to 128 letters, digits, dots, underscores or hyphens',
     doc: 'Consumer group by which processors share the partitions.',
   }),
+  adminHost: setting.text({
+    default: '127.0.0.1',
+    doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
+  }),
+  adminPort: setting.integer({
+    default: 8_078,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    doc: 'Port for operators of a processor on its own: /healthz, /readyz, /metrics, /debug/partitions and /debug/sessions/{id}.',
+  }),
   topicEpoch: setting.integer({
     default: 0,
     min: 0,

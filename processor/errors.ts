@@ -41,6 +41,12 @@ export const processorErrors = defineErrors({
     action:
       'None: the claim is tried again. If it lasts, look for processors that share object storage but not the consumer group.',
   },
+  PROCESSOR_LEASE_LAPSED: {
+    rule: 'only the present owner of a partition appends what it puts out',
+    retryable: true,
+    action:
+      'None: the group was not heard for the session timeout, so that another may own the partition. It goes on when the group answers.',
+  },
   PROCESSOR_RECORD_POISON: {
     rule: 'a record of playback.events must be readable',
     retryable: false,
@@ -71,4 +77,47 @@ export const processorErrors = defineErrors({
     action:
       'A defect: the cause is in the log. The partition stands still until a restart; others go on.',
   },
+  PROCESSOR_SEAL_KEY_REQUIRED: {
+    rule: 'processors and gateways beside one another must share the key of rejects',
+    retryable: false,
+    action: 'Set BACKHAUL_SEAL_KEY, the same for every service.',
+  },
+  PROCESSOR_ADMIN_PORT_UNAVAILABLE: {
+    rule: 'the address for operators must be a free one of this machine',
+    retryable: false,
+    action: 'Set PROCESSOR_ADMIN_PORT or PROCESSOR_ADMIN_HOST to another address.',
+  },
+  PROCESSOR_ADMIN_PATH_UNKNOWN: {
+    rule: 'the port for operators answers /healthz, /readyz, /metrics, /debug/partitions and /debug/sessions/{id}',
+    retryable: false,
+    status: 404,
+    action: 'Ask the serving API for metrics of playback.',
+  },
+  PROCESSOR_SESSION_NOT_HELD: {
+    rule: 'a session must be in the state of a partition that this processor owns',
+    retryable: false,
+    status: 404,
+    action:
+      'Ask the processor that owns the partition in the message; a session that ended long ago is in no state any more.',
+  },
+  PROCESSOR_LOG_UNAVAILABLE: {
+    rule: 'the event log must be reached before partitions can be worked on',
+    retryable: true,
+    status: 503,
+    action: 'Check the log; the processor asks again until it answers.',
+  },
+  PROCESSOR_STOPPING: {
+    rule: 'a processor that stops gives its partitions up',
+    retryable: false,
+    status: 503,
+    action: 'None: the others of its group take them over.',
+  },
+  PROCESSOR_INTERNAL: {
+    rule: 'a request of an operator must not meet a defect of the processor',
+    retryable: true,
+    status: 500,
+    action: 'See the processor’s log; please report it.',
+  },
 })
+
+export type ProcessorErrorCode = keyof typeof processorErrors.catalogue

@@ -48,9 +48,13 @@ function groupOf() {
     joinFailures: [] as Error[],
     commitFailure: undefined as Error | undefined,
     left: 0,
+    isHeard: true,
   }
   const member: GroupMember = {
     generation: 0,
+    get isCurrent() {
+      return script.isHeard
+    },
     commit: async (partition, nextOffset, generation) => {
       if (script.commitFailure !== undefined) throw script.commitFailure
       commits.push(`p${partition} ${nextOffset} g${generation}`)
@@ -112,6 +116,34 @@ describe('the partitions of a group member', () => {
     await handler().assigned([1], 2)
     expect(tasks[0]?.calls).toEqual(['start', 'abandon'])
     expect(tasks[0]?.lease.isCurrent).toBe(false)
+  })
+
+  it('are dropped at once when the group went on without the member, and worked on anew', async () => {
+    const { group, handler, tasks, commits, base } = groupOf()
+    await group.start()
+    await handler().assigned([0, 1], 1)
+    await handler().lost([0, 1])
+    expect(tasks.map(({ calls }) => calls)).toEqual([
+      ['start', 'abandon'],
+      ['start', 'abandon'],
+    ])
+    await tasks[0]?.lease.commit(5)
+    expect(commits).toEqual([])
+    expect(await metricValue(base, 'processor_fenced_total')).toBe(1)
+    await handler().assigned([0], 4)
+    expect(partitionsOf(group.tasks)).toEqual([0])
+  })
+
+  it('are not current while the group has not been heard of for too long', async () => {
+    const { group, handler, tasks, commits, script } = groupOf()
+    await group.start()
+    await handler().assigned([0], 1)
+    script.isHeard = false
+    expect(tasks[0]?.lease.isCurrent).toBe(false)
+    await tasks[0]?.lease.commit(5)
+    script.isHeard = true
+    await tasks[0]?.lease.commit(6)
+    expect(commits).toEqual(['p0 6 g1'])
   })
 
   it('refuse commits of an old generation before they are sent', async () => {

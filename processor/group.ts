@@ -2,9 +2,10 @@
  * This processor's part in the consumer group: partitions come and go by it, and each is worked on
  * under a lease of the group generation that gave it.
  *
- * The lease is our own guard: work and commits of an old generation are refused before they are
- * sent. When the log itself refuses a commit, another owner took over while this one slept: all
- * state is dropped and the group joined anew.
+ * The lease is our own guard: work and commits of an old generation, or of a member that the group
+ * has not been heard of for too long, are refused before they are sent. When the log says that
+ * another owner took over while this one slept, by word or by refusing a commit, all state is
+ * dropped and the group joined anew.
  */
 import type { EventLog, GroupHandler, GroupMember } from '../shared/log/event-log.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -142,11 +143,8 @@ class Membership<Task extends LeasedTask> implements GroupHandler {
     if (this.#ended) return Promise.resolve()
     this.#cancelDeadline()
     this.#generation = generation
-    for (const [partition, { task }] of this.#held) {
-      if (partitions.includes(partition)) continue
-      task.abandon()
-      this.#held.delete(partition)
-    }
+    for (const partition of this.#held.keys())
+      if (!partitions.includes(partition)) this.#abandon(partition)
     for (const partition of partitions) {
       const held = this.#held.get(partition)
       if (held !== undefined) held.generation = generation
@@ -167,6 +165,13 @@ class Membership<Task extends LeasedTask> implements GroupHandler {
     // A member that was put out of the group while it gave its partitions up is told nothing more.
     this.#cancelDeadline()
     this.#cancelDeadline = this.#parts.clock.after(REASSIGN_DEADLINE_MS, this.#onFenced)
+  }
+
+  lost(partitions: readonly number[]): Promise<void> {
+    if (this.#ended) return Promise.resolve()
+    this.#parts.telemetry.fenced(partitions)
+    for (const partition of partitions) this.#abandon(partition)
+    return Promise.resolve()
   }
 
   /** Ends all work at once; what is under way loses by stamp or is refused. */
@@ -190,6 +195,11 @@ class Membership<Task extends LeasedTask> implements GroupHandler {
     }
   }
 
+  #abandon(partition: number): void {
+    this.#held.get(partition)?.task.abandon()
+    this.#held.delete(partition)
+  }
+
   #end(): void {
     this.#ended = true
     this.#cancelDeadline()
@@ -197,7 +207,10 @@ class Membership<Task extends LeasedTask> implements GroupHandler {
 
   #begin(partition: number): void {
     const isCurrent = (generation: number) =>
-      !this.#ended && this.#held.get(partition) === held && generation === this.#generation
+      !this.#ended &&
+      this.#held.get(partition) === held &&
+      generation === this.#generation &&
+      this.#member?.isCurrent !== false
     const lease: Lease = {
       partition,
       get groupGeneration() {
@@ -225,7 +238,10 @@ class Membership<Task extends LeasedTask> implements GroupHandler {
     try {
       await this.#member.commit(partition, nextOffset, groupGeneration)
     } catch (error) {
-      if (error instanceof BackhaulError && error.code === 'LOG_GROUP_FENCED') this.#onFenced()
+      // A member that was told so already has given the partition up and joins anew by itself.
+      const isFenced = error instanceof BackhaulError && error.code === 'LOG_GROUP_FENCED'
+      if (isFenced && this.#held.has(partition)) this.#onFenced()
+      else if (isFenced) telemetry.oldGenerationRefused(partition, groupGeneration)
       else if (!isRetryable(error)) throw error
       else telemetry.commitFailed(partition, describeFailure(error, 'PROCESSOR_TASK_FAILED'))
     }

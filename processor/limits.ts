@@ -35,3 +35,9 @@ export const PROGRESS_ROWS_PER_OWNER_MAX = 2 ** 32 - 1
 
 /** Valid checkpoints kept per partition: the last, and the one to fall back on. */
 export const CHECKPOINTS_KEPT = 2
+
+/** How often a processor on its own removes expired rows from the embedded store, ms. */
+export const ROW_EXPIRY_PERIOD_MS = 60 * 60_000
+
+/** Beyond the grace of its partitions, a stop may take so long to leave the group and close, ms. */
+export const STOP_MARGIN_MS = 15_000

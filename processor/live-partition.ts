@@ -56,6 +56,7 @@ export interface LivePartition {
   readonly failpoints: Failpoints
   readonly telemetry: ProcessorTelemetry
   readonly generation: number
+  readonly ownerEpoch: number
   /** Up to here the task recovers, from here it follows. */
   readonly recoverUntilOffset: number
   /** Offset of the next record to fold; a new fold does not know it before its first record. */
@@ -94,6 +95,7 @@ export function openLivePartition(
   return {
     ...wiring,
     generation: origin.generation,
+    ownerEpoch: recovered.ownerEpoch,
     recoverUntilOffset: endOffset,
     turn: new Turn(parts.turns, clock, config),
     fetcher,

@@ -32,9 +32,11 @@ function senderOf(append?: EventLog['append']) {
   const fold = new ScriptedFold()
   const base = silentTelemetry()
   const failures: unknown[] = []
+  const lease = { isCurrent: true }
   const sender = new OutputSender({
     origin: { view: 'v', topicEpoch: 0, partition: 5, generation: 1 },
     fold,
+    lease,
     log: scriptedLog({
       append: async (topic, partition, records) => {
         await append?.(topic, partition, records)
@@ -55,7 +57,7 @@ function senderOf(append?: EventLog['append']) {
     }),
     onFailure: (error) => failures.push(error),
   })
-  return { sender, sent, fold, clock, base, failures }
+  return { sender, sent, fold, lease, clock, base, failures }
 }
 
 function exception(seq: number): FoldOutput {
@@ -144,6 +146,20 @@ describe('outputs', () => {
     }
     expect(sent.map(({ records }) => records.length)).toEqual([3, 1])
     expect(fold.outputs).toEqual([])
+  })
+
+  it('are not appended by an owner that may be replaced, until it is known to own again', async () => {
+    const { sender, sent, fold, lease, clock } = senderOf()
+    fold.outputs.push(exception(1))
+    lease.isCurrent = false
+    sender.kick()
+    await clock.advance(30_000)
+    await turnOfTheLoop()
+    expect(sent).toEqual([])
+    lease.isCurrent = true
+    await clock.advance(30_000)
+    await sender.flush()
+    expect(sent).toHaveLength(1)
   })
 
   it('are sent by one sender at a time', async () => {

@@ -6,6 +6,9 @@
  * are durable in their topics. Poison is not part of the fold: it is durable before its batch ends,
  * and checkpoints are cut between batches. All are delivered at least once; a repeat is recognised
  * by its identity (partition and offset; for closed sessions the key).
+ *
+ * Of a closed session the topic keeps what came last, so a former owner must not append: none is
+ * tried under a lease that is not current, also not again.
  */
 import { encodeException } from '../shared/log/exception-record.ts'
 import { encodeReject, type Sealer } from '../shared/log/reject-record.ts'
@@ -13,6 +16,8 @@ import type { EventLog, LogRecord, NewRecord } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { FoldOutput, PartitionFold } from '../shared/qoe/fold.ts'
 import type { FoldException, RowOrigin, SessionRow } from '../shared/speed/rows.ts'
+import { processorErrors } from './errors.ts'
+import type { Lease } from './group.ts'
 import { POISON_REASON_CHARS_MAX } from './limits.ts'
 import { retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
@@ -30,6 +35,7 @@ export type OutputPartitions = Readonly<Record<'exceptions' | 'sessions' | 'reje
 export interface OutputSenderParts {
   readonly origin: RowOrigin
   readonly fold: PartitionFold
+  readonly lease: Pick<Lease, 'isCurrent'>
   readonly log: EventLog
   readonly sealer: Sealer
   readonly telemetry: ProcessorTelemetry
@@ -92,7 +98,10 @@ export class OutputSender {
     }))
     // The owner of an events partition is the one writer of the same partition of its outputs.
     const partition = origin.partition % outputPartitions[topic]
-    await retry(retryContext('append'), () => log.append(TOPICS[topic], partition, labelled))
+    await retry(retryContext('append'), async () => {
+      if (!this.#parts.lease.isCurrent) throw processorErrors.create('PROCESSOR_LEASE_LAPSED')
+      await log.append(TOPICS[topic], partition, labelled)
+    })
     telemetry.outputsSent(origin.partition, TOPICS[topic], records.length)
   }
 }

@@ -6,6 +6,7 @@ import type { LeasedTask, Lease } from './group.ts'
 import { pauseReason } from './backpressure.ts'
 import { PAUSE_POLL_MS, TIMED_STEP_MS } from './limits.ts'
 import { openLivePartition, type LivePartition, type TaskParts } from './live-partition.ts'
+import { describePartition, type PartitionReport } from './partition-report.ts'
 import { recover } from './recovery.ts'
 import { describeFailure, type RetryContext } from './retry.ts'
 import {
@@ -14,7 +15,7 @@ import {
   type PauseReason,
   type TaskState,
 } from './task-state.ts'
-import { recordSteps, timedSteps, type TimedStep } from './topology.ts'
+import { recordSteps, timedSteps, type Batch, type RecordStep, type TimedStep } from './topology.ts'
 
 export class PartitionTask implements LeasedTask {
   readonly #parts: TaskParts
@@ -76,6 +77,10 @@ export class PartitionTask implements LeasedTask {
     }
   }
 
+  inspect(): PartitionReport {
+    return describePartition(this.status(), this.#lease, this.#live)
+  }
+
   inspectSession(sessionId: string): unknown {
     return this.#live?.fold.inspectSession(sessionId)
   }
@@ -126,16 +131,29 @@ export class PartitionTask implements LeasedTask {
     while (!this.#endReading.signal.aborted) {
       this.#show(live, this.#reasonToPause(live))
       if (this.#pausedReason === undefined) {
-        const batch = { records: [], decoded: [], poison: [] }
-        for (const step of steps) {
-          await step.run(batch)
-          if (this.#abandoned.signal.aborted) return
-        }
+        await this.#runRecordSteps(steps)
+        if (this.#abandoned.signal.aborted) return
       } else {
         await this.#parts.clock.sleep(PAUSE_POLL_MS, this.#endReading.signal)
         await live.fetcher.refreshEnd()
         live.checkpointer.beginIfDue()
       }
+    }
+  }
+
+  async #runRecordSteps(steps: readonly RecordStep[]): Promise<void> {
+    const { clock, telemetry } = this.#parts
+    const batch: Batch = { records: [], decoded: [], poison: [] }
+    for (const step of steps) {
+      const startedMs = clock.monotonicMs()
+      await step.run(batch)
+      if (this.#abandoned.signal.aborted) return
+      const last = batch.records.at(-1)
+      if (last === undefined) continue
+      telemetry.stepDone(step.name, {
+        durationMs: clock.monotonicMs() - startedMs,
+        ageMs: clock.nowMs() - last.loggedAtMs,
+      })
     }
   }
 

@@ -28,6 +28,13 @@ export interface ClassReach {
   readonly session: Reach
 }
 
+export interface QueueDepth {
+  readonly queue: DirtyQueue
+  /** Changed rows that wait. */
+  readonly dirtyRows: number
+  readonly writesInFlight: number
+}
+
 export interface RowWriterParts {
   readonly partition: number
   readonly fold: PartitionFold
@@ -63,6 +70,8 @@ export class RowWriter {
         name,
         pacing: pacing[name],
         onReached,
+        onDurable: (afterMs) => parts.telemetry.rowsDurable(name, afterMs),
+        now: () => parts.clock.monotonicMs(),
         onMarkSkipped: () => parts.telemetry.markSkipped(parts.partition, name),
       })
     const narrow = queue('narrow', (reach) => (this.#reached = { ...this.#reached, narrow: reach }))
@@ -86,6 +95,15 @@ export class RowWriter {
   /** Changed rows that wait, over all queues. */
   get dirtyRows(): number {
     return this.#queues.reduce((sum, { name }) => sum + this.#parts.fold.dirtyCount(name), 0)
+  }
+
+  /** Of every queue: rows that wait, and writes under way. */
+  get depths(): QueueDepth[] {
+    return this.#queues.map(({ name, inFlight }) => ({
+      queue: name,
+      dirtyRows: this.#parts.fold.dirtyCount(name),
+      writesInFlight: inFlight,
+    }))
   }
 
   oldestWriteMs(): number {

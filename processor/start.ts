@@ -26,6 +26,7 @@ import { CHECKPOINTS_KEPT } from './limits.ts'
 import type { TaskParts } from './live-partition.ts'
 import type { OutputPartitions } from './outputs.ts'
 import { refuseNewerOwner, verifyTopicIdentity } from './ownership.ts'
+import type { PartitionReport } from './partition-report.ts'
 import { PartitionTask } from './partition-task.ts'
 import type { FoldFactory } from './recovery.ts'
 import type { PartitionTaskStatus } from './task-state.ts'
@@ -55,6 +56,8 @@ export interface RunningProcessor extends Running {
   readonly view: string
   /** One entry for each partition owned now, ascending. */
   status(): PartitionTaskStatus[]
+  /** For operators: the same partitions, with what each holds and waits for. */
+  inspectPartitions(): PartitionReport[]
   /** Debug view of a session's state, or `undefined` when no owned partition holds it. */
   inspectSession(sessionId: string): unknown
 }
@@ -108,11 +111,15 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
       await alerts?.stop()
       await group.stop()
     },
-    status: () =>
-      group.tasks.map((task) => task.status()).sort((a, b) => a.partition - b.partition),
+    status: () => group.tasks.map((task) => task.status()).sort(byPartition),
+    inspectPartitions: () => group.tasks.map((task) => task.inspect()).sort(byPartition),
     inspectSession: (sessionId) =>
       group.tasks.map((task) => task.inspectSession(sessionId)).find((held) => held !== undefined),
   }
+}
+
+function byPartition(a: PartitionTaskStatus, b: PartitionTaskStatus): number {
+  return a.partition - b.partition
 }
 
 async function verifyTopic({ log, objects, config, partitions }: ProcessorOptions) {

@@ -126,6 +126,25 @@ export const processorMetrics = defineMetrics({
     help: 'Time of a row write until it is durable, repeats included.',
     labels: ['queue'],
   },
+  stepDurationMs: {
+    kind: 'histogram',
+    name: 'processor_step_duration_ms',
+    help: 'Time that a step took for a batch with records; of fetch, the wait for them included.',
+    labels: ['step'],
+  },
+  stepAgeMs: {
+    kind: 'histogram',
+    name: 'processor_record_age_ms',
+    help: 'Age of the last record of a batch, since the log appended it, when the step was done with it. By the clocks of log and processor.',
+    labels: ['step'],
+    buckets: [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 600_000],
+  },
+  rowsDurableMs: {
+    kind: 'histogram',
+    name: 'processor_rows_durable_after_ms',
+    help: 'Time from a mark in a queue of changed rows until all rows before it were durable. Marks are set as often as the queue is flushed.',
+    labels: ['queue'],
+  },
   retries: {
     kind: 'counter',
     name: 'processor_retries_total',
@@ -247,6 +266,10 @@ function recordEvents(metrics: Metrics, log: Logger) {
     recordsRead(of: number, records: number) {
       metrics.recordsRead.inc({ partition: of }, records)
     },
+    stepDone(step: string, done: { durationMs: number; ageMs: number }) {
+      metrics.stepDurationMs.observe({ step }, done.durationMs)
+      metrics.stepAgeMs.observe({ step }, Math.max(0, done.ageMs))
+    },
     poisonKept(of: number, offset: number, reason: string) {
       metrics.poison.inc({ partition: of })
       log.warn({ partition: of, offset, reason }, 'unreadable record kept in playback.rejects')
@@ -279,6 +302,9 @@ function storeEvents(metrics: Metrics, log: Logger) {
     rowsWritten(of: number, queue: string, done: { rows: number; durationMs: number }) {
       metrics.rowsWritten.inc({ partition: of, queue }, done.rows)
       metrics.writeDurationMs.observe({ queue }, done.durationMs)
+    },
+    rowsDurable(queue: string, afterMs: number) {
+      metrics.rowsDurableMs.observe({ queue }, afterMs)
     },
     rowsExpired(of: number, queue: string, rows: number) {
       metrics.rowsExpired.inc({ partition: of, queue }, rows)

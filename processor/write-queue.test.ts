@@ -6,16 +6,20 @@ const atOnce: Pacing = { markEveryMs: 1_000, delayMs: 0, spread: false }
 
 function queueOf(pacing: Pacing) {
   const reached: number[] = []
+  const durable: number[] = []
+  const clock = { nowMs: 0 }
   let skipped = 0
   const queue = new WriteQueue({
     name: 'narrow',
     pacing,
     onReached: ({ offset }) => reached.push(offset),
+    onDurable: (afterMs) => durable.push(afterMs),
+    now: () => clock.nowMs,
     onMarkSkipped: () => (skipped += 1),
   })
   const mark = (offset: number, waiting: number, nowMs: number) =>
     queue.mark({ offset, watermarkMs: offset }, waiting, nowMs)
-  return { queue, reached, mark, skipped: () => skipped }
+  return { queue, reached, durable, clock, mark, skipped: () => skipped }
 }
 
 describe('a write queue', () => {
@@ -31,6 +35,17 @@ describe('a write queue', () => {
     expect(queue.due(5, 0)).toBe(0)
     mark(10, 5, 0)
     expect(queue.due(8, 0)).toBe(5)
+  })
+
+  it('tells how long after a mark its rows were durable, where there were any', () => {
+    const { queue, mark, durable, clock } = queueOf(atOnce)
+    mark(10, 0, 0)
+    mark(20, 2, 0)
+    const flight = queue.began(2, 0)
+    clock.nowMs = 70
+    queue.ended(flight)
+    mark(30, 0, 70)
+    expect(durable).toEqual([70])
   })
 
   it('reaches a mark when all entries before it are durable, in whatever order they ended', () => {

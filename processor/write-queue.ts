@@ -43,6 +43,10 @@ export interface WriteQueueOptions {
   readonly pacing: Pacing
   /** Called with each mark whose entries are all durable, in order. */
   onReached(reach: Reach): void
+  /** Called before, with the time since the mark was set, when there were entries since the last. */
+  onDurable(afterMs: number): void
+  /** Monotonic, ms. */
+  now(): number
   onMarkSkipped(): void
 }
 
@@ -134,6 +138,8 @@ export class WriteQueue {
       const mark = this.#marks[0]
       if (mark === undefined || mark.entered > this.#durable) return
       this.#marks.shift()
+      if (mark.entered > this.#reachedEntered)
+        this.#options.onDurable(this.#options.now() - mark.setAtMs)
       this.#reachedEntered = mark.entered
       this.#options.onReached(mark.reach)
     }

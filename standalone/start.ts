@@ -14,10 +14,9 @@ import { startServing } from '../serving/start.ts'
 import { loadRules } from '../shared/alerts/rules.ts'
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
-import type { TopicSpec } from '../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
-import { TOPICS } from '../shared/log/topics.ts'
+import { topicSpecs } from '../shared/log/topics.ts'
 import { createErasureReader } from '../shared/objects/erasures.ts'
 import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
 import { parseCut, type Cut } from '../shared/qoe/cuts.ts'
@@ -204,16 +203,6 @@ async function openStores({ config, folder, clock, telemetry }: StoreParts, stac
   const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })
   stack.add('object store', () => objects.close())
   return { log, speed, objects }
-}
-
-/** Every topic has the partitions of `playback.events`, so that what a partition emits keeps its order. */
-function topicSpecs(config: BackhaulConfig, extra: readonly string[]): TopicSpec[] {
-  return [...Object.values(TOPICS), ...extra].map((name) => ({
-    name,
-    partitions: config.partitions,
-    retentionMs: config.logRetentionMs,
-    retentionBytes: config.logRetentionBytes,
-  }))
 }
 
 function openKeys(config: BackhaulConfig, folder: DataFolder) {

@@ -1,12 +1,13 @@
 /**
  * One benchmark in a process of its own: `node run-one.ts <name> <events a frame> <events>`, for
- * `state` `<frames a session> <sessions>`. Run one after another in one process they would slow each
+ * `state` and `recovery` `<frames a session> <sessions>`. Run one after another in one process they would slow each
  * other down, through its heap and its types. The results go to standard output as one line of JSON.
  */
 import { benchAcksBesideBatch } from './ack-bench.ts'
 import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
 import { benchProcessor } from './processor-bench.ts'
+import { benchRecovery } from './recovery-bench.ts'
 import type { BenchResult } from './results.ts'
 import {
   benchDecode,
@@ -20,7 +21,7 @@ import { benchState } from './state-bench.ts'
 type Bench = (
   eventsPerFrame: number,
   events: number,
-) => BenchResult | readonly BenchResult[] | Promise<BenchResult>
+) => BenchResult | readonly BenchResult[] | Promise<BenchResult | readonly BenchResult[]>
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   validate: benchValidate,
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   state: benchState,
   gateway: benchGateway,
   processor: benchProcessor,
+  recovery: benchRecovery,
   acksBesideBatch: benchAcksBesideBatch,
 }
 

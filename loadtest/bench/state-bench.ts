@@ -5,11 +5,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { encodeFrameRecord, decodeRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
+import type { LogRecord } from '../../shared/log/event-log.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import { createBenchFold, takeAll, TAKE_EVERY_RECORDS } from './fold-bench.ts'
 import { perEvent, type BenchResult } from './results.ts'
 
 const START_MS = 1_795_000_000_000
+/** Every session sends a frame in each round, ms. */
 const ROUND_MS = 10_000
 
 export function benchState(framesPerSession: number, sessions: number): BenchResult {
@@ -17,13 +19,10 @@ export function benchState(framesPerSession: number, sessions: number): BenchRes
   const bytesBefore = liveBytes()
   const startMs = systemClock.monotonicMs()
   const cpuStart = process.cpuUsage()
-  for (let frame = 0; frame < framesPerSession; frame += 1)
-    for (let session = 0; session < sessions; session += 1) {
-      const offset = frame * sessions + session
-      const atMs = START_MS + frame * ROUND_MS + Math.floor((session * ROUND_MS) / sessions)
-      fold.apply(decodeRecord(recordOf(offset, session, { frame, atMs })))
-      if (offset % TAKE_EVERY_RECORDS === 0) takeAll(fold)
-    }
+  for (let offset = 0; offset < framesPerSession * sessions; offset += 1) {
+    fold.apply(decodeRecord(liveSessionRecord(offset, sessions)))
+    if (offset % TAKE_EVERY_RECORDS === 0) takeAll(fold)
+  }
   takeAll(fold)
   const cpu = process.cpuUsage(cpuStart)
   const wallMs = systemClock.monotonicMs() - startMs
@@ -37,7 +36,11 @@ export function benchState(framesPerSession: number, sessions: number): BenchRes
   )
 }
 
-function recordOf(offset: number, session: number, { frame, atMs }: Moment) {
+/** The record at an offset of a log in which so many sessions play, and take turns. */
+export function liveSessionRecord(offset: number, sessions: number): LogRecord {
+  const session = offset % sessions
+  const frame = Math.floor(offset / sessions)
+  const atMs = START_MS + frame * ROUND_MS + Math.floor((session * ROUND_MS) / sessions)
   const value = encodeFrameRecord({
     contextJson: Buffer.from(contextJson(session)),
     sentAtMs: atMs + 100,
@@ -47,11 +50,6 @@ function recordOf(offset: number, session: number, { frame, atMs }: Moment) {
   })
   const headers = { schema: FRAME_SCHEMA }
   return { partition: 0, offset, loggedAtMs: atMs + 130, key: undefined, value, headers }
-}
-
-interface Moment {
-  readonly frame: number
-  readonly atMs: number
 }
 
 function eventJson(seq: number, at: number): string {

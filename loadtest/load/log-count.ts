@@ -2,8 +2,7 @@
  * Counts what is in Kafka after a load, by a reader that shares nothing with the product: kafkajs's
  * own consumer and `JSON.parse`. Every session's seqs are looked at: distinct ones, and repeats.
  */
-import { zstdDecompressSync } from 'node:zlib'
-import kafkajs, { type Kafka } from 'kafkajs'
+import { readTopic } from '../read-topic.ts'
 
 export interface LogCount {
   readonly records: number
@@ -19,68 +18,16 @@ interface Frame {
   readonly events: readonly { readonly seq: number }[]
 }
 
-const IDLE_DEADLINE_MS = 60_000
-
 export async function countEvents(
   brokers: readonly string[],
   topic: string,
   sessionPrefix: string,
 ): Promise<LogCount> {
-  const { CompressionCodecs, CompressionTypes, logLevel } = kafkajs
-  CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: () => Promise.reject(new Error('the reader writes nothing')),
-    decompress: (bytes: Buffer) => Promise.resolve(zstdDecompressSync(bytes)),
-  })
-  const kafka = new kafkajs.Kafka({
-    brokers: [...brokers],
-    clientId: 'loadtest-count',
-    logLevel: logLevel.NOTHING,
-  })
-  const ends = await endOffsets(kafka, topic)
   const seen = new SeenEvents(sessionPrefix)
-  const consumer = kafka.consumer({ groupId: `loadtest-count-${sessionPrefix}`, maxBytes: 2 ** 25 })
-  await consumer.connect()
-  try {
-    await consumer.subscribe({ topic, fromBeginning: true })
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(stuck(ends)), IDLE_DEADLINE_MS)
-      const done = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      if (ends.size === 0) done()
-      consumer
-        .run({
-          autoCommit: false,
-          eachBatch: async ({ batch, heartbeat }) => {
-            timer.refresh()
-            for (const { value } of batch.messages) if (value !== null) seen.take(value)
-            if (Number(batch.lastOffset()) + 1 >= (ends.get(batch.partition) ?? Infinity))
-              ends.delete(batch.partition)
-            if (ends.size === 0) done()
-            await heartbeat()
-          },
-        })
-        .catch(reject)
-    })
-  } finally {
-    await consumer.disconnect()
-  }
+  await readTopic(brokers, topic, ({ value }) => {
+    if (value !== null) seen.take(value)
+  })
   return seen.count()
-}
-
-/** Ends of the partitions that hold anything. */
-async function endOffsets(kafka: Kafka, topic: string): Promise<Map<number, number>> {
-  const admin = kafka.admin()
-  await admin.connect()
-  const offsets = await admin.fetchTopicOffsets(topic)
-  await admin.disconnect()
-  const filled = offsets.filter(({ low, high }) => Number(high) > Number(low))
-  return new Map(filled.map(({ partition, high }) => [partition, Number(high)]))
-}
-
-function stuck(ends: ReadonlyMap<number, number>): Error {
-  return new Error(`nothing was read for long; partitions left: ${[...ends.keys()].join(', ')}`)
 }
 
 /** Which seqs of which session: a bit each, grown as they come. */

@@ -122,6 +122,10 @@ class Handler implements GroupHandler {
     await this.onRevoked()
     this.owned = []
   }
+
+  lost(): Promise<void> {
+    return this.revoked()
+  }
 }
 
 function turn(): Promise<void> {

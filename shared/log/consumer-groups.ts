@@ -45,6 +45,8 @@ export class ConsumerGroup {
       get generation() {
         return member.generation
       },
+      // Members of one process are never out of hearing.
+      isCurrent: true,
       commit: (partition, nextOffset, generation) => {
         const current = this.#members.has(member) && generation === this.#generation
         if (current && member.owned.includes(partition))

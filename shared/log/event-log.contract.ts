@@ -323,6 +323,7 @@ export function describeEventLog(
         const { promise: workEnded, resolve: endWork } = Promise.withResolvers<void>()
         const one = await log.joinGroup('g', topic, {
           assigned: async () => undefined,
+          lost: async () => undefined,
           revoked: async () => {
             order.push('revoked')
             await workEnded
@@ -332,6 +333,7 @@ export function describeEventLog(
         const joining = log.joinGroup('g', topic, {
           assigned: async () => void order.push('begun'),
           revoked: async () => undefined,
+          lost: async () => undefined,
         })
         await expect.poll(() => order).toEqual(['revoked'])
         endWork()
@@ -392,6 +394,10 @@ class RecordingHandler implements GroupHandler {
 
   async revoked(partitions: readonly number[]): Promise<void> {
     this.owned = this.owned.filter((partition) => !partitions.includes(partition))
+  }
+
+  lost(partitions: readonly number[]): Promise<void> {
+    return this.revoked(partitions)
   }
 
   /** What it owns, in order. */

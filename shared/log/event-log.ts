@@ -51,6 +51,11 @@ export interface TopicSpec {
   readonly retentionMs: number
   /** Bytes a partition may hold before its oldest records are deleted. */
   readonly retentionBytes: number
+  /**
+   * Whether a record may go as soon as a later one of its key is there. The embedded log keeps them
+   * all until their retention.
+   */
+  readonly compacted?: boolean
 }
 
 export interface TopicDescription {
@@ -111,10 +116,20 @@ export interface GroupHandler {
   assigned(partitions: readonly number[], generation: number): Promise<void>
   /** Called before partitions are given up; work on them must end before it resolves. */
   revoked(partitions: readonly number[]): Promise<void>
+  /**
+   * Called instead when the group has gone on without this member: the partitions are others' by
+   * now, and nothing more is to be done for them. The member joins anew by itself.
+   */
+  lost(partitions: readonly number[]): Promise<void>
 }
 
 export interface GroupMember {
   readonly generation: number
+  /**
+   * Whether the group still takes this member for alive, as far as it can know: false once nothing
+   * was heard for the session timeout, which it notices itself before anyone tells it.
+   */
+  readonly isCurrent: boolean
   /** Commits the next offset to read. Throws `LOG_GROUP_FENCED` under an older generation. */
   commit(partition: number, nextOffset: number, generation: number): Promise<void>
   leave(): Promise<void>

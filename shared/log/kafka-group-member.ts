@@ -2,11 +2,13 @@
  * One member of a Kafka consumer group (the classic protocol). It takes part in the sharing of
  * partitions only; records are read by explicit offsets elsewhere.
  *
- *   joining ──assigned──► stable ──rebalance, or put out of the group──► revoking ──► joining
+ *   joining ──assigned──► stable ──rebalance (revoked), or put out (lost)──► revoking ──► joining
  *   every state ──leave, close, handler failed──► left
  *
  * A commit is checked here before it is sent: it needs the generation in force and a partition that
- * is owned. A member that the group went on without owns nothing from the moment it hears of it.
+ * is owned, and the group must have been heard within the session timeout, so that a process which
+ * slept through its end refuses by its own clock. What it owned is lost from the moment it hears
+ * that the group went on without it.
  */
 import type { KafkaCluster } from '../kafka/cluster.ts'
 import type { JoinAnswer, MemberIdentity } from '../kafka/kafka-client.ts'
@@ -54,6 +56,8 @@ export class KafkaGroupMember implements GroupMember {
   #memberId = ''
   #generation = 0
   #owned: readonly number[] = []
+  /** When the last call was sent that the group answered as a member's. */
+  #heardMs = 0
   #staying: Promise<void> | undefined
 
   constructor(parts: GroupMemberParts) {
@@ -65,6 +69,11 @@ export class KafkaGroupMember implements GroupMember {
     return this.#generation
   }
 
+  get isCurrent(): boolean {
+    const { clock, sessionTimeoutMs } = this.#parts
+    return this.#memberId !== '' && clock.monotonicMs() - this.#heardMs < sessionTimeoutMs
+  }
+
   /** Resolves after the first assignment; the member then stays in the group until it leaves. */
   async join(): Promise<void> {
     await this.#parts.cluster.retry(() => this.#takePart())
@@ -72,10 +81,10 @@ export class KafkaGroupMember implements GroupMember {
   }
 
   async commit(partition: number, nextOffset: number, generation: number): Promise<void> {
-    const isCurrent = generation === this.#generation && this.#owned.includes(partition)
-    if (!isCurrent)
+    const isOwned = generation === this.#generation && this.#owned.includes(partition)
+    if (!isOwned || !this.isCurrent)
       throw logErrors.create('LOG_GROUP_FENCED', {
-        expected: `generation ${this.#generation} and an owned partition`,
+        expected: `generation ${this.#generation}, an owned partition and a group that was heard`,
         received: `generation ${generation}, partition ${partition}`,
       })
     const { errorCode } = await this.#calls.commit(this.#identity, partition, nextOffset)
@@ -123,25 +132,41 @@ export class KafkaGroupMember implements GroupMember {
     const { clock, group, telemetry } = this.#parts
     await clock.sleep(HEARTBEAT_MS, this.#leaving.signal)
     if (this.#leaving.signal.aborted) return
-    const { errorCode } = await this.#calls.heartbeat(this.#identity)
+    const errorCode = await this.#sayAlive()
     if (errorCode === ERROR.none) return
     if (!meansFenced(errorCode) && errorCode !== ERROR.rebalanceInProgress)
       throw refusal(errorCode, `group ${group}`)
     if (meansFenced(errorCode)) {
       telemetry.memberFenced(group, errorName(errorCode))
-      this.#memberId = ''
-    }
-    await this.#revoke()
+      await this.#lose()
+    } else await this.#revoke()
     if (this.#state === 'revoking') this.#transition('joining')
   }
 
-  /**
-   * The work on what was owned ends. In a rebalance its commits still count, and heartbeats go on
-   * meanwhile; without a place in the group they do not.
-   */
+  /** What the group answers to a heartbeat. */
+  async #sayAlive(): Promise<number> {
+    const sentMs = this.#parts.clock.monotonicMs()
+    const { errorCode } = await this.#calls.heartbeat(this.#identity)
+    if (!meansFenced(errorCode)) this.#heardMs = sentMs
+    return errorCode
+  }
+
+  /** What was owned is others' by now; the member joins anew as one that the group never saw. */
+  async #lose(): Promise<void> {
+    const lost = this.#owned
+    this.#owned = []
+    this.#memberId = ''
+    this.#transition('revoking')
+    try {
+      if (lost.length > 0) await this.#parts.handler.lost(lost)
+    } catch (error) {
+      await this.#handlerFailed(error)
+    }
+  }
+
+  /** The work on what was owned ends; meanwhile its commits still count, and heartbeats go on. */
   async #revoke(): Promise<void> {
     const revoked = this.#owned
-    if (this.#memberId === '') this.#owned = []
     this.#transition('revoking')
     const ended = new AbortController()
     const alive = this.#keepAlive(ended.signal)
@@ -161,7 +186,7 @@ export class KafkaGroupMember implements GroupMember {
       await this.#parts.clock.sleep(HEARTBEAT_MS, ended)
       if (ended.aborted) return
       // What it is told is found out by the join that follows.
-      await this.#calls.heartbeat(this.#identity).catch(() => undefined)
+      await this.#sayAlive().catch(() => undefined)
     }
   }
 
@@ -185,10 +210,12 @@ export class KafkaGroupMember implements GroupMember {
     for (let attempt = 0; attempt < JOIN_ATTEMPTS_MAX; attempt += 1) {
       if (this.#leaving.signal.aborted) throw logErrors.create('LOG_CLOSED')
       const joined = await this.#calls.join(this.#memberId)
+      const joinedMs = this.#parts.clock.monotonicMs()
       const synced = await this.#syncIfJoined(joined)
       errorCode = synced.errorCode
       if (errorCode === ERROR.none) {
         this.#memberId = joined.memberId
+        this.#heardMs = joinedMs
         return { generation: joined.generation, partitions: decodeAssignment(synced.assignment) }
       }
       // The group changed meanwhile: the next attempt meets it as it is by then.

@@ -37,6 +37,7 @@ it.each(['platformatic', 'kafkajs'] as const)(
     const member = await log.joinGroup(`cut-off-${client}`, spec.name, {
       assigned: async (partitions) => void told.push(`assigned ${partitions.join()}`),
       revoked: async (partitions) => void told.push(`revoked ${partitions.join()}`),
+      lost: async (partitions) => void told.push(`lost ${partitions.join()}`),
     })
     const old = member.generation
     expect(told).toEqual(['assigned 0,1,2'])
@@ -46,13 +47,14 @@ it.each(['platformatic', 'kafkajs'] as const)(
     const second = await other.joinGroup(`cut-off-${client}`, spec.name, {
       assigned: async (partitions) => void others.push(...partitions),
       revoked: async () => undefined,
+      lost: async () => undefined,
     })
     expect(others).toEqual([0, 1, 2])
     kafka.proxy(1).heal()
     await expect(member.commit(0, 5, old)).rejects.toMatchObject({ code: 'LOG_GROUP_FENCED' })
     await second.leave()
     await other.close()
-    await expect.poll(() => told.slice(0, 2)).toEqual(['assigned 0,1,2', 'revoked 0,1,2'])
+    await expect.poll(() => told.slice(0, 2)).toEqual(['assigned 0,1,2', 'lost 0,1,2'])
     await expect.poll(() => told.at(-1), { timeout: 30_000 }).toBe('assigned 0,1,2')
     await expect.poll(() => told.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(3)
     expect(member.generation).toBeGreaterThan(old)

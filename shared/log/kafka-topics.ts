@@ -9,6 +9,7 @@ import { logErrors } from './log-errors.ts'
 const TIMESTAMP_TYPE = 'message.timestamp.type'
 const LOG_APPEND_TIME = 'LogAppendTime'
 const MIN_INSYNC_REPLICAS = 'min.insync.replicas'
+const CLEANUP_POLICY = 'cleanup.policy'
 
 export class KafkaTopics {
   readonly #cluster: KafkaCluster
@@ -53,7 +54,8 @@ export class KafkaTopics {
       settings: {
         [TIMESTAMP_TYPE]: LOG_APPEND_TIME,
         [MIN_INSYNC_REPLICAS]: `${minInsyncReplicas}`,
-        'cleanup.policy': 'delete',
+        // Keys of a compacted topic are never repeated for ever: its records expire as well.
+        [CLEANUP_POLICY]: spec.compacted === true ? 'compact,delete' : 'delete',
         'compression.type': 'zstd',
         'retention.ms': `${spec.retentionMs}`,
         'retention.bytes': `${spec.retentionBytes}`,
@@ -85,7 +87,7 @@ export class KafkaTopics {
       })
     if (leaders.some((leader) => leader < 0))
       throw refusal(ERROR.leaderNotAvailable, `partitions of ${spec.name}`)
-    await this.#verifySettings(spec.name)
+    await this.#verifySettings(spec)
   }
 
   /** A topic that was created a moment ago may not be known to every broker yet. */
@@ -99,9 +101,9 @@ export class KafkaTopics {
     }
   }
 
-  async #verifySettings(topic: string): Promise<void> {
+  async #verifySettings({ name: topic, compacted }: TopicSpec): Promise<void> {
     const controller = await this.#cluster.controller()
-    const names = [TIMESTAMP_TYPE, MIN_INSYNC_REPLICAS]
+    const names = [TIMESTAMP_TYPE, MIN_INSYNC_REPLICAS, CLEANUP_POLICY]
     const { errorCode, values } = await controller.topicSettings(topic, names)
     if (errorCode !== ERROR.none) throw refusal(errorCode, `settings of ${topic}`)
     const { minInsyncReplicas } = this.#config
@@ -113,5 +115,8 @@ export class KafkaTopics {
     if (values[TIMESTAMP_TYPE] !== LOG_APPEND_TIME) throw unfit(TIMESTAMP_TYPE, LOG_APPEND_TIME)
     if (Number(values[MIN_INSYNC_REPLICAS]) < minInsyncReplicas)
       throw unfit(MIN_INSYNC_REPLICAS, `at least KAFKA_MIN_INSYNC_REPLICAS = ${minInsyncReplicas}`)
+    // All frames of a session have one key: compaction would throw acknowledged ones away.
+    if (compacted !== true && values[CLEANUP_POLICY]?.includes('compact') === true)
+      throw unfit(CLEANUP_POLICY, 'delete')
   }
 }

@@ -217,7 +217,11 @@ describe('an LMDB event log that several processes use', () => {
 
     it('sees what groups have committed', async () => {
       const reader = await open('reader')
-      const idle = { assigned: async () => undefined, revoked: async () => undefined }
+      const idle = {
+        assigned: async () => undefined,
+        revoked: async () => undefined,
+        lost: async () => undefined,
+      }
       const member = await owner.joinGroup('g', 't', idle)
       await member.commit(0, 7, member.generation)
       expect(await reader.committedOffset('g', 't', 0)).toBe(7)
@@ -225,7 +229,11 @@ describe('an LMDB event log that several processes use', () => {
 
     it('refuses every write, and overtakes nobody', async () => {
       const reader = await open('reader')
-      const idle = { assigned: async () => undefined, revoked: async () => undefined }
+      const idle = {
+        assigned: async () => undefined,
+        revoked: async () => undefined,
+        lost: async () => undefined,
+      }
       const refused = { code: 'LOG_READ_ONLY', spec: { retryable: false } }
       for (const write of [
         reader.append('t', 0, [record('a')]),

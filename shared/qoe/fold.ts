@@ -96,7 +96,10 @@ export type RowTicket =
       readonly positions: readonly PositionRow[]
     }
 
-/** A closed (or, after a return, restated) session for `playback.sessions`. */
+/**
+ * A closed session for `playback.sessions`, put out at its close and again after every record that
+ * changed it while it was closed: the last one says what its last row says.
+ */
 export interface ClosedSession {
   readonly kind: 'closedSession'
   readonly row: SessionRow
@@ -157,7 +160,10 @@ export interface PartitionFold {
    * first). One at a time; call `next` until it returns `undefined`.
    */
   beginSnapshot(): FoldSnapshot
-  /** Debug view of a session's state, JSON-compatible, or `undefined` when it is not held. */
+  /**
+   * Debug view of a session's state, JSON-compatible, or `undefined` when it is not held: with the
+   * watermark, what the session waits for, and why each of its minutes is still open.
+   */
   inspectSession(sessionId: string): unknown
 }
 

@@ -124,6 +124,17 @@ function ascending(map: ReadonlyMap<number, number>): [number, number][] {
   return [...map].sort((a, b) => a[0] - b[0])
 }
 
+/** Why a minute is still in the state; it goes once it waits for nothing any more. */
+export interface HeldMinute {
+  readonly minuteStartMs: number
+  /** Whether events may still be added. */
+  readonly isWritable: boolean
+  readonly writableUntilWatermarkMs: number
+  /** Open sessions whose last event is in it; what they lost is counted here at their close. */
+  readonly heldBySessions: number
+  readonly rowsNotDurable: number
+}
+
 interface MinutePanes {
   minuteStartMs: number
   panes: readonly Pane[]
@@ -238,6 +249,25 @@ export class PaneStore {
     const made = new KeySet(this.#options.cuts.map((cut) => cutKey(cut, context, cdn)))
     this.#keySets.set(identity, made)
     return made
+  }
+
+  /** What the minutes of this span that are still here wait for, oldest first; for operators. */
+  explainMinutes(fromMs: number, toMs: number): HeldMinute[] {
+    return [...this.#minutes.keys()]
+      .filter((minuteStartMs) => minuteStartMs + MINUTE_MS > fromMs && minuteStartMs <= toMs)
+      .toSorted((a, b) => a - b)
+      .map((minuteStartMs) => {
+        const panes = [...(this.#minutes.get(minuteStartMs) ?? [])].flatMap((byKey) => [
+          ...byKey.values(),
+        ])
+        return {
+          minuteStartMs,
+          isWritable: this.#isWritable(minuteStartMs),
+          writableUntilWatermarkMs: minuteStartMs + MINUTE_MS + this.#paneLifeMs,
+          heldBySessions: this.#heldMinutes.get(minuteStartMs) ?? 0,
+          rowsNotDurable: panes.filter((pane) => pane.isDirty || pane.inFlight > 0).length,
+        }
+      })
   }
 
   /** The panes of every cut to add to, marked as changed; none when the minute is closed. */

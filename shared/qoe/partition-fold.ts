@@ -4,7 +4,7 @@
  */
 import { isSameContext } from '../events/same-context.ts'
 import type { DecodedRecord, FrameRecord } from '../log/record.ts'
-import type { FoldException } from '../speed/rows.ts'
+import type { FoldException, PartSummary } from '../speed/rows.ts'
 import { COUNTER_NAMES } from './aggregates.ts'
 import { CopyOnWrite } from './copy-on-write.ts'
 import { DeadlineHeap } from './deadline-heap.ts'
@@ -18,7 +18,7 @@ import type {
   PartitionFold,
   RowTicket,
 } from './fold.ts'
-import { PaneStore, type Pane } from './panes.ts'
+import { PaneStore, type HeldMinute, type Pane } from './panes.ts'
 import { Session, type SessionHost } from './session.ts'
 import type { ArrivedFrame, EventCounters } from './session-state.ts'
 import { minuteOf } from './session-fold.ts'
@@ -60,6 +60,8 @@ class Fold implements PartitionFold, SessionHost {
   readonly #dirty = { session: new Set<Session>(), sessionUrgent: new Set<Session>() }
   /** Tickets not yet acknowledged; a weak map of this size would slow every garbage collection. */
   readonly #ticketSource = new Map<RowTicket, Pane | Session>()
+  /** Closed sessions that the record being applied has changed. */
+  readonly #amended = new Set<Session>()
   #outputs: FoldOutput[] = []
   #offset = 0
   #nextOffset = 0
@@ -105,6 +107,7 @@ class Fold implements PartitionFold, SessionHost {
     if (record.kind === 'frame') this.#applyFrame(record)
     else if (record.kind === 'tick') this.#ticks += 1
     else this.counters.poison += 1
+    if (this.#amended.size > 0) this.#restateAmended()
     this.panes.flush()
     this.panes.closeUpTo(this.watermarkMs)
     this.#nextOffset = record.offset + 1
@@ -115,6 +118,11 @@ class Fold implements PartitionFold, SessionHost {
   }
 
   changed(session: Session, urgent: boolean): void {
+    if (session.closed) this.#amended.add(session)
+    this.#markDirty(session, urgent)
+  }
+
+  #markDirty(session: Session, urgent: boolean): void {
     const { dirtyQueue } = session
     if (dirtyQueue === 'sessionUrgent' || (dirtyQueue === 'session' && !urgent)) return
     if (dirtyQueue === 'session') this.#dirty.session.delete(session)
@@ -187,7 +195,14 @@ class Fold implements PartitionFold, SessionHost {
       watermarkMs: this.watermarkMs,
       releaseDeadlineMs: session.releaseDeadlineMs,
       timerDeadlineMs: session.timerDeadlineMs,
+      minutes: this.#explainMinutes(session.row().parts),
     }
+  }
+
+  #explainMinutes(parts: readonly PartSummary[]): HeldMinute[] {
+    const [first, last] = [parts[0], parts.at(-1)]
+    if (first === undefined || last === undefined) return []
+    return this.panes.explainMinutes(first.firstEventTimeMs, last.lastEventTimeMs)
   }
 
   restore(bytes: Uint8Array): void {
@@ -208,7 +223,7 @@ class Fold implements PartitionFold, SessionHost {
         if (!session.closed) this.#openSessions += 1
         this.#schedule(session)
       }
-      this.changed(session, false)
+      this.#markDirty(session, false)
     }
     this.panes.closeUpTo(this.watermarkMs)
   }
@@ -299,7 +314,7 @@ class Fold implements PartitionFold, SessionHost {
     if (session.awaitsClose) {
       session.close()
       this.#openSessions -= 1
-      this.#outputs.push({ kind: 'closedSession', row: session.row() })
+      this.#putOut(session)
       return
     }
     this.#sessions.delete(session.sessionId)
@@ -308,6 +323,16 @@ class Fold implements PartitionFold, SessionHost {
     session.retired = true
     this.#retired.add(session)
     this.#letGo(session)
+  }
+
+  /** A session that the record opened again is put out at its next close. */
+  #restateAmended(): void {
+    for (const session of this.#amended) if (session.closed) this.#putOut(session)
+    this.#amended.clear()
+  }
+
+  #putOut(session: Session): void {
+    this.#outputs.push({ kind: 'closedSession', row: session.row() })
   }
 
   #schedule(session: Session): void {

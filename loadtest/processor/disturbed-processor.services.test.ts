@@ -1,0 +1,165 @@
+/**
+ * Rows 8 to 12 and 18 of the fault matrix on real Kafka: processors are killed at every step, put to
+ * sleep past their session, and come and go, while sessions go on; poison lies between. What they
+ * leave behind is what an oracle says of the log, read back by another client, and no row went back.
+ */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
+import { endMainProcesses } from '../../shared/http/testing/main-process.ts'
+import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
+import type { EventLog } from '../../shared/log/event-log.ts'
+import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
+import { decodeReject } from '../../shared/log/reject-record.ts'
+import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
+import { systemClock as clock } from '../../shared/runtime/clock.ts'
+import type { FailpointName } from '../../shared/runtime/failpoints.ts'
+import { kafkaOf, readTopic } from '../read-topic.ts'
+import { KafkaMachine, VIEW, type ProcessorProcess } from './kafka-machine.ts'
+import { LiveSessions } from './live-sessions.ts'
+import { StampWatch } from './stamp-watch.ts'
+
+const PARTITIONS = 4
+/** Processes start, and dead ones are waited for; a shared machine takes its time over both. */
+const TIMEOUT_MS = 300_000
+const PATIENT = { timeout: 60_000, interval: 100 }
+const STEPS: readonly FailpointName[] = [
+  'processor.afterFetch',
+  'processor.afterFold',
+  'processor.afterSomeRows',
+  'processor.afterRows',
+  'processor.afterCheckpoint',
+  'processor.afterOffsetCommit',
+]
+
+let kafka: Kafka
+let log: EventLog
+let machine: KafkaMachine
+let sessions: LiveSessions
+let seed = 1
+
+vi.setConfig({ testTimeout: TIMEOUT_MS })
+
+beforeAll(async () => {
+  kafka = await startKafka()
+  log = await openKafkaEventLog({ config: kafkaSettings({ brokers: kafka.bootstrap }), clock })
+  const retention = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 30 }
+  await log.ensureTopics(topicSpecs({ partitions: PARTITIONS, ...retention }))
+})
+afterAll(async () => {
+  await log.close()
+  await kafka.stop()
+})
+
+beforeEach(() => {
+  machine = new KafkaMachine({ brokers: kafka.bootstrap, partitions: PARTITIONS })
+  sessions = new LiveSessions({ log, partitions: PARTITIONS, seed: seed++ })
+})
+afterEach(async () => {
+  await sessions.stop()
+  await endMainProcesses()
+  machine.remove()
+})
+
+async function expectExact(processors: readonly ProcessorProcess[]): Promise<void> {
+  await sessions.stop()
+  const counters = await machine.settle(processors)
+  const excluded = [...counters.values()].map(
+    ({ late, amended, afterClose }) => late + amended + afterClose,
+  )
+  expect(Math.max(...excluded)).toBeGreaterThan(0)
+  expect((await machine.violations(counters)).slice(0, 10)).toEqual([])
+}
+
+/** Where no record is, so that whoever began at the group's offset would read nothing. */
+const AHEAD = 1_000_000_000
+
+async function commitAhead(groupId: string): Promise<void> {
+  const admin = kafkaOf(kafka.bootstrap).admin()
+  await admin.connect()
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({
+    partition,
+    offset: `${AHEAD}`,
+  }))
+  await admin.setOffsets({ groupId, topic: TOPICS.events, partitions })
+  await admin.disconnect()
+}
+
+/** Records read by now, over the partitions of a processor. */
+async function recordsRead(processor: ProcessorProcess): Promise<number> {
+  const reports = await processor.reports()
+  return reports.reduce((sum, { nextOffset = 0 }) => sum + nextOffset, 0)
+}
+
+async function progress(processor: ProcessorProcess): Promise<void> {
+  const before = await recordsRead(processor)
+  await expect.poll(() => recordsRead(processor), PATIENT).toBeGreaterThan(before + 20)
+}
+
+test('killed at every step, one after the other, amid poison, it ends with what the log says', async () => {
+  const poison = new TextEncoder().encode('{"events":[')
+  const headers = { schema: 'playback.v1' }
+  const { baseOffset } = await log.append(TOPICS.events, 1, [
+    { key: 'neighbour', value: poison, headers },
+    { key: undefined, value: poison, headers: {} },
+    { key: 'neighbour', value: new TextEncoder().encode('{}'), headers: { schema: 'playback.v9' } },
+  ])
+  for (const step of STEPS) {
+    // The group waits for a dead member; one of its own for each saves the test that wait.
+    const processor = await machine.begin([step, '2'], { PROCESSOR_GROUP: `killed-${step}` })
+    expect(await processor.ended, `${step}: ${processor.stderr}`).toBeNull()
+  }
+  await commitAhead(machine.group)
+  const survivor = await machine.start()
+  await expectExact([survivor])
+  const committed = await log.committedOffset(machine.group, TOPICS.events, 1)
+  expect(committed).toBeGreaterThan(baseOffset)
+  expect(committed).toBeLessThan(AHEAD)
+
+  const kept: number[] = []
+  await readTopic(kafka.bootstrap, TOPICS.rejects, ({ value }) => {
+    const { code, source } = decodeReject(value ?? new Uint8Array(0))
+    if (code === 'PROCESSOR_RECORD_POISON' && source?.partition === 1) kept.push(source.offset)
+  })
+  expect(new Set(kept)).toEqual(new Set([baseOffset, baseOffset + 1, baseOffset + 2]))
+})
+
+test('put to sleep past its session, it drops what it held, and the heir’s rows stand', async () => {
+  const zombie = await machine.start()
+  await progress(zombie)
+  const watch = new StampWatch(await machine.openSpeed(), VIEW)
+  zombie.signal('SIGSTOP')
+  const heir = await machine.start()
+  await progress(heir)
+  expect(await heir.reports()).toHaveLength(PARTITIONS)
+  zombie.signal('SIGCONT')
+  await expect.poll(() => zombie.metric('processor_fenced_total'), PATIENT).toBe(1)
+  const shared = async () => {
+    const reports = await Promise.all([zombie.reports(), heir.reports()])
+    return reports.map((owned) => owned.filter(({ state }) => state === 'running').length)
+  }
+  await expect.poll(shared, PATIENT).toEqual([PARTITIONS / 2, PARTITIONS / 2])
+  expect(await heir.metric('processor_fenced_total')).toBe(0)
+  await progress(zombie)
+  await expectExact([zombie, heir])
+  await watch.stop()
+  expect(watch.regressions).toEqual([])
+  expect(watch.reads).toBeGreaterThan(5)
+})
+
+test('a group that members join and leave without rest makes progress, and no row goes back', async () => {
+  const steady = await machine.start()
+  const watch = new StampWatch(await machine.openSpeed(), VIEW)
+  for (let visit = 0; visit < 3; visit += 1) {
+    const visitor = await machine.start()
+    if (visit === 1) {
+      visitor.signal('SIGKILL')
+      await visitor.ended
+    } else await visitor.stop()
+    await progress(steady)
+  }
+  expect(await steady.metric('processor_records_read_total')).toBeGreaterThan(0)
+  expect(await steady.metric('processor_rebuilds_total')).toBe(0)
+  await expectExact([steady])
+  await watch.stop()
+  expect(watch.regressions).toEqual([])
+})

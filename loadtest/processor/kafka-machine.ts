@@ -1,0 +1,301 @@
+/**
+ * One machine for processors on a real Kafka: their data folder, the processes, and the verdict over
+ * what they left behind. The log may hold what earlier machines left in it; the rows are new.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { processorConfig, foldLimitsOf } from '../../processor/config.ts'
+import { freePorts } from '../../scripts/services/ports.ts'
+import { MainProcess } from '../../shared/http/testing/main-process.ts'
+import { decodeException } from '../../shared/log/exception-record.ts'
+import type { LogRecord } from '../../shared/log/event-log.ts'
+import { TOPICS } from '../../shared/log/topics.ts'
+import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
+import type { FoldCounters, FoldStatus } from '../../shared/qoe/fold.ts'
+import { viewId } from '../../shared/qoe/view.ts'
+import { systemClock as clock } from '../../shared/runtime/clock.ts'
+import { readConfig } from '../../shared/runtime/config.ts'
+import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
+import type { FoldException, PartitionRow, SessionRow } from '../../shared/speed/rows.ts'
+import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { checkRows, type Violation } from '../oracle/conservation.ts'
+import type { OraclePartition } from '../oracle/oracle.ts'
+import { kafkaOf, readTopic } from '../read-topic.ts'
+import { readView, type ViewRows } from '../read-view.ts'
+
+/** Short durations, so that sessions close and minutes are restated while a test runs. */
+const QUICK = {
+  PROCESSOR_SESSION_TIMEOUT_MS: '3000',
+  PROCESSOR_ALLOWED_LATENESS_MS: '5000',
+  PROCESSOR_REORDER_MS: '500',
+  PROCESSOR_OUT_OF_ORDERNESS_MS: '200',
+  PROCESSOR_SESSION_KEEP_MS: '4000',
+  PROCESSOR_NARROW_FLUSH_MS: '250',
+  PROCESSOR_WIDE_FLUSH_MS: '500',
+  PROCESSOR_SESSION_ROW_INTERVAL_MS: '500',
+  PROCESSOR_CHECKPOINT_INTERVAL_MS: '700',
+  PROCESSOR_TICK_IDLE_MS: '400',
+  KAFKA_GROUP_SESSION_TIMEOUT_MS: '6000',
+}
+const MAP_BYTES = 2 ** 28
+const MAIN = join(import.meta.dirname, '../../processor/main.ts')
+const RUN_TO_THE_KILL = join(import.meta.dirname, '../../processor/testing/run-to-the-kill/main.ts')
+const SEAL_KEY = Buffer.alloc(32, 3).toString('base64')
+const DEADLINE_MS = 60_000
+const POLL_MS = 100
+
+export const LIMITS = foldLimitsOf(readConfig(processorConfig, QUICK, () => ''))
+export const CUTS = DEFAULT_CUT_IDS.map(parseCut)
+export const VIEW = viewId(CUTS, LIMITS)
+
+/** The part of `/debug/partitions` that tests look at. */
+export interface Report {
+  readonly partition: number
+  readonly state: string
+  readonly nextOffset?: number
+  readonly lagRecords: number
+  readonly generation?: number
+  readonly failureCode?: string
+  readonly lease: { readonly groupGeneration: number }
+  readonly fold?: FoldStatus
+}
+
+/** What the folds counted, by partition. */
+export type PartitionCounters = ReadonlyMap<number, FoldCounters>
+
+export interface KafkaMachineOptions {
+  readonly brokers: readonly string[]
+  readonly partitions: number
+}
+
+export class ProcessorProcess extends MainProcess {
+  async reports(): Promise<readonly Report[]> {
+    const answer = await this.ask('/debug/partitions')
+    if (answer === undefined) return []
+    return (JSON.parse(answer.text) as { partitions: Report[] }).partitions
+  }
+
+  /** Value of a metric, summed over its labels. */
+  async metric(name: string): Promise<number> {
+    const { text = '' } = (await this.ask('/metrics')) ?? {}
+    const lines = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'gm'))]
+    return lines.reduce((sum, [, value]) => sum + Number(value), 0)
+  }
+
+  async isReady(): Promise<void> {
+    const isReady = async () => (await this.ask('/readyz'))?.status === 200
+    await until(isReady, () => `it is ready:\n${this.stderr}`)
+  }
+
+  /** SIGTERM, and its clean end. */
+  async stop(): Promise<void> {
+    this.signal('SIGTERM')
+    const code = await this.ended
+    if (code !== 0) throw new Error(`the processor ended with ${code}:\n${this.stderr}`)
+  }
+}
+
+export class KafkaMachine {
+  readonly folder = mkdtempSync(join(tmpdir(), 'backhaul-processor-kafka-'))
+  readonly #options: KafkaMachineOptions
+  readonly #group = `test-${crypto.randomUUID()}`
+  #partitions: number
+
+  constructor(options: KafkaMachineOptions) {
+    this.#options = options
+    this.#partitions = options.partitions
+  }
+
+  /** Name by which Kafka knows the processors. */
+  get group(): string {
+    return `${this.#group}.${VIEW}`
+  }
+
+  /** Processors that begin from now on are told of so many. */
+  set partitions(count: number) {
+    this.#partitions = count
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** With a failpoint's name and which passing, it kills itself there. */
+  async begin(
+    killAt: readonly string[] = [],
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<ProcessorProcess> {
+    const [adminPort = 0] = await freePorts(1)
+    const { brokers } = this.#options
+    const environment = {
+      ...QUICK,
+      BACKHAUL_DATA_DIR: this.folder,
+      BACKHAUL_SEAL_KEY: SEAL_KEY,
+      BACKHAUL_PARTITIONS: `${this.#partitions}`,
+      BACKHAUL_SPEED_MAP_BYTES: `${MAP_BYTES}`,
+      KAFKA_BROKERS: brokers.join(','),
+      KAFKA_REPLICATION_FACTOR: '1',
+      KAFKA_MIN_INSYNC_REPLICAS: '1',
+      PROCESSOR_ADMIN_PORT: `${adminPort}`,
+      PROCESSOR_GROUP: this.#group,
+      ...settings,
+    }
+    const script = killAt.length === 0 ? [MAIN] : [RUN_TO_THE_KILL, ...killAt]
+    return new ProcessorProcess({ script, adminPort, environment })
+  }
+
+  /** One that works on its partitions. */
+  async start(settings: Readonly<Record<string, string>> = {}): Promise<ProcessorProcess> {
+    const processor = await this.begin([], settings)
+    await processor.isReady()
+    return processor
+  }
+
+  /** The rows as they stand, read beside those who write them. */
+  async openSpeed(): Promise<SpeedStore> {
+    const folder = join(this.folder, 'speed')
+    return openLmdbSpeedStore({ folder, access: 'reader', mapBytes: MAP_BYTES, clock })
+  }
+
+  /**
+   * Waits until the processors have read the log to its end and stops them; resolves to what they
+   * counted of it.
+   */
+  async settle(processors: readonly ProcessorProcess[]): Promise<PartitionCounters> {
+    const ends = await endOffsets(this.#options.brokers)
+    let settled: readonly Report[] = []
+    const isSettled = async () => {
+      settled = (await Promise.all(processors.map((each) => each.reports()))).flat()
+      const atTheEnd = settled.filter(({ state, partition, nextOffset = 0 }) => {
+        return state === 'running' && nextOffset >= (ends.get(partition) ?? Infinity)
+      })
+      return new Set(atTheEnd.map(({ partition }) => partition)).size === ends.size
+    }
+    await until(isSettled, () => `the log is read: ${JSON.stringify(settled)}`)
+    await Promise.all(processors.map((each) => each.stop()))
+    return new Map(
+      settled.flatMap(({ partition, fold }) =>
+        fold === undefined ? [] : [[partition, fold.counters] as const],
+      ),
+    )
+  }
+
+  /** What is not as the log, read back, says that it must be; empty when all is well. */
+  async violations(counters: PartitionCounters): Promise<readonly (Violation | string)[]> {
+    const { brokers } = this.#options
+    const speed = await this.openSpeed()
+    const cutIds = CUTS.map(({ id }) => id)
+    const rows = await readView(speed, VIEW, cutIds)
+    const progress = latest(await speed.readPartitions(VIEW))
+    await speed.close()
+    const log = await readEvents(brokers, progress)
+    const exceptions = await readExceptions(brokers)
+    // Each partition by itself: a session whose partition changed is a session of each.
+    const unequal = log.flatMap((records) => {
+      const { partition } = records
+      const own = <Row extends { readonly partition: number }>(all: readonly Row[]) =>
+        all.filter((row) => row.partition === partition)
+      const found = {
+        minutes: own(rows.minutes),
+        sessions: own(rows.sessions),
+        positions: own(rows.positions),
+        exceptions: own(exceptions),
+        counters: countersOf(counters, partition),
+      }
+      return checkRows(found, { partitions: [records], limits: LIMITS, cuts: CUTS })
+    })
+    const missing = log.length === this.#partitions ? [] : [`rows of ${log.length} partitions`]
+    const unsaid = await checkClosed(brokers, rows)
+    return [...unequal, ...missing, ...unsaid, ...progress.flatMap(notWritten)]
+  }
+}
+
+async function until(condition: () => Promise<boolean>, what: () => string): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + DEADLINE_MS
+  while (!(await condition())) {
+    if (clock.monotonicMs() > deadlineMs) throw new Error(`waited in vain until ${what()}`)
+    await clock.sleep(POLL_MS)
+  }
+}
+
+/** Of each partition where the next record will be. */
+async function endOffsets(brokers: readonly string[]): Promise<ReadonlyMap<number, number>> {
+  const admin = kafkaOf(brokers).admin()
+  await admin.connect()
+  const offsets = await admin.fetchTopicOffsets(TOPICS.events)
+  await admin.disconnect()
+  return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
+}
+
+function countersOf(counters: PartitionCounters, partition: number): FoldCounters {
+  const found = counters.get(partition)
+  if (found === undefined) throw new Error(`nobody counted partition ${partition}`)
+  return found
+}
+
+/** Of each partition the row of its highest generation. */
+function latest(rows: readonly PartitionRow[]): PartitionRow[] {
+  const ascending = rows.toSorted((a, b) => a.generation - b.generation)
+  return [...new Map(ascending.map((row) => [row.partition, row])).values()]
+}
+
+function notWritten(row: PartitionRow): string[] {
+  const { partition, appliedOffset, narrowOffset, wideOffset, sessionOffset } = row
+  const written = Math.min(narrowOffset, wideOffset, sessionOffset)
+  return written === appliedOffset ? [] : [`partition ${partition}: ${written} of ${appliedOffset}`]
+}
+
+/** What the rows speak of: the records below the offset that each partition has applied. */
+async function readEvents(
+  brokers: readonly string[],
+  progress: readonly PartitionRow[],
+): Promise<OraclePartition[]> {
+  const applied = new Map(progress.map((row) => [row.partition, row.appliedOffset]))
+  const records = new Map([...applied.keys()].map((partition) => [partition, [] as LogRecord[]]))
+  await readTopic(brokers, TOPICS.events, (message, partition) => {
+    if (Number(message.offset) >= (applied.get(partition) ?? 0)) return
+    const headers = Object.entries(message.headers ?? {})
+    records.get(partition)?.push({
+      partition,
+      offset: Number(message.offset),
+      loggedAtMs: Number(message.timestamp),
+      key: message.key?.toString(),
+      value: message.value ?? new Uint8Array(0),
+      headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value)])),
+    })
+  })
+  return [...records].map(([partition, found]) => ({ partition, records: found }))
+}
+
+async function readExceptions(brokers: readonly string[]): Promise<FoldException[]> {
+  const exceptions = new Map<string, FoldException>()
+  await readTopic(brokers, TOPICS.exceptions, ({ value }) => {
+    const exception = value === null ? undefined : decodeException(value)
+    if (exception !== undefined) exceptions.set(JSON.stringify(exception), exception)
+  })
+  return [...exceptions.values()]
+}
+
+/** What `playback.sessions` says last of every closed session is its row. */
+async function checkClosed(brokers: readonly string[], rows: ViewRows): Promise<string[]> {
+  const idOf = ({ sessionId, incarnation, partition }: SessionRow) =>
+    `${sessionId}#${incarnation} of partition ${partition}`
+  const textOf = (row: SessionRow) =>
+    JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))
+  const last = new Map<string, string>()
+  await readTopic(brokers, TOPICS.sessions, ({ value }) => {
+    const text = value?.toString() ?? ''
+    last.set(idOf(JSON.parse(text) as SessionRow), text)
+  })
+  const newest = new Map(
+    rows.sessions
+      .toSorted((a, b) => a.generation - b.generation)
+      .map((row) => [idOf(row), row] as const),
+  )
+  const closed = [...newest.values()].filter((row) => row.closed)
+  if (closed.length === 0) return ['no session has closed']
+  return closed
+    .filter((row) => last.get(idOf(row)) !== textOf(row))
+    .map((row) => `closed ${idOf(row)}: ${last.get(idOf(row))}, expected ${textOf(row)}`)
+}

@@ -1,0 +1,51 @@
+/** A processor's process from its settings to its end: what every `main.ts` of one does. */
+import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import { kafkaConfig } from '../shared/log/kafka-config.ts'
+import { systemClock as clock } from '../shared/runtime/clock.ts'
+import { readConfig, refuseUnknownSettings } from '../shared/runtime/config.ts'
+import { BackhaulError } from '../shared/runtime/errors.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import { systemRandom as random } from '../shared/runtime/random.ts'
+import { backhaulConfig } from '../shared/runtime/settings.ts'
+import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
+import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
+import { processorConfig } from './config.ts'
+import { STOP_MARGIN_MS } from './limits.ts'
+import { ProcessorService } from './service.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Runs until a signal ends it; what keeps it from starting is one line, and exit 1. */
+export async function runProcessor(
+  environment: Environment,
+  failpoints: Failpoints,
+): Promise<void> {
+  try {
+    await start(environment, failpoints)
+  } catch (error) {
+    const isKnown = error instanceof BackhaulError
+    const text = isKnown ? `${error.message}. ${error.spec.action}` : inspect(error)
+    process.stderr.write(`${text}\n`, () => process.exit(1))
+  }
+}
+
+async function start(environment: Environment, failpoints: Failpoints): Promise<void> {
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  refuseUnknownSettings([backhaulConfig, processorConfig, kafkaConfig], environment)
+  const backhaul = readConfig(backhaulConfig, environment, readFile)
+  const config = readConfig(processorConfig, environment, readFile)
+  const kafka = readConfig(kafkaConfig, environment, readFile)
+  const telemetry = createTelemetryBase(backhaul.logLevel)
+  const parts = { telemetry, clock, random, failpoints }
+  const service = new ProcessorService({ backhaul, config, kafka, ...parts })
+  const { log } = telemetry
+  stopOnSignals(service, {
+    clock,
+    deadlineMs: config.stopGraceMs + STOP_MARGIN_MS,
+    announce: (signal) => log.info({ signal }, 'stopping'),
+    stopped: () => log.info('stopped'),
+    failed: (error) => log.error({ err: error }, 'not stopped cleanly'),
+  })
+  await service.start()
+}

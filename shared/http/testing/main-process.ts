@@ -1,0 +1,70 @@
+/** A service's `main.ts` as a process of its own, seen through its port for operators. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+
+const OUTPUT_KEPT_CHARS = 50_000
+
+export interface AdminAnswer {
+  readonly status: number
+  readonly text: string
+}
+
+export interface MainProcessOptions {
+  /** The script and its arguments. */
+  readonly script: readonly string[]
+  /** Where it listens for operators, which `environment` tells it. */
+  readonly adminPort: number
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export class MainProcess {
+  /** The last of what it wrote to standard error. */
+  stderr = ''
+  readonly #adminPort: number
+  readonly #child: ChildProcess
+  readonly #ended: Promise<number | null>
+
+  constructor({ script, adminPort, environment }: MainProcessOptions) {
+    this.#adminPort = adminPort
+    this.#child = spawn(process.execPath, [...script], {
+      env: { ...environment },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    this.#child.stderr?.on(
+      'data',
+      (chunk: Buffer) => (this.stderr = (this.stderr + chunk.toString()).slice(-OUTPUT_KEPT_CHARS)),
+    )
+    this.#ended = once(this.#child, 'close').then(([code]) => code as number | null)
+    started.add(this)
+  }
+
+  /** What `path` of the port for operators answers; `undefined` while it is not open. */
+  async ask(path: string): Promise<AdminAnswer | undefined> {
+    try {
+      const response = await fetch(`http://127.0.0.1:${this.#adminPort}${path}`)
+      return { status: response.status, text: await response.text() }
+    } catch {
+      return undefined
+    }
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
+  /** The exit code, `null` when a signal ended it. */
+  get ended(): Promise<number | null> {
+    return this.#ended
+  }
+}
+
+const started = new Set<MainProcess>()
+
+/** Ends what a failed test left running. */
+export async function endMainProcesses(): Promise<void> {
+  for (const main of started) {
+    main.signal('SIGKILL')
+    await main.ended
+  }
+  started.clear()
+}
