@@ -9,6 +9,7 @@ import type { Random } from '../runtime/random.ts'
 import { createCassandraClient } from './cassandra-client.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
 import { speedFailure } from './cassandra-failure.ts'
+import { RECONNECT_MS } from './cassandra-limits.ts'
 import { MIGRATIONS } from './cassandra-migrations.ts'
 import { migrate } from './cassandra-migrator.ts'
 import type { CassandraSpeedTelemetry } from './cassandra-telemetry.ts'
@@ -56,7 +57,8 @@ export class CassandraConnection {
       if (this.#wasUnreachable) telemetry.reachable()
       return client
     } catch (error) {
-      this.#client = undefined
+      // Until then all calls are told of this failure, however many they are.
+      this.#parts.clock.after(RECONNECT_MS, () => (this.#client = undefined))
       const failure = speedFailure(error)
       if (!this.#wasUnreachable) telemetry.unreachable(failure)
       this.#wasUnreachable = true

@@ -7,6 +7,10 @@ import { speedErrors } from './speed-errors.ts'
 
 const { responseErrorCodes: CODES } = types
 
+const CODE_NAMES: ReadonlyMap<unknown, string> = new Map(
+  Object.entries(CODES).map(([name, code]) => [code, name]),
+)
+
 /** What no repeat mends; every other answer may pass. */
 const LASTING: Readonly<Record<number, 'SPEED_NOT_AUTHORIZED' | 'SPEED_SCHEMA_UNFIT'>> = {
   [CODES.unauthorized]: 'SPEED_NOT_AUTHORIZED',
@@ -42,7 +46,7 @@ export function speedFailure(error: unknown): BackhaulError {
 export function failureReason(error: unknown): string {
   const innermost = causesOf(error).at(-1)
   const code = responseCode(innermost)
-  if (code !== undefined) return CODES[code] ?? `code ${code}`
+  if (code !== undefined) return CODE_NAMES.get(code) ?? `code ${code}`
   if (innermost instanceof errors.OperationTimedOutError) return 'unanswered'
   return error instanceof errors.NoHostAvailableError ? 'noHost' : 'connection'
 }

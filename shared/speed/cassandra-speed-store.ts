@@ -159,6 +159,7 @@ class CassandraSpeedStore implements SpeedStore {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#statements.endRepeats()
     await Promise.allSettled(this.#calls)
     await this.#connection.close()
   }

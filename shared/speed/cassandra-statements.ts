@@ -3,11 +3,10 @@
  * way that may pass. A repeat is the same statement with the same stamp and values, so it does not
  * matter whether the first try was done after all.
  */
-import type { Client, QueryOptions, types } from 'cassandra-driver'
+import type { QueryOptions, types } from 'cassandra-driver'
 import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
-import type { CassandraConnection } from './cassandra-connection.ts'
 import { failureReason, speedFailure } from './cassandra-failure.ts'
 import {
   REPEAT_DELAY_MAX_MS,
@@ -19,8 +18,20 @@ import type { CassandraSpeedTelemetry, StatementClass } from './cassandra-teleme
 import { WriteLane, type RowWrite } from './cassandra-write-lane.ts'
 import { speedErrors } from './speed-errors.ts'
 
+/** One page of rows, and where the next begins. */
+export type ResultPage = Pick<types.ResultSet, 'rows' | 'pageState'>
+
+/** What is needed of the driver's client. */
+export interface StatementClient {
+  execute(query: string, params: unknown[], options?: QueryOptions): Promise<ResultPage>
+  batch(
+    queries: { readonly query: string; readonly params: unknown[] }[],
+    options: QueryOptions,
+  ): Promise<ResultPage>
+}
+
 export interface StatementsParts {
-  readonly connection: CassandraConnection
+  readonly connection: { client(): Promise<StatementClient> }
   readonly config: CassandraConfig
   readonly clock: Clock
   readonly random: Random
@@ -33,6 +44,7 @@ export class CassandraStatements {
   readonly #parts: StatementsParts
   readonly #lanes: Readonly<Record<WriteClass, WriteLane>>
   readonly #waitingReads: (() => void)[] = []
+  readonly #ending = new AbortController()
   #reads = 0
 
   constructor(parts: StatementsParts) {
@@ -57,6 +69,11 @@ export class CassandraStatements {
     }))
   }
 
+  /** From now on a statement that fails is not repeated: the process is stopping. */
+  endRepeats(): void {
+    this.#ending.abort()
+  }
+
   /** Resolves when every row is durable. */
   write(name: WriteClass, writes: readonly RowWrite[]): Promise<void> {
     return this.#lanes[name].write(writes)
@@ -67,7 +84,7 @@ export class CassandraStatements {
     query: string,
     params: readonly unknown[],
     options: Pick<QueryOptions, 'fetchSize' | 'pageState'> = {},
-  ): Promise<types.ResultSet> {
+  ): Promise<ResultPage> {
     await this.#takeReadPlace()
     try {
       return await this.#repeated('read', (client) => client.execute(query, [...params], options))
@@ -85,7 +102,7 @@ export class CassandraStatements {
   ): AsyncGenerator<readonly types.Row[], void, undefined> {
     let pageState: string | null = null
     do {
-      const page: types.ResultSet = await this.readPage(query, params, {
+      const page: ResultPage = await this.readPage(query, params, {
         ...(fetchSize !== undefined && { fetchSize }),
         ...(pageState !== null && { pageState }),
       })
@@ -130,7 +147,7 @@ export class CassandraStatements {
 
   async #repeated<Result>(
     name: StatementClass,
-    work: (client: Client) => Promise<Result>,
+    work: (client: StatementClient) => Promise<Result>,
   ): Promise<Result> {
     const { connection, clock, random, telemetry } = this.#parts
     const startedMs = clock.monotonicMs()
@@ -141,10 +158,11 @@ export class CassandraStatements {
         return result
       } catch (error) {
         const failure = speedFailure(error)
-        if (!failure.spec.retryable || attempt >= STATEMENT_ATTEMPTS_MAX) throw failure
+        const isLast = attempt >= STATEMENT_ATTEMPTS_MAX || this.#ending.signal.aborted
+        if (!failure.spec.retryable || isLast) throw failure
         telemetry.repeated(name, failureReason(error))
         const ceilingMs = Math.min(REPEAT_DELAY_MAX_MS, REPEAT_DELAY_MS * 2 ** attempt)
-        await clock.sleep(random.next() * ceilingMs)
+        await clock.sleep(random.next() * ceilingMs, this.#ending.signal)
       }
     }
   }
