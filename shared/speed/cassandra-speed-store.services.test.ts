@@ -1,11 +1,12 @@
-/** The speed store's contract on a real Cassandra node. */
+/** The speed store's contract on a real Cassandra node, and how its tables come to be. */
 import { Client } from 'cassandra-driver'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startCassandra, type Cassandra } from '../../scripts/services/cassandra.ts'
+import type { CassandraConfig } from './cassandra-config.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { systemRandom } from '../runtime/random.ts'
 import { openCassandraSpeedStore } from './cassandra-speed-store.ts'
-import { describeSpeedStore } from './speed-store.contract.ts'
+import { describeSpeedStore, minuteRow, partitionRow } from './speed-store.contract.ts'
 import { cassandraSettings } from './testing/cassandra-settings.ts'
 
 let cassandra: Cassandra
@@ -47,4 +48,58 @@ describeSpeedStore('the Cassandra speed store', async () => {
       await Promise.all(TABLES.map((table) => operator.execute(`TRUNCATE ${keyspace}.${table}`)))
     },
   }
+})
+
+describe('the tables of the Cassandra speed store', () => {
+  const fresh = () => cassandraSettings({ contactPoints: [cassandra.contactPoint] })
+  const open = (config: CassandraConfig) =>
+    openCassandraSpeedStore({ config, clock: systemClock, random: systemRandom })
+
+  it('are made once by stores that are opened at the same time, and kept by later ones', async () => {
+    const config = fresh()
+    const stores = await Promise.all(Array.from({ length: 4 }, () => open(config)))
+    const rows = stores.map((_, partition) => partitionRow({ partition }))
+    await Promise.all(
+      stores.map((store, index) => store.putPartitions(rows.slice(index, index + 1))),
+    )
+    for (const store of stores) expect(await store.readPartitions('view-1')).toEqual(rows)
+    const applied = await operator.execute(
+      `SELECT version, owner FROM ${config.keyspace}.schema_migrations`,
+    )
+    expect(applied.rows.map((row) => row['version'] as number)).toEqual([1])
+    const later = await open(config)
+    expect(await later.readPartitions('view-1')).toEqual(rows)
+    for (const store of [...stores, later]) await store.close()
+  })
+
+  it('are waited for while another process makes them, and made when it died', async () => {
+    const config = fresh()
+    const store = await open(config)
+    await store.close()
+    const migrations = `${config.keyspace}.schema_migrations`
+    await operator.execute(`DELETE FROM ${migrations} WHERE version = 1`)
+    await operator.execute(`DROP TABLE ${config.keyspace}.positions`)
+    // The lease of a process that was killed in the middle of its work.
+    await operator.execute(
+      `INSERT INTO ${migrations} (version, owner) VALUES (0, 'gone') USING TTL 3`,
+    )
+    const startedMs = systemClock.monotonicMs()
+    const next = await open(config)
+    expect(systemClock.monotonicMs() - startedMs).toBeGreaterThan(1_000)
+    await next.putMinutes([minuteRow()])
+    await next.close()
+  })
+
+  it('are refused when an applied step was another than this program has', async () => {
+    const config = fresh()
+    const store = await open(config)
+    await store.close()
+    await operator.execute(
+      `UPDATE ${config.keyspace}.schema_migrations SET checksum = 'other' WHERE version = 1`,
+    )
+    await expect(open(config)).rejects.toMatchObject({
+      code: 'SPEED_SCHEMA_UNFIT',
+      spec: { retryable: false },
+    })
+  })
 })
