@@ -2,7 +2,13 @@
 import type { EventLog, LogRecord, Position } from '../../shared/log/event-log.ts'
 import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import { EMPTY_AGGREGATES } from '../../shared/qoe/merge.ts'
-import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from '../../shared/speed/rows.ts'
+import type {
+  MinuteRow,
+  PartitionRow,
+  PositionRow,
+  RuleStateRow,
+  SessionRow,
+} from '../../shared/speed/rows.ts'
 import { speedErrors } from '../../shared/speed/speed-errors.ts'
 import type { MinuteQuery, SessionPage, SpeedStore } from '../../shared/speed/speed-store.ts'
 
@@ -14,6 +20,7 @@ export class MemorySpeedStore implements SpeedStore {
   readonly sessions = new Map<string, SessionRow>()
   readonly positions = new Map<string, PositionRow>()
   readonly partitions = new Map<string, PartitionRow>()
+  readonly rules = new Map<string, RuleStateRow>()
   readonly minuteQueries: MinuteQuery[] = []
   /** Thrown by every read while set. */
   failure: Error | undefined
@@ -37,6 +44,11 @@ export class MemorySpeedStore implements SpeedStore {
 
   putPartitions(rows: readonly PartitionRow[]): Promise<void> {
     for (const row of rows) this.partitions.set(JSON.stringify(origin(row)), row)
+    return Promise.resolve()
+  }
+
+  putRuleStates(rows: readonly RuleStateRow[]): Promise<void> {
+    for (const row of rows) this.rules.set(JSON.stringify([row.view, row.ruleId]), row)
     return Promise.resolve()
   }
 
@@ -105,6 +117,11 @@ export class MemorySpeedStore implements SpeedStore {
   async readPartitions(view: string): Promise<PartitionRow[]> {
     await this.#fail()
     return [...this.partitions.values()].filter((row) => row.view === view)
+  }
+
+  async readRuleStates(view: string): Promise<RuleStateRow[]> {
+    await this.#fail()
+    return [...this.rules.values()].filter((row) => row.view === view)
   }
 
   removeExpired(): Promise<number> {

@@ -147,6 +147,7 @@ function readsFrom(reader: SpeedStore, owner: SpeedStore): SpeedStore {
     putMinutes: (rows) => owner.putMinutes(rows),
     putSessions: (...args) => owner.putSessions(...args),
     putPartitions: (rows) => owner.putPartitions(rows),
+    putRuleStates: (rows) => owner.putRuleStates(rows),
     deleteSession: (...args) => owner.deleteSession(...args),
     removeExpired: () => owner.removeExpired(),
     readMinutes: (query) => reader.readMinutes(query),
@@ -155,6 +156,7 @@ function readsFrom(reader: SpeedStore, owner: SpeedStore): SpeedStore {
     readPositions: (...args) => reader.readPositions(...args),
     readRecentSessions: (...args) => reader.readRecentSessions(...args),
     readPartitions: (view) => reader.readPartitions(view),
+    readRuleStates: (view) => reader.readRuleStates(view),
     async close() {
       await reader.close()
       await owner.close()

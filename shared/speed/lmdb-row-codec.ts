@@ -9,7 +9,14 @@
 import { decodeAggregates, encodeAggregates } from '../qoe/aggregates-codec.ts'
 import { parseMinuteKey } from './lmdb-row-keys.ts'
 import { parsePositionsText, parseSessionText, positionsText, sessionText } from './row-text.ts'
-import type { MinuteRow, PartitionRow, PositionRow, RowVersion, SessionRow } from './rows.ts'
+import type {
+  MinuteRow,
+  PartitionRow,
+  PositionRow,
+  RowVersion,
+  RuleStateRow,
+  SessionRow,
+} from './rows.ts'
 
 const HEADER_BYTES = 24
 
@@ -27,7 +34,11 @@ export function decodeHeader(value: Buffer): RowHeader {
   }
 }
 
-function encodeText(row: RowVersion, text: string, firstReceivedAtMs = 0): Buffer {
+function encodeText(
+  row: Pick<RowVersion, 'stampUs' | 'expiresAtMs'>,
+  text: string,
+  firstReceivedAtMs = 0,
+): Buffer {
   const value = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(text))
   value.writeDoubleBE(row.stampUs, 0)
   value.writeDoubleBE(row.expiresAtMs, 8)
@@ -109,4 +120,22 @@ export function encodePartition(row: PartitionRow): Buffer {
 
 export function decodePartition(value: Buffer): PartitionRow {
   return JSON.parse(textOf(value)) as PartitionRow
+}
+
+/** A rule's body: its id, a line feed, the state; an id has no line feed of its own. */
+export function encodeRuleState(row: RuleStateRow): Buffer {
+  return encodeText(row, `${row.ruleId}\n${row.stateJson}`)
+}
+
+export function decodeRuleState(view: string, value: Buffer): RuleStateRow {
+  const { stampUs, expiresAtMs } = decodeHeader(value)
+  const text = textOf(value)
+  const split = text.indexOf('\n')
+  return {
+    view,
+    ruleId: text.slice(0, split),
+    stampUs,
+    expiresAtMs,
+    stateJson: text.slice(split + 1),
+  }
 }

@@ -6,6 +6,7 @@
  *   sessions    (view, session) 16 · origin 12 · incarnation u32
  *   positions   a sessions key · row number u32
  *   partitions  view 16 · origin 12
+ *   rules       view 16 · rule 16
  *   recent      view 16 · first received u48 · a sessions key
  *   expiry      expires u48 · table u8 · that table's key
  *
@@ -14,7 +15,14 @@
 import { hash } from 'node:crypto'
 import { MINUTE_MS } from '../qoe/aggregates.ts'
 import { assert } from '../runtime/errors.ts'
-import type { MinuteRow, PartitionRow, PositionRow, RowOrigin, SessionRow } from './rows.ts'
+import type {
+  MinuteRow,
+  PartitionRow,
+  PositionRow,
+  RowOrigin,
+  RuleStateRow,
+  SessionRow,
+} from './rows.ts'
 
 const DIGEST_BYTES = 16
 const ORIGIN_BYTES = 12
@@ -67,11 +75,16 @@ export function rowNumberOfPosition(key: Buffer): number {
 }
 
 export function partitionKey(row: PartitionRow): Buffer {
-  return Buffer.concat([partitionPrefix(row.view), originBytes(row)])
+  return Buffer.concat([viewPrefix(row.view), originBytes(row)])
 }
 
-export function partitionPrefix(view: string): Buffer {
+/** Begins the keys of all partitions, recent sessions and rules of a view. */
+export function viewPrefix(view: string): Buffer {
   return digest(view)
+}
+
+export function ruleKey(row: RuleStateRow): Buffer {
+  return Buffer.concat([viewPrefix(row.view), digest(row.ruleId)])
 }
 
 export function recentKey(row: SessionRow): Buffer {
@@ -80,7 +93,7 @@ export function recentKey(row: SessionRow): Buffer {
 
 /** The recent key that points to a sessions key. */
 export function recentKeyOf(view: string, firstReceivedAtMs: number, session: Buffer): Buffer {
-  return Buffer.concat([partitionPrefix(view), timeBytes(firstReceivedAtMs), session])
+  return Buffer.concat([viewPrefix(view), timeBytes(firstReceivedAtMs), session])
 }
 
 /** The same index entry at another start of arrival. */

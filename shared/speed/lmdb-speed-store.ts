@@ -22,19 +22,22 @@ import {
   decodeHeader,
   decodePartition,
   decodePositions,
+  decodeRuleState,
   decodeSession,
   encodeMinute,
   encodePartition,
   encodePositions,
+  encodeRuleState,
   encodeSession,
 } from './lmdb-row-codec.ts'
 import {
   minuteKey,
   partitionKey,
-  partitionPrefix,
+  viewPrefix,
   positionKey,
   recentKey,
   rowNumberOfPosition,
+  ruleKey,
   sessionKey,
   sessionKeyOfRecent,
   sessionPrefix,
@@ -42,7 +45,7 @@ import {
 import { findSessions } from './lmdb-session-pages.ts'
 import { ROW_TABLES, StampedRows, type EncodedRow } from './lmdb-stamped-rows.ts'
 import { createLmdbSpeedTelemetry, type LmdbSpeedTelemetry } from './lmdb-telemetry.ts'
-import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from './rows.ts'
+import type { MinuteRow, PartitionRow, PositionRow, RuleStateRow, SessionRow } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
 import type { MinuteQuery, SessionPage, SpeedStore } from './speed-store.ts'
 
@@ -69,6 +72,7 @@ class LmdbSpeedStore implements SpeedStore {
   readonly #sessions: Table
   readonly #positions: Table
   readonly #partitions: Table
+  readonly #rules: Table
   readonly #recent: Table
   readonly #rows: StampedRows
   readonly #telemetry: LmdbSpeedTelemetry
@@ -82,7 +86,7 @@ class LmdbSpeedStore implements SpeedStore {
     this.#commits = new GroupCommit({
       folder,
       access,
-      tables: ['minutes', 'sessions', 'positions', 'partitions', 'recent', 'expiry'],
+      tables: ['minutes', 'sessions', 'positions', 'partitions', 'rules', 'recent', 'expiry'],
       mapBytes,
       commitMaxBytes: COMMIT_MAX_BYTES,
       queueMaxBytes: WRITE_QUEUE_MAX_BYTES,
@@ -102,9 +106,10 @@ class LmdbSpeedStore implements SpeedStore {
     this.#sessions = this.#commits.table('sessions')
     this.#positions = this.#commits.table('positions')
     this.#partitions = this.#commits.table('partitions')
+    this.#rules = this.#commits.table('rules')
     this.#recent = this.#commits.table('recent')
     this.#rows = new StampedRows(this.#commits, {
-      rows: [this.#minutes, this.#sessions, this.#positions, this.#partitions],
+      rows: [this.#minutes, this.#sessions, this.#positions, this.#partitions, this.#rules],
       expiry: this.#commits.table('expiry'),
       recent: this.#recent,
     })
@@ -127,6 +132,10 @@ class LmdbSpeedStore implements SpeedStore {
 
   putPartitions(rows: readonly PartitionRow[]): Promise<void> {
     return this.#rows.write(map(rows, encodedPartition))
+  }
+
+  putRuleStates(rows: readonly RuleStateRow[]): Promise<void> {
+    return this.#rows.write(map(rows, encodedRuleState))
   }
 
   deleteSession(view: string, sessionId: string): Promise<void> {
@@ -156,7 +165,7 @@ class LmdbSpeedStore implements SpeedStore {
     this.#assertOpen()
     const nowMs = this.#clock.nowMs()
     const found: SessionRow[] = []
-    const { start, end } = withPrefix(partitionPrefix(view))
+    const { start, end } = withPrefix(viewPrefix(view))
     // Read backwards, a range begins at its upper end.
     const newestFirst = { ...(end && { start: end }), end: start, reverse: true }
     for (const { key } of this.#recent.getRange(newestFirst)) {
@@ -174,7 +183,13 @@ class LmdbSpeedStore implements SpeedStore {
   }
 
   async readPartitions(view: string): Promise<PartitionRow[]> {
-    return this.#readPrefix(this.#partitions, partitionPrefix(view)).map(decodePartition)
+    return this.#readPrefix(this.#partitions, viewPrefix(view)).map(decodePartition)
+  }
+
+  async readRuleStates(view: string): Promise<RuleStateRow[]> {
+    return this.#readPrefix(this.#rules, viewPrefix(view)).map((value) =>
+      decodeRuleState(view, value),
+    )
   }
 
   removeExpired(): Promise<number> {
@@ -246,6 +261,10 @@ function encodedPositions(row: PositionRow): EncodedRow {
 
 function encodedPartition(row: PartitionRow): EncodedRow {
   return { table: ROW_TABLES.partitions, key: partitionKey(row), value: encodePartition(row) }
+}
+
+function encodedRuleState(row: RuleStateRow): EncodedRow {
+  return { table: ROW_TABLES.rules, key: ruleKey(row), value: encodeRuleState(row) }
 }
 
 /** Rows are encoded as they are drawn. */

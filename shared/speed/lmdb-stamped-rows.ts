@@ -19,7 +19,13 @@ import {
 } from './lmdb-row-keys.ts'
 
 /** Index of the table in `RowTables.rows`; part of the expiry index's keys. */
-export const ROW_TABLES = { minutes: 0, sessions: 1, positions: 2, partitions: 3 } as const
+export const ROW_TABLES = {
+  minutes: 0,
+  sessions: 1,
+  positions: 2,
+  partitions: 3,
+  rules: 4,
+} as const
 type RowTable = (typeof ROW_TABLES)[keyof typeof ROW_TABLES]
 
 export interface RowTables {

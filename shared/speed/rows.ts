@@ -138,6 +138,17 @@ export interface PartitionRow extends RowOrigin, RowVersion {
   readonly generationStartMs: number
 }
 
+/** What the alert evaluator knows of one rule; written after each minute that it judged. */
+export interface RuleStateRow {
+  readonly view: string
+  readonly ruleId: string
+  /** Microseconds of event time up to which the rule is judged, plus the writes since. */
+  readonly stampUs: number
+  readonly expiresAtMs: number
+  /** JSON, some 512 KiB at most; the store does not look into it. */
+  readonly stateJson: string
+}
+
 /** An event that the fold did not apply as the batch will; goes to `playback.exceptions`. */
 export interface FoldException {
   readonly sessionId: string

@@ -2,7 +2,14 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { COUNTER_NAMES, MINUTE_MS, type MinuteAggregates } from '../qoe/aggregates.ts'
-import type { MinuteRow, PartitionRow, PartSummary, PositionRow, SessionRow } from './rows.ts'
+import type {
+  MinuteRow,
+  PartitionRow,
+  PartSummary,
+  PositionRow,
+  RuleStateRow,
+  SessionRow,
+} from './rows.ts'
 import type { MinuteQuery, SpeedStore } from './speed-store.ts'
 
 /** One empty storage of an adapter. */
@@ -133,6 +140,17 @@ export function partitionRow(overrides: Partial<PartitionRow> = {}): PartitionRo
     narrowWatermarkMs: START_MS - 1,
     wideWatermarkMs: START_MS - 2,
     generationStartMs: START_MS - 3,
+    ...overrides,
+  }
+}
+
+function ruleStateRow(overrides: Partial<RuleStateRow> = {}): RuleStateRow {
+  return {
+    view: 'view-1',
+    ruleId: 'stalled-time-by-cdn',
+    stampUs: START_MS * 1_000,
+    expiresAtMs: LATE_MS,
+    stateJson: '{"keys":{"[\\"Ünïcode ✓\\"]":{"breaching":1}}}',
     ...overrides,
   }
 }
@@ -514,6 +532,24 @@ export function describeSpeedStore(
       expect(await store.readPartitions('view-3')).toEqual([])
     })
 
+    it('keeps one state a rule and view, also after the store was opened anew', async () => {
+      const rows = [ruleStateRow(), ruleStateRow({ ruleId: 'other' })]
+      await store.putRuleStates([...rows, ruleStateRow({ view: 'view-2' })])
+      store = await harness.open()
+      const found = await store.readRuleStates('view-1')
+      expect(found).toHaveLength(2)
+      expect(found).toEqual(expect.arrayContaining(rows))
+      expect(await store.readRuleStates('view-3')).toEqual([])
+    })
+
+    it('keeps the state of a rule of the highest stamp, however large', async () => {
+      const newest = ruleStateRow({ stampUs: 9, stateJson: JSON.stringify('x'.repeat(500_000)) })
+      await store.putRuleStates([ruleStateRow({ stampUs: 8 })])
+      await store.putRuleStates([newest])
+      await store.putRuleStates([ruleStateRow({ stampUs: 7 })])
+      expect(await store.readRuleStates('view-1')).toEqual([newest])
+    })
+
     it('does not read rows past their time, nor count them', async () => {
       const soon = { expiresAtMs: harness.nowMs() + 2_000 }
       await store.putMinutes([minuteRow(), minuteRow({ key: '["b"]', ...soon })])
@@ -522,6 +558,7 @@ export function describeSpeedStore(
         [positionRow({ sessionId: 's2' }), positionRow({ sessionId: 's2', rowNumber: 1, ...soon })],
       )
       await store.putPartitions([partitionRow(soon)])
+      await store.putRuleStates([ruleStateRow(soon)])
       expect(await minutes()).toHaveLength(2)
       expect(await store.readPartitions('view-1')).toHaveLength(1)
       await harness.pass(2_001)
@@ -530,6 +567,7 @@ export function describeSpeedStore(
       expect(await store.readRecentSessions('view-1', 10)).toMatchObject([{ sessionId: 's2' }])
       expect(await store.readPositions(sessionRow({ sessionId: 's2' }), 0, 9)).toHaveLength(1)
       expect(await store.readPartitions('view-1')).toEqual([])
+      expect(await store.readRuleStates('view-1')).toEqual([])
       expect(await store.readSessions('view-1', { limit: 9 })).toMatchObject([{ sessionId: 's2' }])
     })
 
@@ -540,6 +578,8 @@ export function describeSpeedStore(
       await expect(store.readMinutes(QUERY)).rejects.toMatchObject(closed)
       await expect(store.readSession('v', 's')).rejects.toMatchObject(closed)
       await expect(store.readPartitions('v')).rejects.toMatchObject(closed)
+      await expect(store.readRuleStates('v')).rejects.toMatchObject(closed)
+      await expect(store.putRuleStates([ruleStateRow()])).rejects.toMatchObject(closed)
       await expect(store.readSessions('v', { limit: 1 })).rejects.toMatchObject(closed)
       await expect(store.deleteSession('v', 's')).rejects.toMatchObject(closed)
     })

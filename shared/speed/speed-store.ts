@@ -7,13 +7,15 @@
  * failure is `SPEED_UNAVAILABLE` or `SPEED_FULL`: the caller writes the same rows again.
  * The serving API calls the `read…` methods; they are bounded by `limit` and may run in parallel.
  */
-import type { MinuteRow, PartitionRow, PositionRow, SessionRow } from './rows.ts'
+import type { MinuteRow, PartitionRow, PositionRow, RuleStateRow, SessionRow } from './rows.ts'
 
 export interface SpeedStore {
   putMinutes(rows: readonly MinuteRow[]): Promise<void>
   /** Writes session rows and the position rows they speak of; positions become visible first. */
   putSessions(rows: readonly SessionRow[], positions: readonly PositionRow[]): Promise<void>
   putPartitions(rows: readonly PartitionRow[]): Promise<void>
+  /** One row a rule; the evaluator of alert rules is their one writer. */
+  putRuleStates(rows: readonly RuleStateRow[]): Promise<void>
   /**
    * Deletes all rows of a session: every incarnation, partition and generation of the view, their
    * positions, and its place among the recent ones. A writer that still keeps the session brings
@@ -31,6 +33,8 @@ export interface SpeedStore {
   /** Sessions with all their rows, page by page, for a comparison of the whole view. */
   readSessions(view: string, page: SessionPage): Promise<SessionRow[]>
   readPartitions(view: string): Promise<PartitionRow[]>
+  /** The rows of all rules of the view, in any order. */
+  readRuleStates(view: string): Promise<RuleStateRow[]>
   /** Deletes expired rows; returns how many. The adapter also does so by itself. */
   removeExpired(): Promise<number>
   close(): Promise<void>
