@@ -59,7 +59,7 @@ const workSettings = {
     min: 1,
     max: 1_024,
     unit: 'statements',
-    doc: 'Writes of narrow cuts and progress on their way at a time.',
+    doc: 'Writes of narrow cuts, progress and rules’ states on their way at a time.',
   }),
   wideWritesMax: setting.integer({
     default: 64,

@@ -19,6 +19,8 @@ export const REPEAT_DELAY_MAX_MS = 1_000
 export const PAGE_ROWS = 1_000
 /** Cassandra partitions that one query reads side by side. */
 export const QUERY_PARTITIONS_AT_ONCE = 64
+/** Cassandra partitions of one query: hours × buckets of keys; 90 days of a wide cut are 34,560. */
+export const QUERY_PARTITIONS_MAX = 100_000
 /** Pairs of minute and key that one statement looks for; with more it reads the hour and filters. */
 export const MINUTE_SEEKS_MAX = 1_024
 /** Time before a lost connection is opened again, doubled each time … */

@@ -9,6 +9,7 @@
  *   recent_sessions  sessions that began to arrive in one minute, newest first
  *   recent_minutes   the minutes in which sessions began, newest first
  *   partitions       progress
+ *   rule_states      what the alert evaluator knows of a rule
  */
 export interface Migration {
   readonly version: number
@@ -49,6 +50,10 @@ export const MIGRATIONS: readonly Migration[] = [
       `CREATE TABLE IF NOT EXISTS partitions (
         view_id text, ${ORIGIN}, expires_at_ms bigint, progress text,
         PRIMARY KEY (view_id, topic_epoch, partition, generation)
+      )`,
+      `CREATE TABLE IF NOT EXISTS rule_states (
+        view_id text, rule_id text, expires_at_ms bigint, state text,
+        PRIMARY KEY (view_id, rule_id)
       )`,
     ],
   },

@@ -4,7 +4,11 @@
  * for by minute and key, in their buckets alone.
  */
 import { MINUTE_MS } from '../qoe/aggregates.ts'
-import { MINUTE_SEEKS_MAX, QUERY_PARTITIONS_AT_ONCE } from './cassandra-limits.ts'
+import {
+  MINUTE_SEEKS_MAX,
+  QUERY_PARTITIONS_AT_ONCE,
+  QUERY_PARTITIONS_MAX,
+} from './cassandra-limits.ts'
 import {
   HOUR_MS,
   hourOf,
@@ -46,7 +50,10 @@ export async function findMinutes(
         found.push(readMinute(query, row))
       }
   }
-  const parts = partsOf(query)
+  const buckets = bucketsOf(query)
+  const partitions = Math.ceil((query.toMs - query.fromMs) / HOUR_MS + 1) * buckets.length
+  if (partitions > QUERY_PARTITIONS_MAX) throw tooLong(query, partitions)
+  const parts = partsOf(query, buckets)
   // As many readers as may read side by side draw from the same parts.
   const readers = Array.from({ length: QUERY_PARTITIONS_AT_ONCE }, async () => {
     for (const part of parts) await collect(part)
@@ -57,9 +64,11 @@ export async function findMinutes(
   return found
 }
 
-function* partsOf(query: MinuteQuery): Generator<Part, void, undefined> {
-  const { view, cut, fromMs, toMs } = query
-  for (const { bucket, keys } of bucketsOf(query))
+function* partsOf(
+  { view, cut, fromMs, toMs }: MinuteQuery,
+  buckets: readonly Bucket[],
+): Generator<Part, void, undefined> {
+  for (const { bucket, keys } of buckets)
     for (let hourMs = hourOf(fromMs); hourMs < toMs; hourMs += HOUR_MS) {
       const startMs = Math.max(hourMs, Math.ceil(fromMs / MINUTE_MS) * MINUTE_MS)
       const endMs = Math.min(hourMs + HOUR_MS, toMs)
@@ -100,5 +109,12 @@ function tooLarge(query: MinuteQuery): Error {
   return speedErrors.create('SPEED_QUERY_TOO_LARGE', {
     expected: `at most ${query.limit} rows`,
     received: `more, of cut ${query.cut}`,
+  })
+}
+
+function tooLong({ cut }: MinuteQuery, partitions: number): Error {
+  return speedErrors.create('SPEED_QUERY_TOO_LARGE', {
+    expected: `at most ${QUERY_PARTITIONS_MAX} hours and buckets of keys`,
+    received: `${partitions}, of cut ${cut}`,
   })
 }

@@ -13,6 +13,7 @@ import type {
   PositionRow,
   RowOrigin,
   RowVersion,
+  RuleStateRow,
   SessionRow,
 } from './rows.ts'
 
@@ -39,6 +40,9 @@ const INSERT_POSITIONS = `INSERT INTO positions (view_id, session_id, ${ORIGIN},
   expires_at_ms, positions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ${STAMPED}`
 const INSERT_PARTITION = `INSERT INTO partitions (view_id, ${ORIGIN}, expires_at_ms, progress)
   VALUES (?, ?, ?, ?, ?, ?) ${STAMPED}`
+
+const INSERT_RULE_STATE = `INSERT INTO rule_states (view_id, rule_id, expires_at_ms, state)
+  VALUES (?, ?, ?, ?) ${STAMPED}`
 
 /** Whether `expiresAtMs` is ahead: Cassandra takes no row that has expired. */
 export function isAhead({ expiresAtMs }: Pick<RowVersion, 'expiresAtMs'>, nowMs: number): boolean {
@@ -99,6 +103,16 @@ export function partitionWrite(row: PartitionRow, nowMs: number): RowWrite {
     query: INSERT_PARTITION,
     params: [row.view, ...origin(row), row.expiresAtMs, text, ...stamped(row, nowMs)],
     bytes: ROW_OVERHEAD_BYTES + text.length,
+  }
+}
+
+export function ruleStateWrite(row: RuleStateRow, nowMs: number): RowWrite {
+  const { view, ruleId, expiresAtMs, stateJson } = row
+  return {
+    partition: `rule_states\n${view}`,
+    query: INSERT_RULE_STATE,
+    params: [view, ruleId, expiresAtMs, stateJson, ...stamped(row, nowMs)],
+    bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(stateJson),
   }
 }
 
@@ -171,6 +185,19 @@ export function readPositionRow(session: SessionRow, row: types.Row): PositionRo
 /** A row with the column `progress`. */
 export function readPartition(row: types.Row): PartitionRow {
   return JSON.parse(row['progress'] as string) as PartitionRow
+}
+
+export const RULE_STATE_COLUMNS = 'rule_id, expires_at_ms, state, WRITETIME(state) AS stamp_us'
+
+/** A row of `RULE_STATE_COLUMNS` of the view that was asked for. */
+export function readRuleState(view: string, row: types.Row): RuleStateRow {
+  return {
+    view,
+    ruleId: row['rule_id'] as string,
+    stampUs: numberIn(row, 'stamp_us'),
+    expiresAtMs: numberIn(row, 'expires_at_ms'),
+    stateJson: row['state'] as string,
+  }
 }
 
 /** A row with the column `expires_at_ms`; Cassandra's own expiry is exact to a second. */

@@ -35,6 +35,7 @@ const TABLES = [
   'recent_sessions',
   'recent_minutes',
   'partitions',
+  'rule_states',
 ]
 
 describeSpeedStore('the Cassandra speed store', async () => {
@@ -50,11 +51,11 @@ describeSpeedStore('the Cassandra speed store', async () => {
   }
 })
 
-describe('the tables of the Cassandra speed store', () => {
-  const fresh = () => cassandraSettings({ contactPoints: [cassandra.contactPoint] })
-  const open = (config: CassandraConfig) =>
-    openCassandraSpeedStore({ config, clock: systemClock, random: systemRandom })
+const fresh = () => cassandraSettings({ contactPoints: [cassandra.contactPoint] })
+const open = (config: CassandraConfig) =>
+  openCassandraSpeedStore({ config, clock: systemClock, random: systemRandom })
 
+describe('the tables of the Cassandra speed store', () => {
   it('are made once by stores that are opened at the same time, and kept by later ones', async () => {
     const config = fresh()
     const stores = await Promise.all(Array.from({ length: 4 }, () => open(config)))
@@ -88,6 +89,13 @@ describe('the tables of the Cassandra speed store', () => {
     expect(systemClock.monotonicMs() - startedMs).toBeGreaterThan(1_000)
     await next.putMinutes([minuteRow()])
     await next.close()
+  })
+
+  it('are not searched for a time that has too many hours', async () => {
+    const store = await open({ ...shared, contactPoints: [cassandra.contactPoint] })
+    const query = { view: 'view-1', cut: 'cdn', fromMs: 0, toMs: 2 ** 47, limit: 1 }
+    await expect(store.readMinutes(query)).rejects.toMatchObject({ code: 'SPEED_QUERY_TOO_LARGE' })
+    await store.close()
   })
 
   it('are refused when an applied step was another than this program has', async () => {

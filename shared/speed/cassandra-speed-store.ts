@@ -28,7 +28,10 @@ import {
   positionsWrite,
   readPartition,
   readPositionRow,
+  readRuleState,
   readSession,
+  RULE_STATE_COLUMNS,
+  ruleStateWrite,
   sessionPlace,
   sessionWrite,
 } from './cassandra-rows.ts'
@@ -36,7 +39,14 @@ import { deleteSessionRows, findSessions } from './cassandra-sessions.ts'
 import { CassandraStatements, type WriteClass } from './cassandra-statements.ts'
 import { createCassandraSpeedTelemetry } from './cassandra-telemetry.ts'
 import type { RowWrite } from './cassandra-write-lane.ts'
-import type { MinuteRow, PartitionRow, PositionRow, RowVersion, SessionRow } from './rows.ts'
+import type {
+  MinuteRow,
+  PartitionRow,
+  PositionRow,
+  RowVersion,
+  RuleStateRow,
+  SessionRow,
+} from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
 import type { MinuteQuery, SessionPage, SpeedStore } from './speed-store.ts'
 
@@ -76,6 +86,7 @@ const SELECT_POSITIONS = `SELECT ${POSITION_COLUMNS} FROM positions WHERE view_i
   AND topic_epoch = ? AND partition = ? AND generation = ? AND incarnation = ? AND row_number >= ?
   LIMIT ?`
 const SELECT_PARTITIONS = 'SELECT expires_at_ms, progress FROM partitions WHERE view_id = ?'
+const SELECT_RULE_STATES = `SELECT ${RULE_STATE_COLUMNS} FROM rule_states WHERE view_id = ?`
 
 class CassandraSpeedStore implements SpeedStore {
   readonly #connection: CassandraConnection
@@ -110,6 +121,10 @@ class CassandraSpeedStore implements SpeedStore {
 
   putPartitions(rows: readonly PartitionRow[]): Promise<void> {
     return this.#call(() => this.#write('narrow', rows, partitionWrite))
+  }
+
+  putRuleStates(rows: readonly RuleStateRow[]): Promise<void> {
+    return this.#call(() => this.#write('narrow', rows, ruleStateWrite))
   }
 
   deleteSession(view: string, sessionId: string): Promise<void> {
@@ -151,6 +166,13 @@ class CassandraSpeedStore implements SpeedStore {
     return this.#call(async () => (await this.#alive(SELECT_PARTITIONS, [view])).map(readPartition))
   }
 
+  readRuleStates(view: string): Promise<RuleStateRow[]> {
+    return this.#call(async () => {
+      const rows = await this.#alive(SELECT_RULE_STATES, [view])
+      return rows.map((row) => readRuleState(view, row))
+    })
+  }
+
   /** Cassandra expires rows by itself, and says of none. */
   removeExpired(): Promise<number> {
     return this.#call(async () => 0)
@@ -174,7 +196,7 @@ class CassandraSpeedStore implements SpeedStore {
     await allDone([this.#write('session', rows, sessionWrite), this.#recent.list(ahead, nowMs)])
   }
 
-  async #write<Row extends RowVersion>(
+  async #write<Row extends Pick<RowVersion, 'expiresAtMs'>>(
     name: WriteClass,
     rows: readonly Row[],
     toWrite: (row: Row, nowMs: number) => RowWrite,
