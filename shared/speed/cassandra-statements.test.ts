@@ -14,6 +14,8 @@ import { createCassandraSpeedTelemetry } from './cassandra-telemetry.ts'
 import { minuteRow } from './speed-store.contract.ts'
 import { cassandraSettings } from './testing/cassandra-settings.ts'
 
+/** Turns of 10 ms in which a repeat must have been sent. */
+const TURNS_MAX = 1_000
 const DONE: ResultPage = { rows: [], pageState: '' }
 const TIMED_OUT = new errors.ResponseError(types.responseErrorCodes.writeTimeout, 'timed out')
 
@@ -40,9 +42,9 @@ describe('statements to Cassandra', () => {
   const writeOf = (cut: string, key = '[]') => minuteWrite(minuteRow({ cut, key }), clock.nowMs())
   /** The next write that is sent, when its time has come. */
   const nextSent = async () => {
-    while (sent.length === 0) await clock.advance(10)
+    for (let turn = 0; turn < TURNS_MAX && sent.length === 0; turn++) await clock.advance(10)
     const [next] = sent.splice(0, 1)
-    if (next === undefined) throw new Error('a write was sent')
+    if (next === undefined) throw new Error('no write was sent')
     return next
   }
 
