@@ -51,17 +51,14 @@ const written = async (from: SpeedStore = store): Promise<MinuteRow[]> => {
   return from.readMinutes({ view: `view-${view}`, ...query })
 }
 /** Puts the row again and again, as a writer does, until the store has it. */
-const putUntilTaken = (row: MinuteRow) =>
-  expect
-    .poll(
-      () =>
-        store.putMinutes([row]).then(
-          () => 'taken',
-          (error: unknown) => error,
-        ),
-      HEALED,
+const putUntilTaken = async (row: MinuteRow): Promise<void> => {
+  const put = () =>
+    store.putMinutes([row]).then(
+      () => 'taken',
+      (error: unknown) => error,
     )
-    .toBe('taken')
+  await expect.poll(put, HEALED).toBe('taken')
+}
 
 beforeEach(async () => {
   view += 1
