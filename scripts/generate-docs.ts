@@ -49,6 +49,9 @@ import { objectErrors } from '../shared/objects/object-errors.ts'
 import * as foldLimits from '../shared/qoe/fold.ts'
 import { configErrors } from '../shared/runtime/config.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
+import { cassandraConfig } from '../shared/speed/cassandra-config.ts'
+import * as cassandraLimits from '../shared/speed/cassandra-limits.ts'
+import { cassandraSpeedMetrics } from '../shared/speed/cassandra-telemetry.ts'
 import { lmdbSpeedMetrics } from '../shared/speed/lmdb-telemetry.ts'
 import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
@@ -74,6 +77,7 @@ const settings = [
   { title: 'Serving', spec: servingConfig },
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
   { title: 'Event log on Kafka', spec: kafkaConfig },
+  { title: 'Speed store on Cassandra', spec: cassandraConfig },
 ]
 
 const files: Readonly<Record<string, () => string>> = {
@@ -123,6 +127,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
       limitsOf('Event log on Kafka', kafkaLimits, 'shared/kafka/limits.ts'),
       limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
+      limitsOf('Speed store on Cassandra', cassandraLimits, 'shared/speed/cassandra-limits.ts'),
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
       limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
     ]),
@@ -135,6 +140,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Standalone', metrics: standaloneMetrics },
       { title: 'Event log on Kafka', metrics: kafkaLogMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
+      { title: 'Speed store on Cassandra', metrics: cassandraSpeedMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),
   'docs/schema.json': () => `${JSON.stringify(eventJsonSchema(), undefined, 2)}\n`,

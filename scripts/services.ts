@@ -1,6 +1,6 @@
 /**
- * `npm run services -- up kafka [--brokers 3] | status | logs kafka | down [kafka]`: real services on
- * this machine, for tests by hand, benchmarks and development. `prefetch` only fetches what they run
+ * `npm run services -- up kafka [--brokers 3] | up cassandra | status | logs kafka | down [kafka]`: real
+ * services on this machine, for tests by hand, benchmarks and development. `prefetch` only fetches what they run
  * from. With `--data DIR` as the first argument they live there instead of in a temporary folder.
  */
 import { existsSync, readdirSync } from 'node:fs'
@@ -13,12 +13,17 @@ import {
   takeDown,
   type ServiceCommand,
 } from './services/command-line.ts'
+import { prepareCassandra } from './services/cassandra.ts'
+import { cassandraCommand } from './services/cassandra/command.ts'
 import { prepareKafka } from './services/kafka.ts'
 import { canBuildK6, prepareK6 } from './services/k6.ts'
 import { kafkaCommand } from './services/kafka/command.ts'
 
 /** Every service that can be started; each has a file of its own in `services/`. */
-const SERVICES: Readonly<Record<string, ServiceCommand>> = { kafka: kafkaCommand }
+const SERVICES: Readonly<Record<string, ServiceCommand>> = {
+  kafka: kafkaCommand,
+  cassandra: cassandraCommand,
+}
 
 function usage(): Error {
   const ups = Object.entries(SERVICES).map(([name, service]) => `up ${name} ${service.usage}`)
@@ -59,6 +64,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   async prefetch() {
     console.log(`services: kafka runs from ${prepareKafka()}`)
+    console.log(`services: cassandra runs from ${prepareCassandra()}`)
     if (canBuildK6()) console.log(`services: k6 is ${prepareK6()}`)
     else console.log('services: k6 is built by Go, which is not installed')
   },

@@ -43,10 +43,23 @@ describe('npm run services', () => {
     expect(await services('status')).toContain('none is up')
   })
 
+  it('does the same with Cassandra', async () => {
+    const [port = 0] = await freePorts(1)
+    expect(await services('up', 'cassandra', '--port', `${port}`, '--sync', 'batch')).toContain(
+      `CASSANDRA_CONTACT_POINTS=127.0.0.1:${port}`,
+    )
+    expect(await services('status')).toContain(`cassandra: running, port ${port}`)
+    expect(await services('logs', 'cassandra')).toContain('Startup complete')
+    await services('down')
+    expect(await isPortOpen(port)).toBe(false)
+  })
+
   it.each([
     [['up', 'nothing'], 'usage'],
     [['up', 'kafka', '--brokers', '2'], '--brokers is 1 or 3; received 2'],
     [['up', 'kafka', '--port', 'x'], '--port is a port from 1 to 65533; received x'],
+    [['up', 'cassandra', '--port', '0'], '--port is a port from 1 to 65535; received 0'],
+    [['up', 'cassandra', '--sync', 'never'], '--sync is periodic or batch; received never'],
     [[], 'usage'],
   ])('refuses %j and says what it takes', async (args, reason) => {
     await expect(services(...args)).rejects.toThrow(reason)

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { mavenJars } from './artefacts.ts'
 import { FaultProxy } from './fault-proxy.ts'
 import { KafkaBroker, type BrokerPorts, type KafkaOptions } from './kafka/broker.ts'
-import { writeKeyStore } from './kafka/security.ts'
+import { writeKeyStore } from './key-store.ts'
 import { freePorts } from './ports.ts'
 
 const PORT_NAMES = ['client', 'internal', 'controller', 'sasl', 'saslTls'] as const

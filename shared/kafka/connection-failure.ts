@@ -1,11 +1,8 @@
 /** What a connection's failure means for the caller, told from the error of either client library. */
 import { logErrors } from '../log/log-errors.ts'
+import { isTlsFailure } from '../runtime/addresses.ts'
 import { BackhaulError } from '../runtime/errors.ts'
 import type { BrokerAddress } from './kafka-client.ts'
-
-/** Codes of Node and OpenSSL by which a TLS handshake fails for good. */
-const TLS_CODE =
-  /^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_(GET|VERIFY)_)/
 
 /**
  * The event log's error for a failed connection: refused credentials and a protocol that does not
@@ -39,7 +36,6 @@ function causesOf(error: unknown): readonly unknown[] {
 }
 
 function isTlsError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return TLS_CODE.test(code) || error.message === 'Broker requires TLS.'
+  if (isTlsFailure(error)) return true
+  return error instanceof Error && error.message === 'Broker requires TLS.'
 }

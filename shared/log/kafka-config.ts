@@ -1,4 +1,5 @@
 /** Settings of the event log on Kafka, the same for every service that uses it. */
+import { checkAddresses } from '../runtime/addresses.ts'
 import { configErrors, defineConfig, setting, type ValuesOf } from '../runtime/config.ts'
 
 const MINUTE_MS = 60_000
@@ -108,19 +109,13 @@ const table = { ...connectionSettings, ...topicSettings, ...timeSettings } as co
 
 export type KafkaConfig = ValuesOf<typeof table>
 
-const ADDRESS = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/
-
 export const kafkaConfig = defineConfig({
   prefix: 'KAFKA',
   table,
   check(values) {
     const conflict = (expected: string, received: string) =>
       configErrors.create('CONFIG_CONFLICT', { expected, received })
-    if (values.brokers.length === 0 || !values.brokers.every(isAddress))
-      throw configErrors.create('CONFIG_INVALID', {
-        expected: 'KAFKA_BROKERS to be comma-separated host:port',
-        received: JSON.stringify(values.brokers.join(',')),
-      })
+    checkAddresses('KAFKA_BROKERS', values.brokers)
     if (values.minInsyncReplicas > values.replicationFactor)
       throw conflict(
         `KAFKA_MIN_INSYNC_REPLICAS of at most KAFKA_REPLICATION_FACTOR = ${values.replicationFactor}`,
@@ -139,8 +134,3 @@ export const kafkaConfig = defineConfig({
       )
   },
 })
-
-function isAddress(text: string): boolean {
-  const port = Number(ADDRESS.exec(text)?.[1])
-  return port >= 1 && port <= 65_535
-}

@@ -10,7 +10,6 @@
  * All three stand on `KafkaCluster`, which knows who leads what. Opening does not connect: what
  * cannot be reached is told by the calls, and repeated by whoever makes them.
  */
-import { readFileSync } from 'node:fs'
 import { KafkaCluster } from '../kafka/cluster.ts'
 import type { Purpose } from '../kafka/connections.ts'
 import type { BrokerAddress, ConnectionSettings, KafkaClient } from '../kafka/kafka-client.ts'
@@ -23,8 +22,8 @@ import {
 } from '../kafka/limits.ts'
 import { createPlatformaticClient } from '../kafka/platformatic-client.ts'
 import { ERROR, refusal } from '../kafka/protocol-errors.ts'
+import { readAuthorities } from '../runtime/addresses.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { configErrors } from '../runtime/config.ts'
 import { assert } from '../runtime/errors.ts'
 import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts'
 import {
@@ -244,23 +243,12 @@ function connectionSettings(config: KafkaConfig): ConnectionSettings {
   return {
     clientId,
     connectTimeoutMs,
-    tls: security.endsWith('SSL') ? { ca: certificateAuthorities(config.tlsCaFile) } : undefined,
+    tls: security.endsWith('SSL')
+      ? { ca: readAuthorities('KAFKA_TLS_CA_FILE', config.tlsCaFile) }
+      : undefined,
     sasl: security.startsWith('SASL_')
       ? { mechanism: saslMechanism, user: saslUser, password: saslPassword }
       : undefined,
-  }
-}
-
-function certificateAuthorities(path: string): string | undefined {
-  if (path === '') return undefined
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw configErrors.create('CONFIG_INVALID', {
-      expected: 'KAFKA_TLS_CA_FILE to name a readable file',
-      received: path,
-      cause,
-    })
   }
 }
 

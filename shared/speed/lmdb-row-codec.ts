@@ -8,10 +8,10 @@
  */
 import { decodeAggregates, encodeAggregates } from '../qoe/aggregates-codec.ts'
 import { parseMinuteKey } from './lmdb-row-keys.ts'
+import { parsePositionsText, parseSessionText, positionsText, sessionText } from './row-text.ts'
 import type {
   MinuteRow,
   PartitionRow,
-  PartSummary,
   PositionRow,
   RowVersion,
   RuleStateRow,
@@ -47,8 +47,8 @@ function encodeText(
   return value
 }
 
-function bodyOf(value: Buffer): unknown {
-  return JSON.parse(value.toString('utf8', HEADER_BYTES))
+function textOf(value: Buffer): string {
+  return value.toString('utf8', HEADER_BYTES)
 }
 
 /** A minute's body: `[key, lastOffset]`, a line feed, the aggregates; JSON has no line feed of its own. */
@@ -66,7 +66,7 @@ export function decodeMinute(
   value: Buffer,
 ): MinuteRow {
   const { stampUs, expiresAtMs } = decodeHeader(value)
-  const text = value.toString('utf8', HEADER_BYTES)
+  const text = textOf(value)
   const split = text.indexOf('\n')
   const [cutKey, lastOffset] = JSON.parse(text.slice(0, split)) as MinuteBody
   return {
@@ -81,30 +81,16 @@ export function decodeMinute(
   }
 }
 
-type StoredPart = Omit<PartSummary, 'bitsPlayed'> & { readonly bitsPlayed: string }
-
 export function encodeSession(row: SessionRow): Buffer {
-  const parts: StoredPart[] = row.parts.map((part) => ({
-    ...part,
-    bitsPlayed: part.bitsPlayed.toString(),
-  }))
-  return encodeText(row, JSON.stringify({ ...row, parts }), row.firstReceivedAtMs)
+  return encodeText(row, sessionText(row), row.firstReceivedAtMs)
 }
 
 export function decodeSession(value: Buffer): SessionRow {
-  const row = bodyOf(value) as SessionRow & { readonly parts: readonly StoredPart[] }
-  const parts = row.parts.map((part: StoredPart): PartSummary => ({
-    ...part,
-    bitsPlayed: BigInt(part.bitsPlayed),
-  }))
-  return { ...row, parts }
+  return parseSessionText(textOf(value))
 }
 
-type PositionBody = [lastOffset: number, positions: number[]]
-
 export function encodePositions(row: PositionRow): Buffer {
-  const flat = row.positions.flatMap(({ offset, loggedAtMs }) => [offset, loggedAtMs])
-  return encodeText(row, JSON.stringify([row.lastOffset, flat] satisfies PositionBody))
+  return encodeText(row, positionsText(row))
 }
 
 export function decodePositions(
@@ -114,7 +100,6 @@ export function decodePositions(
 ): PositionRow {
   const { view, topicEpoch, partition, generation, sessionId, incarnation } = session
   const { stampUs, expiresAtMs } = decodeHeader(value)
-  const [lastOffset, flat] = bodyOf(value) as PositionBody
   return {
     view,
     topicEpoch,
@@ -124,17 +109,9 @@ export function decodePositions(
     incarnation,
     rowNumber,
     stampUs,
-    lastOffset,
     expiresAtMs,
-    positions: pairs(flat).map(([offset, loggedAtMs]) => ({ offset, loggedAtMs })),
+    ...parsePositionsText(textOf(value)),
   }
-}
-
-function pairs(flat: readonly number[]): [number, number][] {
-  const result: [number, number][] = []
-  for (let index = 0; index + 1 < flat.length; index += 2)
-    result.push([flat[index] ?? 0, flat[index + 1] ?? 0])
-  return result
 }
 
 export function encodePartition(row: PartitionRow): Buffer {
@@ -142,7 +119,25 @@ export function encodePartition(row: PartitionRow): Buffer {
 }
 
 export function decodePartition(value: Buffer): PartitionRow {
-  return bodyOf(value) as PartitionRow
+  return JSON.parse(textOf(value)) as PartitionRow
+}
+
+/** A rule's body: its id, a line feed, the state; an id has no line feed of its own. */
+export function encodeRuleState(row: RuleStateRow): Buffer {
+  return encodeText(row, `${row.ruleId}\n${row.stateJson}`)
+}
+
+export function decodeRuleState(view: string, value: Buffer): RuleStateRow {
+  const { stampUs, expiresAtMs } = decodeHeader(value)
+  const text = textOf(value)
+  const split = text.indexOf('\n')
+  return {
+    view,
+    ruleId: text.slice(0, split),
+    stampUs,
+    expiresAtMs,
+    stateJson: text.slice(split + 1),
+  }
 }
 
 /** A rule's body: its id, a line feed, the state; an id has no line feed of its own. */

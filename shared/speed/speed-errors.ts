@@ -5,7 +5,8 @@ export const speedErrors = defineErrors({
     rule: 'the speed store must be reachable',
     retryable: true,
     status: 503,
-    action: 'Check the store; the same rows are written again and lag grows meanwhile.',
+    action:
+      'Check the store (on Cassandra also CASSANDRA_CONTACT_POINTS); the same rows are written again and lag grows meanwhile.',
   },
   SPEED_FULL: {
     rule: 'the speed store must have space for its rows',
@@ -29,6 +30,28 @@ export const speedErrors = defineErrors({
     rule: 'a reader of an embedded speed store must not write to it',
     retryable: false,
     action: 'Use a command that writes, which opens the store as a guest of the server.',
+  },
+  SPEED_CREDENTIALS_REFUSED: {
+    rule: 'the speed store must accept the credentials',
+    retryable: false,
+    action: 'Correct CASSANDRA_USER or CASSANDRA_PASSWORD; the message says what a node answered.',
+  },
+  SPEED_SECURITY_MISMATCH: {
+    rule: 'the connection must be secured the way the speed store asks for',
+    retryable: false,
+    action:
+      'Set CASSANDRA_TLS to what the nodes ask for, or CASSANDRA_TLS_CA_FILE to the authority that signed their certificates.',
+  },
+  SPEED_NOT_AUTHORIZED: {
+    rule: 'the user must be allowed what the speed store is asked for',
+    retryable: false,
+    action: 'Grant the user of CASSANDRA_USER the permission that the message names.',
+  },
+  SPEED_SCHEMA_UNFIT: {
+    rule: 'the tables of the speed store must be those that its migrations made',
+    retryable: false,
+    action:
+      'Restore the table or the `schema_migrations` row that the message names, or use another keyspace: rows are rebuilt from the log.',
   },
   SPEED_CLOSED: {
     rule: 'the speed store must be open',

@@ -535,7 +535,7 @@ export function describeSpeedStore(
     it('keeps one state a rule and view, also after the store was opened anew', async () => {
       const rows = [ruleStateRow(), ruleStateRow({ ruleId: 'other' })]
       await store.putRuleStates([...rows, ruleStateRow({ view: 'view-2' })])
-      store = await harness.open()
+      await reopen()
       const found = await store.readRuleStates('view-1')
       expect(found).toHaveLength(2)
       expect(found).toEqual(expect.arrayContaining(rows))
