@@ -139,21 +139,3 @@ export function decodeRuleState(view: string, value: Buffer): RuleStateRow {
     stateJson: text.slice(split + 1),
   }
 }
-
-/** A rule's body: its id, a line feed, the state; an id has no line feed of its own. */
-export function encodeRuleState(row: RuleStateRow): Buffer {
-  return encodeText(row, `${row.ruleId}\n${row.stateJson}`)
-}
-
-export function decodeRuleState(view: string, value: Buffer): RuleStateRow {
-  const { stampUs, expiresAtMs } = decodeHeader(value)
-  const text = value.toString('utf8', HEADER_BYTES)
-  const split = text.indexOf('\n')
-  return {
-    view,
-    ruleId: text.slice(0, split),
-    stampUs,
-    expiresAtMs,
-    stateJson: text.slice(split + 1),
-  }
-}
