@@ -1,19 +1,19 @@
 /**
  * `npm run bench`: events per second and core of each stage, of the fold, of the gateway over the
- * embedded log, of the processor and its recovery, and what a batch costs those who send events, on this machine.
- * Printed, and kept with machine and commit in `loadtest/baselines/`. Nothing asserts these numbers:
- * they are compared by people.
+ * embedded log, of the processor and its recovery, and what a batch costs those who send events, on
+ * this machine. Printed, and kept with machine and commit in `loadtest/baselines/`. Nothing asserts
+ * these numbers: they are compared by people.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { keepResults, printResults, type BenchResult } from './bench/results.ts'
+import type { BenchName } from './bench/run-one.ts'
 
+const STAGES = ['validateByParsing', 'validate', 'encode', 'decodeByParsing', 'decode'] as const
 /** Name, events a frame, events. */
-const RUNS: readonly (readonly [string, number, number])[] = [
+const RUNS: readonly (readonly [BenchName, number, number])[] = [
   ...[100, 10, 1].flatMap((eventsPerFrame) =>
-    ['validateByParsing', 'validate', 'encode', 'decodeByParsing', 'decode'].map(
-      (stage) => [stage, eventsPerFrame, 100_000 * Math.min(eventsPerFrame, 3)] as const,
-    ),
+    STAGES.map((stage) => [stage, eventsPerFrame, 100_000 * Math.min(eventsPerFrame, 3)] as const),
   ),
   ['fold', 100, 1_000_000],
   ['fold', 10, 500_000],

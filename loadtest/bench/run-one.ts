@@ -23,7 +23,7 @@ type Bench = (
   events: number,
 ) => BenchResult | readonly BenchResult[] | Promise<BenchResult | readonly BenchResult[]>
 
-const BENCHES: Readonly<Record<string, Bench>> = {
+const BENCHES = {
   validate: benchValidate,
   validateByParsing: benchValidateByParsing,
   encode: benchEncode,
@@ -36,10 +36,12 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   processor: benchProcessor,
   recovery: benchRecovery,
   acksBesideBatch: benchAcksBesideBatch,
-}
+} satisfies Readonly<Record<string, Bench>>
+
+export type BenchName = keyof typeof BENCHES
 
 const [name = '', eventsPerFrame, events] = process.argv.slice(2)
-const bench = BENCHES[name]
+const bench: Bench | undefined = new Map<string, Bench>(Object.entries(BENCHES)).get(name)
 if (bench === undefined)
   throw new TypeError(`a benchmark of ${Object.keys(BENCHES).join(', ')}; received ${name}`)
 console.log(JSON.stringify([await bench(Number(eventsPerFrame), Number(events))].flat()))
