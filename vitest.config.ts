@@ -5,6 +5,7 @@ const UNIT_EXCLUDE = [
   '**/*.isolated.test.ts',
   '**/*.process.test.ts',
   '**/*.services.test.ts',
+  '**/*.k6.test.ts',
   '**/*.simulation.test.ts',
   '**/*.browser.test.ts',
   '**/*.soak.test.ts',
@@ -64,6 +65,16 @@ export default defineConfig({
           include: ['**/*.services.test.ts'],
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        // A load by k6 on a real Kafka.
+        test: {
+          name: 'load',
+          include: ['**/*.k6.test.ts'],
+          testTimeout: 300_000,
           hookTimeout: 180_000,
           fileParallelism: false,
         },

@@ -20,7 +20,8 @@ const SUITES: readonly Suite[] = [
   { name: 'unit', projects: ['unit', 'isolated'], tools: [] },
   { name: 'processes', projects: ['process'], tools: [] },
   { name: 'alert rules', projects: ['alerts'], tools: ['promtool'] },
-  { name: 'services', projects: ['services'], tools: ['java', 'mvn', 'go'] },
+  { name: 'services', projects: ['services'], tools: ['java', 'mvn'] },
+  { name: 'load', projects: ['load'], tools: ['java', 'mvn', 'go'] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
   { name: 'kill and restart', projects: ['soak'], tools: [] },
   {
@@ -77,7 +78,7 @@ async function runSuite(suite: Suite): Promise<Result> {
   const none = { name: suite.name, passed: 0, failed: 0, skipped: 0, failures: [] }
   const missing = suite.tools.filter((tool) => !hasTool(tool))
   if (missing.length > 0) {
-    const note = `not run: needs ${missing.join(', ')} (scripts/setup installs them)`
+    const note = `not run: needs ${missing.join(', ')} (scripts/setup installs what Debian has)`
     return { ...none, note, ok: process.env['CI'] !== 'true' }
   }
   console.log(`\n── ${suite.name} ──`)

@@ -49,7 +49,7 @@ export interface TopicSpec {
   readonly partitions: number
   /** Records older than this may be deleted, oldest first. */
   readonly retentionMs: number
-  /** Bytes a partition may hold before its oldest records are deleted. */
+  /** Bytes a partition may hold before its oldest records are deleted; Kafka, whose disks others watch, has no such bound. */
   readonly retentionBytes: number
   /**
    * Whether a record may go as soon as a later one of its key is there. The embedded log keeps them

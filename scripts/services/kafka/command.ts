@@ -21,6 +21,11 @@ export const kafkaCommand: ServiceCommand = {
       profile: 'load',
       detached: true,
     })
-    return `KAFKA_BROKERS=${kafka.bootstrap.join(',')}`
+    const replicas = values.brokers === '3' ? [3, 2] : [1, 1]
+    return [
+      `KAFKA_BROKERS=${kafka.bootstrap.join(',')}`,
+      `KAFKA_REPLICATION_FACTOR=${replicas[0]}`,
+      `KAFKA_MIN_INSYNC_REPLICAS=${replicas[1]}`,
+    ].join('\n')
   },
 }
