@@ -65,8 +65,10 @@ export const qoeMetricsSchema = z.object(metricFields)
 export type QoeMetrics = z.infer<typeof qoeMetricsSchema>
 
 export const qoeBucketSchema = z.object({
-  startMs: epochMs('Start of the bucket'),
-  source: z.enum(['speed', 'history']).describe('Which side answered'),
+  startMs: epochMs('Start of its step; it covers `windowMs` up to the end of the step'),
+  source: z
+    .enum(['speed', 'history'])
+    .describe('Which side answered; `speed` as soon as one of its minutes is live'),
   complete: flag('No event can change it any more on the live side'),
   concurrencyComplete: flag('All its instants are a heartbeat interval behind `asOfMs`'),
   asOfMs: nullableEpochMs('Watermark up to which its rows are in the store; null when unknown'),
@@ -74,7 +76,9 @@ export const qoeBucketSchema = z.object({
   concurrentPlaysByInstant: z
     .array(z.int().min(0).nullable())
     .optional()
-    .describe('With a step of 1m: the 6 instants at 0 s, 10 s, … 50 s; null when not reached yet'),
+    .describe(
+      'With a window of 1m: the 6 instants at 0 s, 10 s, … 50 s; null when not reached yet',
+    ),
   concurrentViewersByInstant: z.array(z.int().min(0).nullable()).optional().describe('Likewise'),
 })
 export type QoeBucket = z.infer<typeof qoeBucketSchema>
@@ -88,7 +92,9 @@ const seriesSchema = z.object({
     .literal(true)
     .optional()
     .describe('The sum of all keys that have no series of their own; always the last series'),
-  summary: qoeMetricsSchema.describe('Over the whole range; percentiles are exact, not averages'),
+  summary: qoeMetricsSchema.describe(
+    'Over the range from `fromMs` to `toMs`; percentiles are exact, not averages',
+  ),
   buckets: z.array(qoeBucketSchema),
 })
 export type QoeSeries = z.infer<typeof seriesSchema>
@@ -120,6 +126,7 @@ export const qoeResponseSchema = z.object({
   fromMs: epochMs('Start of the range, widened to whole steps'),
   toMs: epochMs('End of the range, exclusive'),
   stepMs: z.int(),
+  windowMs: z.int().describe('What each bucket covers; `stepMs` unless a window was asked for'),
   by: z.array(z.string()),
   ...freshnessFields,
   series: z.array(seriesSchema).describe('Most events first'),

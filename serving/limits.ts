@@ -9,6 +9,10 @@ export interface ServingLimits {
   readonly rangeMaxMs: number
   /** Buckets of one series; 1,500 hold a day by the minute. */
   readonly bucketsPerSeriesMax: number
+  /** Longest window that slides over the steps of a query. */
+  readonly windowMaxMs: number
+  /** Buckets of all series of one answer with such a window, each of which merges anew. */
+  readonly slidingBucketsMax: number
   /** Series of one answer; further keys are summed into the series marked `other`. */
   readonly seriesMax: number
   /** Series of one answer when the query names no number. */
@@ -132,6 +136,8 @@ const DAY_MS = 24 * 60 * MINUTE_MS
 export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   rangeMaxMs: 31 * DAY_MS,
   bucketsPerSeriesMax: 1_500,
+  windowMaxMs: DAY_MS,
+  slidingBucketsMax: 3_000,
   seriesMax: 100,
   seriesDefault: 20,
   rowsPerQueryMax: 500_000,
@@ -193,6 +199,11 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
 export function assertServingLimits(limits: ServingLimits): void {
   for (const [name, value] of Object.entries(limits))
     assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`)
+  assert(limits.windowMaxMs <= limits.rangeMaxMs, 'windowMaxMs ≤ rangeMaxMs')
+  assert(
+    limits.bucketsPerSeriesMax <= limits.slidingBucketsMax,
+    'bucketsPerSeriesMax ≤ slidingBucketsMax',
+  )
   assert(limits.seriesDefault <= limits.seriesMax, 'seriesDefault ≤ seriesMax')
   assert(
     limits.recentSessionsDefault <= limits.recentSessionsMax,

@@ -82,6 +82,10 @@ const OPERATIONS: readonly {
         name: 'step',
         doc: 'Length of a bucket, a whole number of minutes: `1m`, `15m`, `1h`, `1d`.',
       },
+      {
+        name: 'window',
+        doc: 'Makes the buckets slide: each covers this time up to the end of its step, at least the step, at most a day. Default: the step.',
+      },
       counted('series', 'Keys with a series of their own; the others are summed into `other`.'),
     ],
   },

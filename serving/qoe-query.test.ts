@@ -94,6 +94,33 @@ describe('the time range of a query', () => {
     expect(refusal(() => parse('from=0&to=3600001', limits)).code).toBe('SERVING_RANGE_INVALID')
   })
 
+  it.each([
+    ['', 1],
+    ['&window=5m', 5],
+    ['&step=5m', 5],
+    ['&step=15m&window=1h', 60],
+    ['&window=1d', 1_440],
+  ])('reads the window of "step=1m%s"', (text, minutes) => {
+    expect(parse(`from=0&to=3600000${text}`).windowMs).toBe(minutes * MINUTE_MS)
+  })
+
+  it.each(['window=90s', 'step=5m&window=4m', 'window=1441m', 'window=1m&window=2m'])(
+    'refuses %s',
+    (text) => {
+      expect(refusal(() => parse(text)).code).toBe('SERVING_QUERY_INVALID')
+    },
+  )
+
+  it('takes as many sliding buckets over all series as the limit and refuses more', () => {
+    const limits = { slidingBucketsMax: 120 }
+    const hour = 'from=0&to=3600000'
+    expect(parse(`${hour}&by=cdn&window=5m&series=2`, limits).seriesMax).toBe(2)
+    const error = refusal(() => parse(`${hour}&by=cdn&window=5m&series=3`, limits))
+    expect([error.code, error.message.includes('180')]).toEqual(['SERVING_RANGE_INVALID', true])
+    expect(parse(`${hour}&window=5m&series=3`, limits).seriesMax).toBe(3)
+    expect(parse(`${hour}&by=cdn&series=3`, limits).seriesMax).toBe(3)
+  })
+
   it('refuses a query longer than the limit', () => {
     const max = DEFAULT_SERVING_LIMITS.queryMaxChars
     // As many conditions as may be, none of them too long: only their sum is.
