@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { alertSchema } from '../shared/alerts/alert.ts'
+import { RULE_METRICS } from '../shared/alerts/rule-metrics.ts'
 import { reconcileSummarySchema } from '../shared/warehouse/reconcile-summary.ts'
 import type { ServingLimits } from './limits.ts'
 
@@ -133,15 +134,31 @@ export const qoeResponseSchema = z.object({
 })
 export type QoeResponse = z.infer<typeof qoeResponseSchema>
 
+export const TOP_ORDERS = ['highest', 'lowest'] as const
+
 export const topResponseSchema = z.object({
-  metric: z.enum(['plays', 'concurrentPlays']),
+  metric: z.enum(RULE_METRICS),
+  order: z.enum(TOP_ORDERS),
+  samples: count('Samples without which a key is not ranked'),
   by: z.array(z.string()),
   fromMs: epochMs('Start of the window'),
   toMs: epochMs('End of the window, exclusive'),
   ...freshnessFields,
   items: z.array(
-    z.object({ key: keySchema, value: count('The metric asked for'), metrics: qoeMetricsSchema }),
+    z.object({
+      key: keySchema,
+      value: z.number().describe('The metric asked for'),
+      samples: z.number().min(0).describe('What the value rests on; of a count the count itself'),
+      metrics: qoeMetricsSchema,
+    }),
   ),
+  rest: z
+    .object({
+      keys: count('Keys that are no item; those that the live view had summed count as none'),
+      metrics: qoeMetricsSchema,
+    })
+    .optional()
+    .describe('With `rest=true`: all keys that are no item, taken together'),
 })
 export type TopResponse = z.infer<typeof topResponseSchema>
 

@@ -29,6 +29,7 @@ it.each<[string, Partial<ServingLimits>, Partial<ServingLimits>]>([
     { slidingBucketsMax: 1_500 },
     { slidingBucketsMax: 1_499 },
   ],
+  ['lowSampleBelow ≤ topSamplesMax', { topSamplesMax: 25 }, { topSamplesMax: 24 }],
   ['liveNewestMinutes ≤ liveMinutesMax', { liveMinutesMax: 3 }, { liveMinutesMax: 2 }],
   [
     'liveSubscriptionsPerConnectionMax ≤ liveMessagesPerPollMax',

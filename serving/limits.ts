@@ -29,6 +29,8 @@ export interface ServingLimits {
   readonly topItemsMax: number
   /** Keys of one answer of `/v1/top` when the query names no number. */
   readonly topItemsDefault: number
+  /** Largest number of samples that a query of `/v1/top` may demand of a key. */
+  readonly topSamplesMax: number
   /** Sessions of one answer of `/v1/sessions`. */
   readonly recentSessionsMax: number
   /** Sessions of one answer of `/v1/sessions` when the query names no number. */
@@ -146,6 +148,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   filterMaxChars: 256,
   topItemsMax: 100,
   topItemsDefault: 10,
+  topSamplesMax: 1_000_000,
   recentSessionsMax: 200,
   recentSessionsDefault: 50,
   timelinePageEventsMax: 2_000,
@@ -210,6 +213,7 @@ export function assertServingLimits(limits: ServingLimits): void {
     'recentSessionsDefault ≤ recentSessionsMax',
   )
   assert(limits.topItemsDefault <= limits.topItemsMax, 'topItemsDefault ≤ topItemsMax')
+  assert(limits.lowSampleBelow <= limits.topSamplesMax, 'lowSampleBelow ≤ topSamplesMax')
   assert(
     limits.timelinePageEventsDefault <= limits.timelinePageEventsMax,
     'timelinePageEventsDefault ≤ timelinePageEventsMax',

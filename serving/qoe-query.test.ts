@@ -205,12 +205,41 @@ describe('a query for the top keys', () => {
   it('ranks contents by plays over the last half hour by default', () => {
     expect(parseTopQuery('', context)).toMatchObject({
       metric: 'plays',
+      order: 'highest',
+      samplesMin: 0,
       by: ['content'],
       limit: 10,
+      withRest: false,
     })
   })
 
-  it.each(['metric=stalls', 'by=total', 'limit=101', 'step=1m'])('refuses %s', (text) => {
+  it('demands samples of a ratio and a percentile, of no count', () => {
+    const samplesOf = (text: string) => parseTopQuery(text, context).samplesMin
+    expect(samplesOf('metric=stalledTimeRatio')).toBe(DEFAULT_SERVING_LIMITS.lowSampleBelow)
+    expect(samplesOf('metric=startupMsP95')).toBe(DEFAULT_SERVING_LIMITS.lowSampleBelow)
+    expect(samplesOf('metric=playingHours')).toBe(0)
+    expect(samplesOf('metric=stalledTimeRatio&samples=1')).toBe(1)
+  })
+
+  it.each([
+    'metric=lowSample',
+    'metric=stall',
+    'order=up',
+    'samples=0',
+    'samples=1000001',
+    'rest=yes',
+    'by=total',
+    'limit=101',
+    'step=1m',
+  ])('refuses %s', (text) => {
     expect(refusal(() => parseTopQuery(text, context)).code).toBe('SERVING_QUERY_INVALID')
+  })
+
+  it('refuses distinct viewers of a cut that does not count them', () => {
+    const cuts = [{ ...parseCut('content'), viewers: false }]
+    const error = refusal(() => parseTopQuery('metric=distinctViewers', { ...context, cuts }))
+    expect([error.code, error.message.includes('content')]).toEqual(['SERVING_QUERY_INVALID', true])
+    cuts[0] = { ...parseCut('content'), viewers: true }
+    expect(parseTopQuery('metric=distinctViewers', { ...context, cuts }).samplesMin).toBe(0)
   })
 })

@@ -185,14 +185,29 @@ function asKey(
   minutes: ReadonlyMap<number, MinuteAggregates[]>,
 ): KeyMinutes {
   const values = JSON.parse(name) as string[]
-  const merged = new Map<number, MinuteAggregates>()
-  for (const [minuteStartMs, list] of minutes)
-    merged.set(minuteStartMs, list.length === 1 && list[0] ? list[0] : mergeAggregates(list))
   return {
     key: Object.fromEntries(by.map((dimension, index) => [dimension, values[index] ?? ''])),
     other,
-    minutes: merged,
+    minutes: mergeEach(minutes),
   }
+}
+
+/** The minutes of several keys as if they were one. */
+export function sumOfKeys(groups: readonly KeyMinutes[]): Map<number, MinuteAggregates> {
+  const minutes = new Map<number, MinuteAggregates[]>()
+  for (const group of groups)
+    for (const [minuteStartMs, aggregates] of group.minutes)
+      appendTo(minutes, minuteStartMs, aggregates)
+  return mergeEach(minutes)
+}
+
+function mergeEach(
+  minutes: ReadonlyMap<number, MinuteAggregates[]>,
+): Map<number, MinuteAggregates> {
+  const merged = new Map<number, MinuteAggregates>()
+  for (const [minuteStartMs, list] of minutes)
+    merged.set(minuteStartMs, list.length === 1 && list[0] ? list[0] : mergeAggregates(list))
+  return merged
 }
 
 function appendTo<Value>(map: Map<number, Value[]>, key: number, ...values: Value[]): void {
