@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { alertSchema } from '../shared/alerts/alert.ts'
+import { RULE_METRICS } from '../shared/alerts/rule-metrics.ts'
 import { reconcileSummarySchema } from '../shared/warehouse/reconcile-summary.ts'
 import type { ServingLimits } from './limits.ts'
 
@@ -65,8 +66,10 @@ export const qoeMetricsSchema = z.object(metricFields)
 export type QoeMetrics = z.infer<typeof qoeMetricsSchema>
 
 export const qoeBucketSchema = z.object({
-  startMs: epochMs('Start of the bucket'),
-  source: z.enum(['speed', 'history']).describe('Which side answered'),
+  startMs: epochMs('Start of its step; it covers `windowMs` up to the end of the step'),
+  source: z
+    .enum(['speed', 'history'])
+    .describe('Which side answered; `speed` as soon as one of its minutes is live'),
   complete: flag('No event can change it any more on the live side'),
   concurrencyComplete: flag('All its instants are a heartbeat interval behind `asOfMs`'),
   asOfMs: nullableEpochMs('Watermark up to which its rows are in the store; null when unknown'),
@@ -74,7 +77,9 @@ export const qoeBucketSchema = z.object({
   concurrentPlaysByInstant: z
     .array(z.int().min(0).nullable())
     .optional()
-    .describe('With a step of 1m: the 6 instants at 0 s, 10 s, … 50 s; null when not reached yet'),
+    .describe(
+      'With a window of 1m: the 6 instants at 0 s, 10 s, … 50 s; null when not reached yet',
+    ),
   concurrentViewersByInstant: z.array(z.int().min(0).nullable()).optional().describe('Likewise'),
 })
 export type QoeBucket = z.infer<typeof qoeBucketSchema>
@@ -88,7 +93,9 @@ const seriesSchema = z.object({
     .literal(true)
     .optional()
     .describe('The sum of all keys that have no series of their own; always the last series'),
-  summary: qoeMetricsSchema.describe('Over the whole range; percentiles are exact, not averages'),
+  summary: qoeMetricsSchema.describe(
+    'Over the range from `fromMs` to `toMs`; percentiles are exact, not averages',
+  ),
   buckets: z.array(qoeBucketSchema),
 })
 export type QoeSeries = z.infer<typeof seriesSchema>
@@ -120,21 +127,38 @@ export const qoeResponseSchema = z.object({
   fromMs: epochMs('Start of the range, widened to whole steps'),
   toMs: epochMs('End of the range, exclusive'),
   stepMs: z.int(),
+  windowMs: z.int().describe('What each bucket covers; `stepMs` unless a window was asked for'),
   by: z.array(z.string()),
   ...freshnessFields,
   series: z.array(seriesSchema).describe('Most events first'),
 })
 export type QoeResponse = z.infer<typeof qoeResponseSchema>
 
+export const TOP_ORDERS = ['highest', 'lowest'] as const
+
 export const topResponseSchema = z.object({
-  metric: z.enum(['plays', 'concurrentPlays']),
+  metric: z.enum(RULE_METRICS),
+  order: z.enum(TOP_ORDERS),
+  samples: count('Samples without which a key is not ranked'),
   by: z.array(z.string()),
   fromMs: epochMs('Start of the window'),
   toMs: epochMs('End of the window, exclusive'),
   ...freshnessFields,
   items: z.array(
-    z.object({ key: keySchema, value: count('The metric asked for'), metrics: qoeMetricsSchema }),
+    z.object({
+      key: keySchema,
+      value: z.number().describe('The metric asked for'),
+      samples: z.number().min(0).describe('What the value rests on; of a count the count itself'),
+      metrics: qoeMetricsSchema,
+    }),
   ),
+  rest: z
+    .object({
+      keys: count('Keys that are no item; those that the live view had summed count as none'),
+      metrics: qoeMetricsSchema,
+    })
+    .optional()
+    .describe('With `rest=true`: all keys that are no item, taken together'),
 })
 export type TopResponse = z.infer<typeof topResponseSchema>
 

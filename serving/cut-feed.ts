@@ -21,7 +21,7 @@ export type FeedFacts = Omit<Reading, 'minutes'>
 
 const NOTHING_READ: Reading = {
   minutes: new Map(),
-  sideOf: () => ({ source: 'speed', asOfMs: undefined }),
+  sidesOf: ({ toMs }) => [{ source: 'speed', toMs, asOfMs: undefined }],
   asOfMs: undefined,
   isLive: true,
   historyToMs: undefined,
@@ -78,16 +78,14 @@ export class CutFeed {
 
   /** What the last whole read says of its buckets; the watermark is that of the last read. */
   get facts(): FeedFacts {
-    const { asOfMs, historyToMs, degraded, sideOf } = this.#reading
+    const { asOfMs, historyToMs, degraded, sidesOf } = this.#reading
     return {
       asOfMs,
       isLive: true,
       historyToMs,
       degraded,
-      sideOf(startMs) {
-        const side = sideOf(startMs)
-        return side.source === 'speed' ? { ...side, asOfMs } : side
-      },
+      sidesOf: (range) =>
+        sidesOf(range).map((side) => (side.source === 'speed' ? { ...side, asOfMs } : side)),
     }
   }
 

@@ -27,7 +27,7 @@ export const servingErrors = defineErrors({
     rule: 'a time range must run forward, stay within the longest range and hold a bounded number of buckets',
     retryable: false,
     status: 400,
-    action: 'Shorten the range or take a larger step.',
+    action: 'Shorten the range, take a larger step, or ask for fewer series.',
   },
   SERVING_CUT_UNKNOWN: {
     rule: 'the dimensions of a query must be covered by a configured cut',

@@ -23,6 +23,13 @@ it.each<[string, Partial<ServingLimits>, Partial<ServingLimits>]>([
     { timelinePageEventsMax: 500 },
     { timelinePageEventsMax: 499 },
   ],
+  ['windowMaxMs ≤ rangeMaxMs', { rangeMaxMs: 86_400_000 }, { rangeMaxMs: 86_399_999 }],
+  [
+    'bucketsPerSeriesMax ≤ slidingBucketsMax',
+    { slidingBucketsMax: 1_500 },
+    { slidingBucketsMax: 1_499 },
+  ],
+  ['lowSampleBelow ≤ topSamplesMax', { topSamplesMax: 25 }, { topSamplesMax: 24 }],
   ['liveNewestMinutes ≤ liveMinutesMax', { liveMinutesMax: 3 }, { liveMinutesMax: 2 }],
   [
     'liveSubscriptionsPerConnectionMax ≤ liveMessagesPerPollMax',

@@ -9,6 +9,10 @@ export interface ServingLimits {
   readonly rangeMaxMs: number
   /** Buckets of one series; 1,500 hold a day by the minute. */
   readonly bucketsPerSeriesMax: number
+  /** Longest window that slides over the steps of a query. */
+  readonly windowMaxMs: number
+  /** Buckets of all series of one answer with such a window, each of which merges anew. */
+  readonly slidingBucketsMax: number
   /** Series of one answer; further keys are summed into the series marked `other`. */
   readonly seriesMax: number
   /** Series of one answer when the query names no number. */
@@ -25,6 +29,8 @@ export interface ServingLimits {
   readonly topItemsMax: number
   /** Keys of one answer of `/v1/top` when the query names no number. */
   readonly topItemsDefault: number
+  /** Largest number of samples that a query of `/v1/top` may demand of a key. */
+  readonly topSamplesMax: number
   /** Sessions of one answer of `/v1/sessions`. */
   readonly recentSessionsMax: number
   /** Sessions of one answer of `/v1/sessions` when the query names no number. */
@@ -132,6 +138,8 @@ const DAY_MS = 24 * 60 * MINUTE_MS
 export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   rangeMaxMs: 31 * DAY_MS,
   bucketsPerSeriesMax: 1_500,
+  windowMaxMs: DAY_MS,
+  slidingBucketsMax: 3_000,
   seriesMax: 100,
   seriesDefault: 20,
   rowsPerQueryMax: 500_000,
@@ -140,6 +148,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   filterMaxChars: 256,
   topItemsMax: 100,
   topItemsDefault: 10,
+  topSamplesMax: 1_000_000,
   recentSessionsMax: 200,
   recentSessionsDefault: 50,
   timelinePageEventsMax: 2_000,
@@ -193,12 +202,18 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
 export function assertServingLimits(limits: ServingLimits): void {
   for (const [name, value] of Object.entries(limits))
     assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer`)
+  assert(limits.windowMaxMs <= limits.rangeMaxMs, 'windowMaxMs ≤ rangeMaxMs')
+  assert(
+    limits.bucketsPerSeriesMax <= limits.slidingBucketsMax,
+    'bucketsPerSeriesMax ≤ slidingBucketsMax',
+  )
   assert(limits.seriesDefault <= limits.seriesMax, 'seriesDefault ≤ seriesMax')
   assert(
     limits.recentSessionsDefault <= limits.recentSessionsMax,
     'recentSessionsDefault ≤ recentSessionsMax',
   )
   assert(limits.topItemsDefault <= limits.topItemsMax, 'topItemsDefault ≤ topItemsMax')
+  assert(limits.lowSampleBelow <= limits.topSamplesMax, 'lowSampleBelow ≤ topSamplesMax')
   assert(
     limits.timelinePageEventsDefault <= limits.timelinePageEventsMax,
     'timelinePageEventsDefault ≤ timelinePageEventsMax',

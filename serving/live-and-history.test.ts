@@ -233,6 +233,28 @@ describe('live and history', () => {
     expect(answer.series[0]?.buckets[0]).toMatchObject({ asOfMs: at(101), complete: true })
   })
 
+  it('slides a window over the boundary', async () => {
+    const world = new World()
+    await world.play(PANE_LIFE_MINUTES + 10, seededRandom(3))
+    await world.runBatch(undefined)
+    // What the history has is no longer on the live side: both must be read.
+    world.settle(world.boundary)
+    const serving = await world.serve()
+    const first = world.boundary - 3
+    const url = `${serving.url}/v1/qoe?step=2m&window=5m&from=${at(first)}&to=${at(first + 10)}`
+    const answer = qoeResponseSchema.parse(await getJson(url))
+    expect(answer).toMatchObject({ stepMs: 2 * MINUTE_MS, windowMs: 5 * MINUTE_MS })
+    const buckets = answer.series[0]?.buckets ?? []
+    expect(buckets.length).toBeGreaterThanOrEqual(5)
+    for (const { startMs, plays, source } of buckets) {
+      const end = (startMs - at(0)) / MINUTE_MS + 2
+      const window = world.plays.slice(Math.max(0, end - 5), end)
+      expect(plays).toBe(window.reduce((sum, minute) => sum + minute, 0) * 3)
+      expect(source).toBe(end > world.boundary ? 'speed' : 'history')
+    }
+    expect(new Set(buckets.map(({ source }) => source)).size).toBe(2)
+  })
+
   it('ranks keys over both sides', async () => {
     const world = new World()
     await world.play(PANE_LIFE_MINUTES + 10, seededRandom(3))

@@ -54,7 +54,7 @@ export class LiveChannel<Member> {
     const range = { fromMs: moment.toMs - this.minutes * MINUTE_MS, toMs: moment.toMs }
     const facts = bucketFacts(selection, feed.facts, moment)
     const series = groupKeys(feed.window(this.minutes), selection, this.#seriesMax).map((group) =>
-      toSeries(group, range, MINUTE_MS, facts),
+      toSeries(group, { ...range, stepMs: MINUTE_MS, windowMs: MINUTE_MS }, facts),
     )
     const changed = this.#takeChanges(series)
     const base: Omit<LiveUpdate, 'id' | 'full' | 'series'> = {

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 description of the API, generated from `api-schemas.ts`. */
 import { z } from 'zod'
+import { RULE_METRICS } from '../shared/alerts/rule-metrics.ts'
 import {
   alertsResponseSchema,
   liveClientMessageSchema,
@@ -12,6 +13,7 @@ import {
   sessionListResponseSchema,
   sessionResponseSchema,
   statusResponseSchema,
+  TOP_ORDERS,
   topResponseSchema,
 } from './api-schemas.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
@@ -82,24 +84,42 @@ const OPERATIONS: readonly {
         name: 'step',
         doc: 'Length of a bucket, a whole number of minutes: `1m`, `15m`, `1h`, `1d`.',
       },
+      {
+        name: 'window',
+        doc: 'Makes the buckets slide: each covers this time up to the end of its step, at least the step, at most a day. Default: the step.',
+      },
       counted('series', 'Keys with a series of their own; the others are summed into `other`.'),
     ],
   },
   {
     path: '/v1/top',
-    summary: 'Keys with the most plays or concurrent plays over a window',
+    summary: 'Keys ranked by a metric over a range',
     response: 'TopResponse',
     parameters: [
       {
         name: 'metric',
         doc: 'What to rank by. Default: plays.',
-        schema: { type: 'string', enum: ['plays', 'concurrentPlays'] },
+        schema: { type: 'string', enum: RULE_METRICS },
       },
+      {
+        name: 'order',
+        doc: 'Which keys come first. Default: highest.',
+        schema: { type: 'string', enum: TOP_ORDERS },
+      },
+      counted(
+        'samples',
+        'Keys with fewer samples of the metric are not ranked: minutes watched of a stalled time ratio, attempts of a failure ratio, and so on. Default: 25 for ratios, averages and percentiles; counts need none.',
+      ),
       { ...by, doc: `${by.doc} Default: content.` },
       where,
       from,
       to,
       counted('limit', 'Items of the answer.'),
+      {
+        name: 'rest',
+        doc: 'Whether all other keys are summed into `rest`. Default: false.',
+        schema: { type: 'boolean' },
+      },
     ],
   },
   {

@@ -94,6 +94,33 @@ describe('the time range of a query', () => {
     expect(refusal(() => parse('from=0&to=3600001', limits)).code).toBe('SERVING_RANGE_INVALID')
   })
 
+  it.each([
+    ['', 1],
+    ['&window=5m', 5],
+    ['&step=5m', 5],
+    ['&step=15m&window=1h', 60],
+    ['&window=1d', 1_440],
+  ])('reads the window of "step=1m%s"', (text, minutes) => {
+    expect(parse(`from=0&to=3600000${text}`).windowMs).toBe(minutes * MINUTE_MS)
+  })
+
+  it.each(['window=90s', 'step=5m&window=4m', 'window=1441m', 'window=1m&window=2m'])(
+    'refuses %s',
+    (text) => {
+      expect(refusal(() => parse(text)).code).toBe('SERVING_QUERY_INVALID')
+    },
+  )
+
+  it('takes as many sliding buckets over all series as the limit and refuses more', () => {
+    const limits = { slidingBucketsMax: 120 }
+    const hour = 'from=0&to=3600000'
+    expect(parse(`${hour}&by=cdn&window=5m&series=2`, limits).seriesMax).toBe(2)
+    const error = refusal(() => parse(`${hour}&by=cdn&window=5m&series=3`, limits))
+    expect([error.code, error.message.includes('180')]).toEqual(['SERVING_RANGE_INVALID', true])
+    expect(parse(`${hour}&window=5m&series=3`, limits).seriesMax).toBe(3)
+    expect(parse(`${hour}&by=cdn&series=3`, limits).seriesMax).toBe(3)
+  })
+
   it('refuses a query longer than the limit', () => {
     const max = DEFAULT_SERVING_LIMITS.queryMaxChars
     // As many conditions as may be, none of them too long: only their sum is.
@@ -178,12 +205,41 @@ describe('a query for the top keys', () => {
   it('ranks contents by plays over the last half hour by default', () => {
     expect(parseTopQuery('', context)).toMatchObject({
       metric: 'plays',
+      order: 'highest',
+      samplesMin: 0,
       by: ['content'],
       limit: 10,
+      withRest: false,
     })
   })
 
-  it.each(['metric=stalls', 'by=total', 'limit=101', 'step=1m'])('refuses %s', (text) => {
+  it('demands samples of a ratio and a percentile, of no count', () => {
+    const samplesOf = (text: string) => parseTopQuery(text, context).samplesMin
+    expect(samplesOf('metric=stalledTimeRatio')).toBe(DEFAULT_SERVING_LIMITS.lowSampleBelow)
+    expect(samplesOf('metric=startupMsP95')).toBe(DEFAULT_SERVING_LIMITS.lowSampleBelow)
+    expect(samplesOf('metric=playingHours')).toBe(0)
+    expect(samplesOf('metric=stalledTimeRatio&samples=1')).toBe(1)
+  })
+
+  it.each([
+    'metric=lowSample',
+    'metric=stall',
+    'order=up',
+    'samples=0',
+    'samples=1000001',
+    'rest=yes',
+    'by=total',
+    'limit=101',
+    'step=1m',
+  ])('refuses %s', (text) => {
     expect(refusal(() => parseTopQuery(text, context)).code).toBe('SERVING_QUERY_INVALID')
+  })
+
+  it('refuses distinct viewers of a cut that does not count them', () => {
+    const cuts = [{ ...parseCut('content'), viewers: false }]
+    const error = refusal(() => parseTopQuery('metric=distinctViewers', { ...context, cuts }))
+    expect([error.code, error.message.includes('content')]).toEqual(['SERVING_QUERY_INVALID', true])
+    cuts[0] = { ...parseCut('content'), viewers: true }
+    expect(parseTopQuery('metric=distinctViewers', { ...context, cuts }).samplesMin).toBe(0)
   })
 })

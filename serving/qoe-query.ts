@@ -32,6 +32,8 @@ export interface MinuteRange {
 
 export interface QoeQuery extends Selection, MinuteRange {
   readonly stepMs: number
+  /** What a bucket covers: the time up to the end of its step. */
+  readonly windowMs: number
   readonly seriesMax: number
 }
 
@@ -44,7 +46,7 @@ export interface QueryContext {
 const DEFAULT_RANGE_MS = 30 * MINUTE_MS
 
 export const QOE_PARAMETERS = {
-  single: ['by', 'from', 'to', 'step', 'series'],
+  single: ['by', 'from', 'to', 'step', 'window', 'series'],
   repeated: ['where'],
 } as const
 
@@ -67,7 +69,22 @@ export function parseQoeQuery(queryText: string, context: QueryContext): QoeQuer
     otherwise: limits.seriesDefault,
     max: limits.seriesMax,
   })
-  return { ...selection, ...range, stepMs, seriesMax }
+  const windowMs = parseWindowMs(parameters.get('window'), stepMs, limits)
+  const buckets = ((range.toMs - range.fromMs) / stepMs) * (selection.by.length > 0 ? seriesMax : 1)
+  if (windowMs > stepMs && buckets > limits.slidingBucketsMax)
+    throw servingErrors.create('SERVING_RANGE_INVALID', {
+      expected: `at most ${limits.slidingBucketsMax} buckets over all series with a window`,
+      received: `${buckets}`,
+    })
+  return { ...selection, ...range, stepMs, windowMs, seriesMax }
+}
+
+function parseWindowMs(text: string | null, stepMs: number, limits: ServingLimits): number {
+  if (text === null) return stepMs
+  const windowMs = parseStepMs('window', text)
+  if (windowMs < stepMs || windowMs > limits.windowMaxMs)
+    throw invalidParameter('window', `at least the step, at most ${limits.windowMaxMs} ms`, text)
+  return windowMs
 }
 
 /** `by=cdn,player`; `total` or nothing for no split. */

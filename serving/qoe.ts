@@ -1,4 +1,5 @@
 /** `GET /v1/qoe`: one question over live and history. */
+import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { QoeResponse } from './api-schemas.ts'
 import { freshnessOf } from './freshness.ts'
 import type { MinuteRange, QoeQuery, Selection } from './qoe-query.ts'
@@ -7,7 +8,7 @@ import { groupKeys, toSeries, type BucketFacts } from './series.ts'
 
 export async function answerQoe(query: QoeQuery, context: ReadingContext): Promise<QoeResponse> {
   const { limits, clock } = context
-  const reading = await readOnce(query, query, context)
+  const reading = await readOnce(query, minutesNeeded(query), context)
   const facts = bucketFacts(query, reading, context)
   return {
     from: new Date(query.fromMs).toISOString(),
@@ -15,12 +16,20 @@ export async function answerQoe(query: QoeQuery, context: ReadingContext): Promi
     fromMs: query.fromMs,
     toMs: query.toMs,
     stepMs: query.stepMs,
+    windowMs: query.windowMs,
     by: [...query.by],
     ...freshnessOf(query.cut, reading, clock.nowMs(), limits),
     series: groupKeys(reading.minutes, query, query.seriesMax).map((group) =>
-      toSeries(group, query, query.stepMs, facts),
+      toSeries(group, query, facts),
     ),
   }
+}
+
+/** A window also covers minutes before the range, and may cover both sides of the boundary. */
+function minutesNeeded(query: QoeQuery): MinuteRange & { readonly stepMs: number } {
+  const { fromMs, toMs, stepMs, windowMs } = query
+  if (windowMs === stepMs) return { fromMs, toMs, stepMs }
+  return { fromMs: Math.max(0, fromMs + stepMs - windowMs), toMs, stepMs: MINUTE_MS }
 }
 
 /** One reading as of a moment of its own. */
@@ -40,11 +49,11 @@ export async function readOnce(
 
 export function bucketFacts(
   selection: Selection,
-  reading: Pick<Reading, 'sideOf'>,
+  reading: Pick<Reading, 'sidesOf'>,
   context: Pick<ReadingContext, 'limits' | 'paneLifeMs'>,
 ): BucketFacts {
   return {
-    sideOf: reading.sideOf,
+    sidesOf: reading.sidesOf,
     paneLifeMs: context.paneLifeMs,
     limits: context.limits,
     viewersCounted: selection.cut.viewers,

@@ -62,6 +62,18 @@ export function parseStepMs(name: string, text: string): number {
   return stepMs
 }
 
+/** One of `choices`; the first when the parameter is absent. */
+export function parseChoice<Choice extends string>(
+  name: string,
+  text: string | null,
+  choices: readonly [Choice, ...Choice[]],
+): Choice {
+  if (text === null) return choices[0]
+  const choice = choices.find((known) => known === text)
+  if (choice === undefined) throw invalidParameter(name, `one of ${choices.join(', ')}`, text)
+  return choice
+}
+
 /** A whole number from 1 to `max`, or `otherwise` when the parameter is absent. */
 export function parseCount(
   name: string,

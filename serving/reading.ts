@@ -7,6 +7,7 @@
  * The speed store keeps its rows long past the boundary. So when the history does not answer, or
  * lacks the cut, its minutes are read from there as far as they go, and the answer says so.
  */
+import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
@@ -30,16 +31,19 @@ export interface ReadingContext {
   readonly paneLifeMs: number
 }
 
+/** What one side answered of a bucket. */
 export interface Side {
   readonly source: Source
+  /** End of its minutes. */
+  readonly toMs: number
   /** Watermark of what was read; `undefined` while a partition has written nothing. */
   readonly asOfMs: number | undefined
 }
 
 export interface Reading {
   readonly minutes: MergedMinutes
-  /** The side that answered for the bucket that starts here. */
-  sideOf(startMs: number): Side
+  /** The sides that answered for a bucket, in order of time; more than one only of a window. */
+  sidesOf(range: MinuteRange): readonly Side[]
   /** Watermark of the newest part of the answer. */
   readonly asOfMs: number | undefined
   /** Whether the answer has a live part, which can be stale. */
@@ -122,10 +126,13 @@ export async function readMinutes(
   }
   return {
     minutes: new Map([...(fromHistory ?? []), ...fromSpeed]),
-    sideOf(startMs) {
-      const source =
-        segments.find(({ fromMs, toMs }) => startMs >= fromMs && startMs < toMs)?.source ?? 'speed'
-      return { source, asOfMs: asOf[source] }
+    sidesOf(range) {
+      const answered = segments.find(({ source }) => source === 'history')
+      return splitRange(range, MINUTE_MS, answered).map(({ source, toMs }) => ({
+        source,
+        toMs,
+        asOfMs: asOf[source],
+      }))
     },
     asOfMs: isLive ? asOf.speed : asOf.history,
     isLive,

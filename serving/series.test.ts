@@ -17,11 +17,11 @@ const minute = (keys: Record<string, Parameters<typeof aggregates>[0]>) =>
 const labels = (groups: readonly { key: object; other: boolean }[]) =>
   groups.map(({ key, other }) => `${Object.values(key).join(',')}${other ? ' (other)' : ''}`)
 
-function liveAt(asOfMs: number | undefined): BucketFacts['sideOf'] {
-  return () => ({ source: 'speed', asOfMs })
+function liveAt(asOfMs: number | undefined): BucketFacts['sidesOf'] {
+  return ({ toMs }) => [{ source: 'speed', toMs, asOfMs }]
 }
 const facts: BucketFacts = {
-  sideOf: liveAt(10 * MINUTE_MS),
+  sidesOf: liveAt(10 * MINUTE_MS),
   paneLifeMs: 3 * MINUTE_MS,
   limits: DEFAULT_SERVING_LIMITS,
   viewersCounted: true,
@@ -96,7 +96,12 @@ describe('grouping keys', () => {
 })
 
 describe('buckets', () => {
-  const range = { fromMs: 0, toMs: 4 * MINUTE_MS }
+  const steps = (step: number, window = step) => ({
+    fromMs: 0,
+    toMs: 4 * MINUTE_MS,
+    stepMs: step * MINUTE_MS,
+    windowMs: window * MINUTE_MS,
+  })
   const [group] = groupKeys(
     new Map([
       [0, minute({ '[]': { plays: 1, concurrentPlays: [1, 2, 3, 4, 5, 6] } })],
@@ -109,7 +114,7 @@ describe('buckets', () => {
   if (group === undefined) throw new Error('no group')
 
   it('cover the range, empty ones with zeros and nulls', () => {
-    const { buckets } = toSeries(group, range, MINUTE_MS, facts)
+    const { buckets } = toSeries(group, steps(1), facts)
     expect(buckets.map(({ startMs, plays }) => [startMs / MINUTE_MS, plays])).toEqual([
       [0, 1],
       [1, 2],
@@ -120,7 +125,7 @@ describe('buckets', () => {
   })
 
   it('of several minutes add counts and take the largest instant', () => {
-    const { buckets, summary } = toSeries(group, range, 2 * MINUTE_MS, facts)
+    const { buckets, summary } = toSeries(group, steps(2), facts)
     expect(buckets.map(({ plays, concurrentPlays }) => [plays, concurrentPlays])).toEqual([
       [3, 9],
       [4, 0],
@@ -131,7 +136,7 @@ describe('buckets', () => {
 
   it('are complete once the watermark is past their end by the pane life', () => {
     const completeAt = (asOfMs: number | undefined) =>
-      toSeries(group, range, MINUTE_MS, { ...facts, sideOf: liveAt(asOfMs) }).buckets.map(
+      toSeries(group, steps(1), { ...facts, sidesOf: liveAt(asOfMs) }).buckets.map(
         ({ complete }) => complete,
       )
     expect(completeAt(5 * MINUTE_MS)).toEqual([true, false, false, false])
@@ -143,14 +148,14 @@ describe('buckets', () => {
   it('have complete concurrency once all instants are a heartbeat interval behind', () => {
     // The last instant of minute 0 is at 50 s, the interval 30 s.
     const concurrencyAt = (asOfMs: number) =>
-      toSeries(group, range, MINUTE_MS, { ...facts, sideOf: liveAt(asOfMs) }).buckets[0]
+      toSeries(group, steps(1), { ...facts, sidesOf: liveAt(asOfMs) }).buckets[0]
         ?.concurrencyComplete
     expect(concurrencyAt(80_000)).toBe(false)
     expect(concurrencyAt(80_001)).toBe(true)
   })
 
   it('give no value for instants that the watermark has not reached', () => {
-    const [bucket] = toSeries(group, range, MINUTE_MS, { ...facts, sideOf: liveAt(25_000) }).buckets
+    const [bucket] = toSeries(group, steps(1), { ...facts, sidesOf: liveAt(25_000) }).buckets
     expect(bucket?.concurrentPlaysByInstant).toEqual([1, 2, 3, null, null, null])
   })
 })

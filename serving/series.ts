@@ -11,7 +11,8 @@ import { qoeMetrics } from '../shared/qoe/metrics.ts'
 import type { QoeBucket, QoeSeries } from './api-schemas.ts'
 import type { ServingLimits } from './limits.ts'
 import type { MinuteRange, Selection } from './qoe-query.ts'
-import type { Reading } from './reading.ts'
+import type { Reading, Side } from './reading.ts'
+import { slidingMinutes } from './sliding-minutes.ts'
 import type { MergedMinutes } from '../shared/speed/row-merge.ts'
 
 /** One key of the answer with its aggregates by minute. */
@@ -22,11 +23,18 @@ export interface KeyMinutes {
 }
 
 export interface BucketFacts {
-  /** Which side a bucket is from, and the watermark of its rows. */
-  readonly sideOf: Reading['sideOf']
+  /** Which sides a bucket is from, and the watermark of their rows. */
+  readonly sidesOf: Reading['sidesOf']
   readonly paneLifeMs: number
   readonly limits: Pick<ServingLimits, 'heartbeatIntervalMs' | 'lowSampleBelow'>
   readonly viewersCounted: boolean
+}
+
+/** Where the buckets of an answer lie: one for each step, of the window that ends with it. */
+export interface BucketGrid extends MinuteRange {
+  readonly stepMs: number
+  /** At least a step; equal to it, the buckets adjoin. */
+  readonly windowMs: number
 }
 
 /**
@@ -69,17 +77,20 @@ export function groupKeys(
   return [...named, asKey(selection.by, otherName, true, summed)]
 }
 
-/** Buckets of a whole range, empty ones included. */
-export function toSeries(
-  group: KeyMinutes,
-  range: MinuteRange,
-  stepMs: number,
-  facts: BucketFacts,
-): QoeSeries {
+/** Buckets of a whole range, empty ones included; the summary is of the range alone. */
+export function toSeries(group: KeyMinutes, grid: BucketGrid, facts: BucketFacts): QoeSeries {
+  const { stepMs, windowMs } = grid
+  const within =
+    windowMs > stepMs
+      ? slidingMinutes(group.minutes)
+      : (range: MinuteRange) => minutesWithin(group.minutes, range)
   const buckets: QoeBucket[] = []
-  for (let startMs = range.fromMs; startMs < range.toMs; startMs += stepMs)
-    buckets.push(toBucket(group.minutes, startMs, stepMs, facts))
-  const summary = qoeMetrics(minutesWithin(group.minutes, range), metricOptions(facts))
+  for (let startMs = grid.fromMs; startMs < grid.toMs; startMs += stepMs) {
+    const toMs = startMs + stepMs
+    const range = { fromMs: Math.max(0, toMs - windowMs), toMs }
+    buckets.push({ startMs, ...toBucket(within(range), range, facts) })
+  }
+  const summary = qoeMetrics(minutesWithin(group.minutes, grid), metricOptions(facts))
   return { key: { ...group.key }, ...(group.other ? { other: true } : {}), summary, buckets }
 }
 
@@ -103,33 +114,46 @@ function metricOptions(facts: BucketFacts) {
   }
 }
 
+/** What a bucket says of itself is the worst of what its minutes say. */
 function toBucket(
-  minutes: ReadonlyMap<number, MinuteAggregates>,
-  startMs: number,
-  stepMs: number,
+  within: readonly MinuteAggregates[],
+  { fromMs, toMs }: MinuteRange,
   facts: BucketFacts,
-): QoeBucket {
-  const endMs = startMs + stepMs
-  const { source, asOfMs } = facts.sideOf(startMs)
-  const isPast = source === 'history'
-  const within = minutesWithin(minutes, { fromMs: startMs, toMs: endMs })
-  const lastInstantMs = endMs - INSTANT_INTERVAL_MS
-  const bucket: QoeBucket = {
-    startMs,
-    source,
-    complete: isPast || (asOfMs !== undefined && asOfMs > endMs + facts.paneLifeMs),
-    concurrencyComplete:
-      isPast || (asOfMs !== undefined && asOfMs - facts.limits.heartbeatIntervalMs > lastInstantMs),
+): Omit<QoeBucket, 'startMs'> {
+  const sides = facts.sidesOf({ fromMs, toMs })
+  const asOfMs = leastWatermark(sides)
+  const bucket = {
+    source: sides.every(isPast) ? ('history' as const) : ('speed' as const),
+    complete: sides.every(
+      (side) =>
+        isPast(side) || (side.asOfMs !== undefined && side.asOfMs > side.toMs + facts.paneLifeMs),
+    ),
+    concurrencyComplete: sides.every(
+      (side) =>
+        isPast(side) ||
+        (side.asOfMs !== undefined &&
+          side.asOfMs - facts.limits.heartbeatIntervalMs > side.toMs - INSTANT_INTERVAL_MS),
+    ),
     asOfMs: asOfMs ?? null,
     ...qoeMetrics(within, metricOptions(facts)),
   }
-  if (stepMs !== MINUTE_MS) return bucket
+  if (toMs - fromMs !== MINUTE_MS) return bucket
   const [minute] = within
   return {
     ...bucket,
-    concurrentPlaysByInstant: byInstant(minute?.concurrentPlays, startMs, asOfMs),
-    concurrentViewersByInstant: byInstant(minute?.concurrentViewers, startMs, asOfMs),
+    concurrentPlaysByInstant: byInstant(minute?.concurrentPlays, fromMs, asOfMs),
+    concurrentViewersByInstant: byInstant(minute?.concurrentViewers, fromMs, asOfMs),
   }
+}
+
+function isPast({ source }: Side): boolean {
+  return source === 'history'
+}
+
+/** Not known when that of one side is not. */
+function leastWatermark(sides: readonly Side[]): number | undefined {
+  const known = sides.flatMap(({ asOfMs }) => asOfMs ?? [])
+  return known.length < sides.length ? undefined : Math.min(...known)
 }
 
 /** An instant that the watermark has not reached has no value yet. */
@@ -161,14 +185,29 @@ function asKey(
   minutes: ReadonlyMap<number, MinuteAggregates[]>,
 ): KeyMinutes {
   const values = JSON.parse(name) as string[]
-  const merged = new Map<number, MinuteAggregates>()
-  for (const [minuteStartMs, list] of minutes)
-    merged.set(minuteStartMs, list.length === 1 && list[0] ? list[0] : mergeAggregates(list))
   return {
     key: Object.fromEntries(by.map((dimension, index) => [dimension, values[index] ?? ''])),
     other,
-    minutes: merged,
+    minutes: mergeEach(minutes),
   }
+}
+
+/** The minutes of several keys as if they were one. */
+export function sumOfKeys(groups: readonly KeyMinutes[]): Map<number, MinuteAggregates> {
+  const minutes = new Map<number, MinuteAggregates[]>()
+  for (const group of groups)
+    for (const [minuteStartMs, aggregates] of group.minutes)
+      appendTo(minutes, minuteStartMs, aggregates)
+  return mergeEach(minutes)
+}
+
+function mergeEach(
+  minutes: ReadonlyMap<number, MinuteAggregates[]>,
+): Map<number, MinuteAggregates> {
+  const merged = new Map<number, MinuteAggregates>()
+  for (const [minuteStartMs, list] of minutes)
+    merged.set(minuteStartMs, list.length === 1 && list[0] ? list[0] : mergeAggregates(list))
+  return merged
 }
 
 function appendTo<Value>(map: Map<number, Value[]>, key: number, ...values: Value[]): void {

@@ -1,7 +1,13 @@
-/** `GET /v1/top`: the keys with the most plays or concurrent plays over a window. */
-import { MINUTE_MS, type MinuteAggregates } from '../shared/qoe/aggregates.ts'
-import { largestInstant, qoeMetrics } from '../shared/qoe/metrics.ts'
-import type { TopResponse } from './api-schemas.ts'
+/** `GET /v1/top`: keys ranked by a served metric over a range. */
+import {
+  readMetric,
+  RULE_METRICS,
+  SAMPLE_BASES,
+  type RuleMetric,
+} from '../shared/alerts/rule-metrics.ts'
+import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
+import { qoeMetrics, type QoeMetrics } from '../shared/qoe/metrics.ts'
+import { TOP_ORDERS, type TopResponse } from './api-schemas.ts'
 import { freshnessOf } from './freshness.ts'
 import { readOnce } from './qoe.ts'
 import {
@@ -12,19 +18,22 @@ import {
   type QueryContext,
   type Selection,
 } from './qoe-query.ts'
-import { invalidParameter, parseCount, parseParameters } from './query-parameters.ts'
+import { invalidParameter, parseChoice, parseCount, parseParameters } from './query-parameters.ts'
 import type { ReadingContext } from './reading.ts'
-import { groupKeys, minutesWithin } from './series.ts'
-
-const TOP_METRICS = ['plays', 'concurrentPlays'] as const
+import { groupKeys, minutesWithin, sumOfKeys, type KeyMinutes } from './series.ts'
 
 export interface TopQuery extends Selection, MinuteRange {
-  readonly metric: (typeof TOP_METRICS)[number]
+  readonly metric: RuleMetric
+  readonly order: (typeof TOP_ORDERS)[number]
+  /** Samples without which a key is not ranked. */
+  readonly samplesMin: number
   readonly limit: number
+  /** Whether the keys that are no item are summed. */
+  readonly withRest: boolean
 }
 
 export const TOP_PARAMETERS = {
-  single: ['metric', 'by', 'from', 'to', 'limit'],
+  single: ['metric', 'order', 'samples', 'by', 'from', 'to', 'limit', 'rest'],
   repeated: ['where'],
 } as const
 
@@ -32,59 +41,94 @@ export const TOP_PARAMETERS = {
 export function parseTopQuery(queryText: string, context: QueryContext): TopQuery {
   const { limits } = context
   const parameters = parseParameters(queryText, TOP_PARAMETERS, limits.queryMaxChars)
-  const metricText = parameters.get('metric') ?? 'plays'
-  const metric = TOP_METRICS.find((known) => known === metricText)
-  if (metric === undefined)
-    throw invalidParameter('metric', `one of ${TOP_METRICS.join(', ')}`, metricText)
+  const metric = parseChoice('metric', parameters.get('metric') ?? 'plays', RULE_METRICS)
   const by = parseBy(parameters.get('by') ?? 'content')
   if (by.length === 0) throw invalidParameter('by', 'at least one dimension', parameters.get('by'))
+  const selection = selectCut({ by, where: parameters.getAll('where') }, context)
+  if (metric === 'distinctViewers' && !selection.cut.viewers)
+    throw invalidParameter('metric', `counted by the cut ${selection.cut.id}`, metric)
   return {
     metric,
+    order: parseChoice('order', parameters.get('order'), TOP_ORDERS),
+    samplesMin: parseCount('samples', parameters.get('samples'), {
+      // A number of things says what it says however small it is.
+      otherwise: SAMPLE_BASES[metric] === 'count' ? 0 : limits.lowSampleBelow,
+      max: limits.topSamplesMax,
+    }),
     limit: parseCount('limit', parameters.get('limit'), {
       otherwise: limits.topItemsDefault,
       max: limits.topItemsMax,
     }),
-    ...selectCut({ by, where: parameters.getAll('where') }, context),
+    withRest: parseChoice('rest', parameters.get('rest'), ['false', 'true']) === 'true',
+    ...selection,
     ...parseRange(parameters, MINUTE_MS, context),
   }
 }
 
-/** Keys summed by the fold's cap (`other`) are no key and are left out. */
 export async function answerTop(query: TopQuery, context: ReadingContext): Promise<TopResponse> {
   const { limits, clock } = context
   const reading = await readOnce(query, { ...query, stepMs: MINUTE_MS }, context)
-  const items = groupKeys(reading.minutes, query, Number.MAX_SAFE_INTEGER)
-    .filter((group) => !group.other)
-    .map((group) => {
-      const within = minutesWithin(group.minutes, query)
-      return { key: { ...group.key }, value: valueOf(query.metric, within), within }
+  const groups = groupKeys(reading.minutes, query, Number.MAX_SAFE_INTEGER)
+  const items = rankKeys(groups, query)
+  const metricsOf = (minutes: KeyMinutes['minutes']): QoeMetrics =>
+    qoeMetrics(minutesWithin(minutes, query), {
+      viewersCounted: query.cut.viewers,
+      lowSampleBelow: limits.lowSampleBelow,
     })
-    .filter((item) => item.value > 0)
-    .toSorted((a, b) => b.value - a.value)
-    .slice(0, query.limit)
-    .map(({ key, value, within }) => ({
-      key,
-      value,
-      metrics: qoeMetrics(within, {
-        viewersCounted: query.cut.viewers,
-        lowSampleBelow: limits.lowSampleBelow,
-      }),
-    }))
   return {
     metric: query.metric,
+    order: query.order,
+    samples: query.samplesMin,
     by: [...query.by],
     fromMs: query.fromMs,
     toMs: query.toMs,
     ...freshnessOf(query.cut, reading, clock.nowMs(), limits),
-    items,
+    items: items.map(({ group, value, samples }) => ({
+      key: { ...group.key },
+      value,
+      samples,
+      metrics: metricsOf(group.minutes),
+    })),
+    ...(query.withRest ? { rest: restOf(groups, items, metricsOf) } : {}),
   }
 }
 
-function valueOf(metric: TopQuery['metric'], minutes: readonly MinuteAggregates[]): number {
-  switch (metric) {
-    case 'plays':
-      return minutes.reduce((sum, minute) => sum + minute.plays, 0)
-    case 'concurrentPlays':
-      return largestInstant(minutes, 'concurrentPlays')
+interface RankedKey {
+  readonly group: KeyMinutes
+  readonly value: number
+  readonly samples: number
+}
+
+/**
+ * Keys by value; among equals by key, so that an answer does not depend on the order of rows. Keys
+ * summed by the fold's cap (`other`) are no key, and one without a sample has no value.
+ */
+export function rankKeys(
+  groups: readonly KeyMinutes[],
+  query: Pick<TopQuery, 'metric' | 'order' | 'samplesMin' | 'limit' | 'fromMs' | 'toMs'>,
+): RankedKey[] {
+  const direction = query.order === 'highest' ? -1 : 1
+  return groups
+    .flatMap((group) => {
+      if (group.other) return []
+      const { value, samples } = readMetric(query.metric, minutesWithin(group.minutes, query))
+      const isRanked = value !== null && samples > 0 && samples >= query.samplesMin
+      return isRanked ? [{ group, value, samples, name: JSON.stringify(group.key) }] : []
+    })
+    .toSorted((a, b) => direction * (a.value - b.value) || (a.name < b.name ? -1 : 1))
+    .slice(0, query.limit)
+}
+
+/** What the items leave out: keys beyond the limit, keys not ranked, and the fold's `other`. */
+function restOf(
+  groups: readonly KeyMinutes[],
+  items: readonly RankedKey[],
+  metricsOf: (minutes: KeyMinutes['minutes']) => QoeMetrics,
+): NonNullable<TopResponse['rest']> {
+  const shown = new Set(items.map(({ group }) => group))
+  const others = groups.filter((group) => !shown.has(group))
+  return {
+    keys: others.filter(({ other }) => !other).length,
+    metrics: metricsOf(sumOfKeys(others)),
   }
 }

@@ -34,9 +34,10 @@ function seriesOf(
       const concurrentPlays = Array<number>(6).fill(count)
       keys.set(JSON.stringify([cdn]), aggregates({ plays: count, events: 1, concurrentPlays }))
     }
-  const sideOf = () => ({ source: 'speed' as const, asOfMs })
-  const facts = { sideOf, paneLifeMs: 1, limits, viewersCounted: true }
-  return groupKeys(minutes, selection, 5).map((group) => toSeries(group, range, MINUTE_MS, facts))
+  const sidesOf = ({ toMs }: { toMs: number }) => [{ source: 'speed' as const, toMs, asOfMs }]
+  const grid = { ...range, stepMs: MINUTE_MS, windowMs: MINUTE_MS }
+  const facts = { sidesOf, paneLifeMs: 1, limits, viewersCounted: true }
+  return groupKeys(minutes, selection, 5).map((group) => toSeries(group, grid, facts))
 }
 
 function update(values: Partial<LiveUpdate> & Pick<LiveUpdate, 'series'>): LiveUpdate {

@@ -4,6 +4,7 @@
  * warehouse repeats digit by digit; a logarithm would round differently there.
  */
 import type { SparseHistogram } from './aggregates.ts'
+import { mergeSparse } from './sparse.ts'
 
 /** Larger values fall into the last bucket. */
 export const HISTOGRAM_VALUE_MAX = 2 ** 27 - 1
@@ -52,8 +53,5 @@ export function quantile(sparse: SparseHistogram, p: number): number | undefined
 
 /** Sum per bucket. */
 export function mergeHistograms(list: Iterable<SparseHistogram>): SparseHistogram {
-  const counts = new Map<number, number>()
-  for (const sparse of list)
-    for (const [bucket, count] of sparse) counts.set(bucket, (counts.get(bucket) ?? 0) + count)
-  return [...counts].sort(([left], [right]) => left - right)
+  return mergeSparse(list, (left, right) => left + right)
 }

@@ -30,6 +30,24 @@ export function mergeAggregates(list: Iterable<MinuteAggregates>): MinuteAggrega
   }
 }
 
+/**
+ * Adds up minutes of one key into one part of a window. Unlike rows of one minute they share their
+ * plays, so that of each instant the largest count is kept. Associative as well.
+ */
+export function mergeMinutes(list: readonly MinuteAggregates[]): MinuteAggregates {
+  return {
+    ...mergeAggregates(list),
+    concurrentPlays: largestPerInstant(list.map((one) => one.concurrentPlays)),
+    concurrentViewers: largestPerInstant(list.map((one) => one.concurrentViewers)),
+  }
+}
+
+function largestPerInstant(list: readonly (readonly number[])[]): readonly number[] {
+  return Array.from({ length: INSTANTS_PER_MINUTE }, (_, index) =>
+    list.reduce((largest, counts) => Math.max(largest, counts[index] ?? 0), 0),
+  )
+}
+
 function sumPerInstant(list: readonly (readonly number[])[]): readonly number[] {
   return Array.from({ length: INSTANTS_PER_MINUTE }, (_, index) =>
     list.reduce((sum, counts) => sum + (counts[index] ?? 0), 0),

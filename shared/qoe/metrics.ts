@@ -96,7 +96,7 @@ function ratiosOf(sum: MinuteAggregates) {
 }
 
 /** Largest value over all 10 s instants of all minutes; 0 when there is none. */
-export function largestInstant(
+function largestInstant(
   minutes: readonly MinuteAggregates[],
   name: 'concurrentPlays' | 'concurrentViewers',
 ): number {

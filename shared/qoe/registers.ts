@@ -5,6 +5,7 @@
  * for large numbers is needed; the standard error is 1.04 / √4096 = 1.6 %.
  */
 import type { SparseRegisters } from './aggregates.ts'
+import { mergeSparse } from './sparse.ts'
 
 export const REGISTERS = 4_096
 /** Rank of a pseudonym whose 52 rank bits are all zero. */
@@ -30,11 +31,7 @@ export function registerOf(pseudonym: string): { register: number; rank: number 
 
 /** Maximum per register. */
 export function mergeRegisters(list: Iterable<SparseRegisters>): SparseRegisters {
-  const ranks = new Map<number, number>()
-  for (const sparse of list)
-    for (const [register, rank] of sparse)
-      if ((ranks.get(register) ?? 0) < rank) ranks.set(register, rank)
-  return [...ranks].sort(([left], [right]) => left - right)
+  return mergeSparse(list, Math.max)
 }
 
 /** Estimated number of distinct pseudonyms, a whole number. */
