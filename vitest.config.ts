@@ -13,7 +13,7 @@ const UNIT_EXCLUDE = [
 ]
 
 /** Conditions are polled; a machine under load may take its time. */
-const POLL_TIMEOUT_MS = 15_000
+const POLL_TIMEOUT_MS = 30_000
 
 export default defineConfig({
   test: {
@@ -23,7 +23,7 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: UNIT_EXCLUDE,
-          testTimeout: 40_000,
+          testTimeout: 120_000,
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           // A native server that a failed test leaves open would abort a thread pool's process.
           pool: 'forks',
@@ -44,7 +44,7 @@ export default defineConfig({
           name: 'process',
           include: ['**/*.process.test.ts'],
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           fileParallelism: false,
         },
       },

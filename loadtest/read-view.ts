@@ -7,15 +7,25 @@ export interface ViewRows {
   readonly positions: readonly PositionRow[]
 }
 
-const ROWS_MAX = 1_000_000
+export interface ViewRange {
+  readonly fromMs: number
+  readonly toMs: number
+}
 
-/** All rows of a view, as they are stored: several generations and partitions side by side. */
+const ROWS_MAX = 1_000_000
+const ALL_TIMES: ViewRange = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
+
+/**
+ * All rows of a view, as they are stored: several generations and partitions side by side. A store
+ * that looks hour by hour must be told in which range their minutes are.
+ */
 export async function readView(
   speed: SpeedStore,
   view: string,
   cutIds: readonly string[],
+  range: ViewRange = ALL_TIMES,
 ): Promise<ViewRows> {
-  const query = { view, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: ROWS_MAX }
+  const query = { view, ...range, limit: ROWS_MAX }
   const minutes = await Promise.all(cutIds.map((cut) => speed.readMinutes({ ...query, cut })))
   const sessions = await speed.readRecentSessions(view, ROWS_MAX)
   const positions: PositionRow[] = []

@@ -1,9 +1,12 @@
 /** Settings of the processor. Those under "fold" change values: a change builds a new view. */
+import { loadRules, type AlertRule } from '../shared/alerts/rules.ts'
+import type { Cut } from '../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS, type FoldLimits } from '../shared/qoe/fold.ts'
 import {
   configErrors,
   defineConfig,
   environmentName,
+  readConfig,
   setting,
   type ValuesOf,
 } from '../shared/runtime/config.ts'
@@ -325,6 +328,18 @@ export const processorConfig = defineConfig({
 
 export type ProcessorConfig = ValuesOf<typeof processorConfig.table>
 
+/** Of a processor on its own: standalone has one store, and refuses the setting. */
+export const speedStoreConfig = defineConfig({
+  prefix: 'PROCESSOR',
+  table: {
+    speedStore: setting.choice({
+      default: 'lmdb',
+      choices: ['lmdb', 'cassandra'],
+      doc: 'Where a processor on its own writes its rows: into BACKHAUL_DATA_DIR, which processors of one machine share, or into Cassandra, which those of a cluster need.',
+    }),
+  },
+})
+
 export const alertsConfig = defineConfig({
   prefix: 'PROCESSOR_ALERTS',
   table: {
@@ -379,6 +394,22 @@ export const alertsConfig = defineConfig({
 })
 
 export type AlertsConfig = ValuesOf<typeof alertsConfig.table>
+
+export interface AlertSettings {
+  readonly config: AlertsConfig
+  readonly rules: readonly AlertRule[]
+}
+
+/** `undefined` when no rules are to be evaluated. Throws what is wrong with the settings or rules. */
+export function readAlertSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  cuts: readonly Cut[],
+  readFile: (path: string) => string,
+): AlertSettings | undefined {
+  const config = readConfig(alertsConfig, environment, readFile)
+  if (!config.enabled) return undefined
+  return { config, rules: loadRules(config.rulesPath, cuts, readFile) }
+}
 
 /** The part of the settings that changes values; it goes into the view's hash. */
 export function foldLimitsOf(config: ProcessorConfig): FoldLimits {

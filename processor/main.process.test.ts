@@ -28,6 +28,22 @@ async function begin(settings: Readonly<Record<string, string>>): Promise<MainPr
 test.each([
   ['CONFIG_UNKNOWN', 'PROCESSOR_GROPU', { PROCESSOR_GROPU: 'a' }],
   ['CONFIG_INVALID', 'KAFKA_BROKERS', { KAFKA_BROKERS: 'broker' }],
+  ['CONFIG_INVALID', 'PROCESSOR_SPEED_STORE', { PROCESSOR_SPEED_STORE: 'files' }],
+  [
+    'CONFIG_UNKNOWN',
+    'CASSANDRA_KEYSPAC',
+    { PROCESSOR_SPEED_STORE: 'cassandra', CASSANDRA_KEYSPAC: 'a' },
+  ],
+  [
+    'CONFIG_INVALID',
+    'CASSANDRA_CONTACT_POINTS',
+    { PROCESSOR_SPEED_STORE: 'cassandra', CASSANDRA_CONTACT_POINTS: 'node' },
+  ],
+  [
+    'ALERT_RULES_UNREADABLE',
+    'PROCESSOR_ALERTS_RULES_PATH',
+    { PROCESSOR_ALERTS_RULES_PATH: join(folder, 'no-such-file.json') },
+  ],
   ['PROCESSOR_SEAL_KEY_REQUIRED', 'BACKHAUL_SEAL_KEY', { BACKHAUL_SEAL_KEY: '' }],
   [
     'PROCESSOR_ADMIN_PORT_UNAVAILABLE',

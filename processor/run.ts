@@ -2,17 +2,27 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { kafkaConfig } from '../shared/log/kafka-config.ts'
+import { parseCut } from '../shared/qoe/cuts.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
-import { readConfig, refuseUnknownSettings } from '../shared/runtime/config.ts'
+import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
-import { processorConfig } from './config.ts'
+import { cassandraConfig } from '../shared/speed/cassandra-config.ts'
+import { alertsConfig, processorConfig, readAlertSettings, speedStoreConfig } from './config.ts'
 import { STOP_MARGIN_MS } from './limits.ts'
 import { ProcessorService } from './service.ts'
+
+const KNOWN: readonly ConfigSpec[] = [
+  backhaulConfig,
+  processorConfig,
+  speedStoreConfig,
+  alertsConfig,
+  kafkaConfig,
+]
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -31,14 +41,10 @@ export async function runProcessor(
 }
 
 async function start(environment: Environment, failpoints: Failpoints): Promise<void> {
-  const readFile = (path: string) => readFileSync(path, 'utf8')
-  refuseUnknownSettings([backhaulConfig, processorConfig, kafkaConfig], environment)
-  const backhaul = readConfig(backhaulConfig, environment, readFile)
-  const config = readConfig(processorConfig, environment, readFile)
-  const kafka = readConfig(kafkaConfig, environment, readFile)
+  const settings = readSettings(environment)
+  const { backhaul, config } = settings
   const telemetry = createTelemetryBase(backhaul.logLevel)
-  const parts = { telemetry, clock, random, failpoints }
-  const service = new ProcessorService({ backhaul, config, kafka, ...parts })
+  const service = new ProcessorService({ ...settings, telemetry, clock, random, failpoints })
   const { log } = telemetry
   stopOnSignals(service, {
     clock,
@@ -48,4 +54,21 @@ async function start(environment: Environment, failpoints: Failpoints): Promise<
     failed: (error) => log.error({ err: error }, 'not stopped cleanly'),
   })
   await service.start()
+}
+
+/** Those of Cassandra are read, and what is wrong with them said, only where rows go there. */
+function readSettings(environment: Environment) {
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  const { speedStore } = readConfig(speedStoreConfig, environment, readFile)
+  const usesCassandra = speedStore === 'cassandra'
+  const known = usesCassandra ? [...KNOWN, cassandraConfig] : KNOWN
+  refuseUnknownSettings(known, environment)
+  const backhaul = readConfig(backhaulConfig, environment, readFile)
+  return {
+    backhaul,
+    config: readConfig(processorConfig, environment, readFile),
+    kafka: readConfig(kafkaConfig, environment, readFile),
+    cassandra: usesCassandra ? readConfig(cassandraConfig, environment, readFile) : undefined,
+    alerts: readAlertSettings(environment, backhaul.cuts.map(parseCut), readFile),
+  }
 }

@@ -15,8 +15,9 @@ import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { BackhaulConfig } from '../shared/runtime/settings.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
+import type { CassandraConfig } from '../shared/speed/cassandra-config.ts'
 import { startAdmin } from './admin.ts'
-import type { ProcessorConfig } from './config.ts'
+import type { AlertSettings, ProcessorConfig } from './config.ts'
 import { processorErrors, type ProcessorErrorCode } from './errors.ts'
 import { startProcessor, type RunningProcessor } from './start.ts'
 import { openStores } from './stores.ts'
@@ -25,6 +26,10 @@ export interface ProcessorServiceOptions {
   readonly backhaul: BackhaulConfig
   readonly config: ProcessorConfig
   readonly kafka: KafkaConfig
+  /** Absent where rows are in the data folder. */
+  readonly cassandra: CassandraConfig | undefined
+  /** Absent where no alert rules are evaluated. */
+  readonly alerts: AlertSettings | undefined
   readonly telemetry: TelemetryBase
   readonly clock: Clock
   readonly random: Random
@@ -73,7 +78,7 @@ export class ProcessorService implements Running {
   }
 
   async #startParts(): Promise<void> {
-    const { backhaul, config, kafka, clock, telemetry } = this.#options
+    const { backhaul, config, kafka, cassandra, clock, random, telemetry } = this.#options
     const sealer = openSealer(backhaul)
     const admin = await startAdmin({
       service: this,
@@ -82,7 +87,8 @@ export class ProcessorService implements Running {
       registry: telemetry.registry,
     })
     this.#stack.add('port for operators', () => admin.close())
-    const stores = await openStores({ backhaul, clock, telemetry }, this.#stack)
+    const parts = { backhaul, cassandra, clock, random, telemetry }
+    const stores = await openStores(parts, this.#stack)
     const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
     this.#stack.add('event log', () => log.close())
     const { signal } = this.#stopping

@@ -2,7 +2,6 @@
  * Builds a processor from its ports, top to bottom, and joins the group. The topics must exist:
  * `playback.events` and the output topics.
  */
-import type { AlertRule } from '../shared/alerts/rules.ts'
 import { createCheckpointStore } from '../shared/objects/checkpoint-store.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
@@ -19,7 +18,7 @@ import type { Random } from '../shared/runtime/random.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import { startAlerts } from './alerts/service.ts'
-import { foldLimitsOf, type AlertsConfig, type ProcessorConfig } from './config.ts'
+import { foldLimitsOf, type AlertSettings, type ProcessorConfig } from './config.ts'
 import { processorErrors } from './errors.ts'
 import { PartitionGroup } from './group.ts'
 import { CHECKPOINTS_KEPT } from './limits.ts'
@@ -48,7 +47,7 @@ export interface ProcessorOptions {
   /** Partitions of `playback.events`. */
   readonly partitions: number
   /** Absent where no alert rules are evaluated; else the topic `playback.alerts` must exist too. */
-  readonly alerts?: { readonly config: AlertsConfig; readonly rules: readonly AlertRule[] }
+  readonly alerts?: AlertSettings | undefined
 }
 
 export interface RunningProcessor extends Running {
@@ -108,8 +107,8 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
   return {
     view,
     async stop() {
-      await alerts?.stop()
-      await group.stop()
+      // Side by side: a judgement that waits for a store that is away must not cost the checkpoints.
+      await Promise.all([group.stop(), alerts?.stop()])
     },
     status: () => group.tasks.map((task) => task.status()).sort(byPartition),
     inspectPartitions: () => group.tasks.map((task) => task.inspect()).sort(byPartition),

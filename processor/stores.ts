@@ -1,7 +1,8 @@
 /**
  * The stores of a processor on its own, whose log is on Kafka. This is the one place that knows
- * which adapters stand behind its ports: rows and checkpoints are in the folder BACKHAUL_DATA_DIR,
- * laid out as standalone lays it out, which all processors of one machine share.
+ * which adapters stand behind its ports: checkpoints are in the folder BACKHAUL_DATA_DIR, which all
+ * processors that share partitions see; rows are beside them, laid out as standalone lays them out,
+ * or in Cassandra.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,15 +10,21 @@ import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { StopStack } from '../shared/runtime/lifecycle.ts'
+import type { Random } from '../shared/runtime/random.ts'
 import type { BackhaulConfig } from '../shared/runtime/settings.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
+import type { CassandraConfig } from '../shared/speed/cassandra-config.ts'
+import { openCassandraSpeedStore } from '../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import { ROW_EXPIRY_PERIOD_MS } from './limits.ts'
 
 export interface StoresParts {
   readonly backhaul: BackhaulConfig
+  /** Absent where rows are in the folder. */
+  readonly cassandra: CassandraConfig | undefined
   readonly clock: Clock
+  readonly random: Random
   readonly telemetry: TelemetryBase
 }
 
@@ -34,8 +41,16 @@ export async function openStores(
   return { speed, objects }
 }
 
+async function openSpeedStore(parts: StoresParts, stack: StopStack): Promise<SpeedStore> {
+  const { cassandra: config, clock, random, telemetry } = parts
+  if (config === undefined) return await openSharedFolder(parts, stack)
+  const speed = await openCassandraSpeedStore({ config, clock, random, telemetry })
+  stack.add('speed store', () => speed.close())
+  return speed
+}
+
 /** No processor owns the folder, for others may write beside it; so each lets old rows go. */
-async function openSpeedStore(
+async function openSharedFolder(
   { backhaul, clock, telemetry }: StoresParts,
   stack: StopStack,
 ): Promise<SpeedStore> {

@@ -17,7 +17,7 @@ import { poolMetrics } from '../gateway/pool/telemetry.ts'
 import { gatewayMetrics } from '../gateway/telemetry.ts'
 import * as alertLimits from '../processor/alerts/limits.ts'
 import { alertMetrics } from '../processor/alerts/telemetry.ts'
-import { alertsConfig, processorConfig } from '../processor/config.ts'
+import { alertsConfig, processorConfig, speedStoreConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
 import * as processorLimits from '../processor/limits.ts'
 import { processorMetrics } from '../processor/telemetry.ts'
@@ -73,6 +73,7 @@ const settings = [
   { title: 'Gateway', spec: gatewayConfig },
   { title: 'Processor', spec: processorConfig },
   { title: 'Processor: alerts', spec: alertsConfig },
+  { title: 'Processor on its own', spec: speedStoreConfig },
   { title: 'Batch', spec: batchConfig },
   { title: 'Serving', spec: servingConfig },
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },

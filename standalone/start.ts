@@ -7,11 +7,15 @@ import { readFileSync } from 'node:fs'
 import { batchConfig } from '../batch/config.ts'
 import { extraTopics, gatewayConfig } from '../gateway/config.ts'
 import { startGateway } from '../gateway/start.ts'
-import { alertsConfig, foldLimitsOf, processorConfig } from '../processor/config.ts'
+import {
+  alertsConfig,
+  foldLimitsOf,
+  processorConfig,
+  readAlertSettings,
+} from '../processor/config.ts'
 import { startProcessor } from '../processor/start.ts'
 import { servingConfig } from '../serving/config.ts'
 import { startServing } from '../serving/start.ts'
-import { loadRules } from '../shared/alerts/rules.ts'
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
@@ -19,7 +23,7 @@ import { createSealer } from '../shared/log/reject-record.ts'
 import { topicSpecs } from '../shared/log/topics.ts'
 import { createErasureReader } from '../shared/objects/erasures.ts'
 import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
-import { parseCut, type Cut } from '../shared/qoe/cuts.ts'
+import { parseCut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
@@ -101,7 +105,7 @@ async function startAll(
     failpoints: noFailpoints,
     sealer,
     cuts,
-    ...(alerts && { alerts }),
+    alerts,
   })
   stack.add('processor', () => processor.stop())
   const serving = await startServing({
@@ -153,22 +157,11 @@ function readSettings(environment: StandaloneOptions['environment']) {
   return {
     config,
     cuts,
-    alerts: alertsOf(environment, cuts, readFile),
+    alerts: readAlertSettings(environment, cuts, readFile),
     gatewaySettings: readConfig(gatewayConfig, environment, readFile),
     processorSettings: readConfig(processorConfig, environment, readFile),
     servingSettings: readConfig(servingConfig, environment, readFile),
   }
-}
-
-/** `undefined` when no rules are to be evaluated. */
-function alertsOf(
-  environment: StandaloneOptions['environment'],
-  cuts: readonly Cut[],
-  readFile: (path: string) => string,
-) {
-  const config = readConfig(alertsConfig, environment, readFile)
-  if (!config.enabled) return undefined
-  return { config, rules: loadRules(config.rulesPath, cuts, readFile) }
 }
 
 function verifierOf(config: BackhaulConfig, clock: Clock) {

@@ -16,6 +16,9 @@ import type { FoldCounters, FoldStatus } from '../../shared/qoe/fold.ts'
 import { viewId } from '../../shared/qoe/view.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
+import { systemRandom as random } from '../../shared/runtime/random.ts'
+import type { CassandraConfig } from '../../shared/speed/cassandra-config.ts'
+import { openCassandraSpeedStore } from '../../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { FoldException, PartitionRow, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
@@ -43,6 +46,8 @@ const MAIN = join(import.meta.dirname, '../../processor/main.ts')
 const RUN_TO_THE_KILL = join(import.meta.dirname, '../../processor/testing/run-to-the-kill/main.ts')
 const SEAL_KEY = Buffer.alloc(32, 3).toString('base64')
 const DEADLINE_MS = 60_000
+/** Around now, within which everything that a test sends lies. */
+const HOUR_MS = 3_600_000
 const POLL_MS = 100
 
 export const LIMITS = foldLimitsOf(readConfig(processorConfig, QUICK, () => ''))
@@ -56,7 +61,10 @@ export interface Report {
   readonly nextOffset?: number
   readonly lagRecords: number
   readonly generation?: number
+  readonly pausedReason?: string
   readonly failureCode?: string
+  readonly checkpointOffset?: number
+  readonly durable?: Readonly<Record<'narrow' | 'wide' | 'session', { readonly offset: number }>>
   readonly lease: { readonly groupGeneration: number }
   readonly fold?: FoldStatus
 }
@@ -67,6 +75,10 @@ export type PartitionCounters = ReadonlyMap<number, FoldCounters>
 export interface KafkaMachineOptions {
   readonly brokers: readonly string[]
   readonly partitions: number
+  /** Where rows go instead of the data folder, and how the verdict reads them. */
+  readonly cassandra?: CassandraConfig
+  /** For every processor, beside those of the machine. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 export class ProcessorProcess extends MainProcess {
@@ -139,6 +151,7 @@ export class KafkaMachine {
       KAFKA_MIN_INSYNC_REPLICAS: '1',
       PROCESSOR_ADMIN_PORT: `${adminPort}`,
       PROCESSOR_GROUP: this.#group,
+      ...this.#options.settings,
       ...settings,
     }
     const script = killAt.length === 0 ? [MAIN] : [RUN_TO_THE_KILL, ...killAt]
@@ -154,6 +167,8 @@ export class KafkaMachine {
 
   /** The rows as they stand, read beside those who write them. */
   async openSpeed(): Promise<SpeedStore> {
+    const { cassandra: config } = this.#options
+    if (config !== undefined) return openCassandraSpeedStore({ config, clock, random })
     const folder = join(this.folder, 'speed')
     return openLmdbSpeedStore({ folder, access: 'reader', mapBytes: MAP_BYTES, clock })
   }
@@ -186,7 +201,9 @@ export class KafkaMachine {
     const { brokers } = this.#options
     const speed = await this.openSpeed()
     const cutIds = CUTS.map(({ id }) => id)
-    const rows = await readView(speed, VIEW, cutIds)
+    const nowMs = clock.nowMs()
+    const range = { fromMs: nowMs - HOUR_MS, toMs: nowMs + HOUR_MS }
+    const rows = await readView(speed, VIEW, cutIds, range)
     const progress = latest(await speed.readPartitions(VIEW))
     await speed.close()
     const log = await readEvents(brokers, progress)
@@ -220,7 +237,7 @@ async function until(condition: () => Promise<boolean>, what: () => string): Pro
 }
 
 /** Of each partition where the next record will be. */
-async function endOffsets(brokers: readonly string[]): Promise<ReadonlyMap<number, number>> {
+export async function endOffsets(brokers: readonly string[]): Promise<ReadonlyMap<number, number>> {
   const admin = kafkaOf(brokers).admin()
   await admin.connect()
   const offsets = await admin.fetchTopicOffsets(TOPICS.events)

@@ -161,7 +161,8 @@ describe('the evaluator', () => {
           return (await metric?.get())?.values[0]?.value
         }),
       )
-    expect(new Set(await leads())).toEqual(new Set([0, 1]))
+    // On a slow disk the test's clock outruns a renewal, and the lease is taken anew.
+    await machine.until(async () => new Set(await leads()).size === 2, 'one of them leads', 500)
     const [survivor, leader] = (await leads())[0] === 1 ? [second, first] : [first, second]
     await leader.stop()
     await attempts('a', 0)

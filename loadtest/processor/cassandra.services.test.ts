@@ -1,0 +1,203 @@
+/**
+ * Rows 14 and 15 of the fault matrix at the processor on its own, on real Kafka and real Cassandra,
+ * and the alerts that it raises there: answers of the store are lost, and the store is killed, while
+ * sessions go on. The group's offset waits for rows that Cassandra has not acknowledged; a checkpoint
+ * need not, because it holds them. Afterwards the rows are what an oracle says of the log, read back
+ * by another client.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { startCassandra, type Cassandra } from '../../scripts/services/cassandra.ts'
+import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
+import { decodeAlert } from '../../shared/alerts/alert.ts'
+import { endMainProcesses } from '../../shared/http/testing/main-process.ts'
+import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
+import type { EventLog } from '../../shared/log/event-log.ts'
+import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
+import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
+import { systemClock as clock } from '../../shared/runtime/clock.ts'
+import { cassandraSettings } from '../../shared/speed/testing/cassandra-settings.ts'
+import { readTopic } from '../read-topic.ts'
+import { endOffsets, KafkaMachine, type ProcessorProcess, type Report } from './kafka-machine.ts'
+import { LiveSessions } from './live-sessions.ts'
+
+const PARTITIONS = 2
+/** Processes start, and a minute must end; a shared machine takes its time. */
+const TIMEOUT_MS = 240_000
+const PATIENT = { timeout: 90_000, interval: 100 }
+/** Records that come while the store is away: many times what is on its way at a time. */
+const GROWTH = 100
+
+/** Holds in every minute that has an event. */
+const RULES = {
+  rules: [
+    {
+      id: 'anything',
+      title: 'There are events',
+      metric: 'events',
+      cut: 'total',
+      condition: { kind: 'threshold', direction: 'above', value: 0 },
+      minimumSamples: 1,
+    },
+  ],
+}
+
+let kafka: Kafka
+let cassandra: Cassandra
+let log: EventLog
+let machine: KafkaMachine
+let sessions: LiveSessions
+let processor: ProcessorProcess
+let seed = 1
+
+vi.setConfig({ testTimeout: TIMEOUT_MS })
+
+beforeAll(async () => {
+  ;[kafka, cassandra] = await Promise.all([startKafka(), startCassandra({ proxied: true })])
+  log = await openKafkaEventLog({ config: kafkaSettings({ brokers: kafka.bootstrap }), clock })
+  const retention = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 30 }
+  await log.ensureTopics(topicSpecs({ partitions: PARTITIONS, ...retention }))
+})
+afterAll(async () => {
+  await log.close()
+  await cassandra.stop()
+  await kafka.stop()
+})
+
+beforeEach(async () => {
+  const config = cassandraSettings({ contactPoints: [cassandra.directContactPoint] })
+  machine = new KafkaMachine({
+    brokers: kafka.bootstrap,
+    partitions: PARTITIONS,
+    cassandra: config,
+    settings: {
+      PROCESSOR_SPEED_STORE: 'cassandra',
+      PROCESSOR_WRITE_STALL_MS: '1000',
+      PROCESSOR_RETRY_DELAY_MAX_MS: '1000',
+      PROCESSOR_STOP_GRACE_MS: '30000',
+      CASSANDRA_CONTACT_POINTS: cassandra.contactPoint,
+      CASSANDRA_KEYSPACE: config.keyspace,
+      CASSANDRA_REPLICATION_FACTOR: '1',
+      CASSANDRA_REQUEST_TIMEOUT_MS: '2000',
+    },
+  })
+  // The tables, by a client that may take as long as a busy node does.
+  const speed = await machine.openSpeed()
+  await speed.close()
+  writeFileSync(rulesPath(), JSON.stringify(RULES))
+  sessions = new LiveSessions({ log, partitions: PARTITIONS, seed: seed++ })
+  await startProcessor()
+})
+afterEach(async () => {
+  cassandra.proxy.heal()
+  await sessions.stop()
+  await endMainProcesses()
+  machine.remove()
+})
+
+const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
+
+const rulesPath = () => join(machine.folder, 'rules.json')
+
+/** Resolves when it has saved something of every partition. */
+async function startProcessor(): Promise<void> {
+  processor = await machine.start({ PROCESSOR_ALERTS_RULES_PATH: rulesPath() })
+  await expect.poll(leastCheckpoint, PATIENT).toBeGreaterThan(20)
+}
+
+async function leastCheckpoint(): Promise<number> {
+  const reports = await processor.reports()
+  const saved = reports.map(({ checkpointOffset = 0 }) => checkpointOffset)
+  return saved.length < PARTITIONS ? 0 : Math.min(...saved)
+}
+
+/** Up to where Cassandra has acknowledged every row of a partition. */
+function acknowledgedOffset({ durable }: Report): number {
+  const reached = Object.values(durable ?? {}).map(({ offset }) => offset)
+  return Math.min(...reached)
+}
+
+/** No offset of the group is beyond the rows that were acknowledged; resolves to how far these are. */
+async function expectNothingAhead(): Promise<number> {
+  let total = 0
+  for (let partition = 0; partition < PARTITIONS; partition += 1) {
+    const committed = await log.committedOffset(machine.group, TOPICS.events, partition)
+    const report = (await processor.reports()).find((each) => each.partition === partition)
+    const acknowledged = report === undefined ? 0 : acknowledgedOffset(report)
+    expect(committed).toBeLessThanOrEqual(acknowledged)
+    total += acknowledged
+  }
+  return total
+}
+
+async function lagRecords(): Promise<number> {
+  return sum((await processor.reports()).map((report) => report.lagRecords))
+}
+
+const recordsInLog = async () => sum((await endOffsets(kafka.bootstrap)).values())
+
+/** The log grows, while nothing that is said to be done does. */
+async function expectWritesStopped(): Promise<void> {
+  const stalled = async () => (await processor.reports()).map((report) => report.pausedReason)
+  await expect.poll(stalled, PATIENT).toEqual(Array(PARTITIONS).fill('store'))
+  const acknowledged = await expectNothingAhead()
+  const [before, lagBefore] = [await recordsInLog(), await lagRecords()]
+  await expect.poll(recordsInLog, PATIENT).toBeGreaterThan(before + GROWTH)
+  await expect.poll(lagRecords, PATIENT).toBeGreaterThan(lagBefore + GROWTH / 2)
+  expect(await expectNothingAhead()).toBe(acknowledged)
+  expect((await processor.ask('/healthz'))?.status).toBe(200)
+}
+
+/** Nobody does anything but wait; the rows are then what the log says. */
+async function expectRecovered(): Promise<void> {
+  const before = await recordsInLog()
+  const acknowledged = async () => sum((await processor.reports()).map(acknowledgedOffset))
+  await expect.poll(acknowledged, PATIENT).toBeGreaterThanOrEqual(before)
+  await sessions.stop()
+  await expect.poll(lagRecords, PATIENT).toBe(0)
+  const counters = await machine.settle([processor])
+  expect((await machine.violations(counters)).slice(0, 10)).toEqual([])
+}
+
+/** What `playback.alerts` says, a line a message. */
+async function alertLines(): Promise<string[]> {
+  const lines: string[] = []
+  await readTopic(kafka.bootstrap, TOPICS.alerts, ({ value }) => {
+    const alert = value === null ? undefined : decodeAlert(value)
+    lines.push(`${alert?.state} ${alert?.rule}`)
+  })
+  return lines
+}
+
+test('row 14: writes whose answers are lost are repeated, and nothing is ahead of them', async () => {
+  cassandra.proxy.inject('down', { blackHole: true })
+  // Cassandra does what it is sent; nobody hears of it.
+  await expectWritesStopped()
+  await expect
+    .poll(() => processor.metric('speed_cassandra_repeats_total'), PATIENT)
+    .toBeGreaterThan(0)
+  cassandra.proxy.heal()
+  await expectRecovered()
+})
+
+test('row 15: while Cassandra is dead writes stop, lag grows, and all resumes alone', async () => {
+  await cassandra.kill()
+  await expectWritesStopped()
+  await cassandra.start()
+  await expectRecovered()
+})
+
+test('killed while no row can be written, it leaves the next one all that is missing', async () => {
+  cassandra.proxy.refuse()
+  await expectWritesStopped()
+  processor.signal('SIGKILL')
+  await processor.ended
+  cassandra.proxy.heal()
+  await startProcessor()
+  await expectRecovered()
+})
+
+test('a minute that a rule holds in is told in playback.alerts', async () => {
+  await expect.poll(alertLines, { ...PATIENT, interval: 1_000 }).toContain('raised anything')
+})
