@@ -201,13 +201,15 @@ class Run {
     readonly boundaryMs: number | undefined
     readonly flags: readonly QualityFlag[]
   }): Promise<RunReport> {
-    const { warehouse, objects, clock, config } = this.#parts
+    const { warehouse, objects, clock, config, failpoints } = this.#parts
     const report = reportOf({ ...done, config, stepsMs: this.#stepsMs })
     const session = await warehouse.open()
     try {
       this.#assertMayGoOn()
       await writeLedger(session, done)
+      await failpoints.hit('batch.afterLedger')
       await writeReport(objects, report)
+      await failpoints.hit('batch.afterReport')
       const { partitions } = done.loaded
       await writeControl(session, { ...done, partitions, endedAtMs: clock.nowMs() })
     } finally {
