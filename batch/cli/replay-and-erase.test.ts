@@ -125,6 +125,19 @@ test('replay --view fills a fresh view once, from files and the log', async () =
     expectRefusal(await on.run(`replay --view ${taken}`), 1, 'BATCH_REPLAY_VIEW_TAKEN')
 })
 
+test('replay --view --range fills a view from these offsets alone', async () => {
+  const { code, found } = await on.json('replay --view those-alone --range playback.events/1@1-3')
+  expect({ code, found }).toMatchObject({
+    code: 0,
+    found: { partitions: [{ partition: 1, archived: 3, fromLog: 0, nextOffset: 4 }] },
+  })
+  expect((await viewIds('those-alone')).length).toBeLessThan((await viewIds(VIEW)).length)
+  const beyond = await on.run('replay --view beyond --range playback.events/0@0-100000')
+  expectRefusal(beyond, 1, 'BATCH_REPLAY_GAP')
+  const rejects = await on.run('replay --view rejects --range playback.rejects/0@0-1')
+  expectRefusal(rejects, 2, 'CLI_USAGE_INVALID')
+})
+
 test('replay, backfill and erase are refused while a run holds the lease', async () => {
   await opened(async ({ machine }) => {
     const name = LEASE_NAME
