@@ -183,6 +183,7 @@ class PartitionReplay {
     }
     await this.#write()
     await this.#report()
+    this.#of.onRecords(this.#next - first)
     return this.#progress()
   }
 
