@@ -150,7 +150,7 @@ function refuseOtherCount({ raw, counts }: FileToFlatten, kind: StagingKind, row
 function failureOf(error: unknown, rawFile: string): Error {
   if (error instanceof BackhaulError) return error
   const received = error instanceof Error ? error.message : String(error)
-  const isFull = /no space left|ENOSPC|EDQUOT/i.test(received)
+  const isFull = /no space left|file too large|ENOSPC|EFBIG|EDQUOT/i.test(received)
   const code = isFull ? 'BATCH_DISK_FULL' : 'BATCH_FLATTEN_FAILED'
   return batchErrors.create(code, { expected: `Parquet of ${rawFile}`, received, cause: error })
 }

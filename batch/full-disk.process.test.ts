@@ -1,9 +1,10 @@
 /**
  * The batch on a disk that is really full: a small file system under its objects, or under its
- * temporary folder. It ends with the code of a full disk and deletes nothing; once there is room
- * again, the next run ends with the rows and raw files of one that was never disturbed.
+ * temporary folder. Where none may be mounted, a limit on the size of files stands for it: the
+ * system refuses the write. It ends with the code of a full disk and deletes nothing; once there is
+ * room again, the next run ends with the rows and raw files of one that was never disturbed.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,24 +18,46 @@ const TIMEOUT_MS = 240_000
 /** A killed or failed process may keep its lease for a minute of its clock. */
 const BETWEEN_RUNS_MS = 120_000
 
-/**
- * In a mount namespace of its own, where it needs no rights: a file system of $ROOM KiB beyond what
- * is in the folder, a run on it, a copy of what that left, room, another run, and a copy of the end.
- */
-const SCRIPT = `
+/** Where a file system may be mounted: in a mount namespace, which needs no rights, or as root. */
+const MAY_MOUNT = [
+  ['unshare', '-rm', 'sh', '-c'],
+  ['sh', '-c'],
+].find((shell) => mayMount(shell))
+/** A file system of $ROOM KiB beyond what is in the folder. */
+const SMALL_DISK = {
+  shell: MAY_MOUNT ?? [],
+  begin: `
+    used=$(du -sk "$FOLDER" | cut -f1)
+    mv "$FOLDER" before
+    mkdir "$FOLDER"
+    mount -t tmpfs -o size=$((used + ROOM))k tmpfs "$FOLDER"
+    trap 'umount "$ROOT/$FOLDER"' EXIT
+    cp -a before/. "$FOLDER"`,
+  room: 'mount -o remount,size=256m "$FOLDER"',
+}
+/** No file of more than $ROOM KiB. */
+const SMALL_FILES = { shell: ['sh', '-c'], begin: 'cp -a "$FOLDER" before', room: '' }
+type Small = typeof SMALL_DISK
+
+/** A run, a copy of what that left, room, another run, and a copy of the end. */
+const scriptOf = ({ begin, room }: Small) => `
   set -e
   cd "$ROOT"
-  used=$(du -sk "$FOLDER" | cut -f1)
-  mv "$FOLDER" before
-  mkdir "$FOLDER"
-  mount -t tmpfs -o size=$((used + ROOM))k tmpfs "$FOLDER"
-  cp -a before/. "$FOLDER"
-  "$NODE" "$RUN" "$ROOT" "$NOW"
+  ${begin}
+  "$NODE" "$RUN" "$ROOT" "$NOW" $FILE_MAX_BYTES
   cp -a "$FOLDER" failed
-  mount -o remount,size=256m "$FOLDER"
+  ${room}
   "$NODE" "$RUN" "$ROOT" "$LATER"
   cp -a "$FOLDER" after
 `
+
+const CASES = [
+  { folder: 'objects', roomKiB: 16, code: /^(OBJECT|WAREHOUSE)_FULL$/, small: SMALL_DISK },
+  { folder: 'objects', roomKiB: 160, code: /^(OBJECT|WAREHOUSE)_FULL$/, small: SMALL_DISK },
+  { folder: 'temporary', roomKiB: 8, code: /^(BATCH_DISK|WAREHOUSE)_FULL$/, small: SMALL_DISK },
+  { folder: 'objects', roomKiB: 2, code: /^OBJECT_FULL$/, small: SMALL_FILES },
+  { folder: 'objects', roomKiB: 40, code: /^(OBJECT|WAREHOUSE)_FULL$/, small: SMALL_FILES },
+].filter(({ small }) => small !== SMALL_DISK || MAY_MOUNT !== undefined)
 
 let root: string
 let prepared: string
@@ -65,17 +88,13 @@ beforeAll(async () => {
 }, TIMEOUT_MS)
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-test.each([
-  { folder: 'objects', roomKiB: 16, code: /^(OBJECT|WAREHOUSE)_FULL$/ },
-  { folder: 'objects', roomKiB: 160, code: /^(OBJECT|WAREHOUSE)_FULL$/ },
-  { folder: 'temporary', roomKiB: 8, code: /^(BATCH_DISK|WAREHOUSE)_FULL$/ },
-])(
+test.each(CASES)(
   'a full disk under $folder, with $roomKiB KiB left, is a coded error and the next run completes',
-  async ({ folder, roomKiB, code }) => {
+  async ({ folder, roomKiB, code, small }) => {
     const machine = join(root, `${folder}-${roomKiB}`)
     await cp(prepared, machine, { recursive: true })
     await mkdir(join(machine, folder), { recursive: true })
-    const outcomes = runInSmallFolder(machine, folder, roomKiB)
+    const outcomes = runInSmallFolder(machine, { folder, roomKiB, small })
     expect(outcomes[0]).toMatch(code)
     expect(outcomes[1]).toBe('completed')
     const before = await filesOf(join(machine, 'before'))
@@ -87,8 +106,24 @@ test.each([
   TIMEOUT_MS,
 )
 
-function runInSmallFolder(machine: string, folder: string, roomKiB: number): string[] {
-  const output = execFileSync('unshare', ['-rm', 'sh', '-c', SCRIPT], {
+function mayMount([command = '', ...args]: readonly string[]): boolean {
+  const script = `
+    folder=$(mktemp -d)
+    trap 'rmdir "$folder"' EXIT
+    mount -t tmpfs tmpfs "$folder" && umount "$folder"`
+  const { status } = spawnSync(command, [...args, script])
+  return status === 0
+}
+
+interface SmallFolder {
+  readonly folder: string
+  readonly roomKiB: number
+  readonly small: Small
+}
+
+function runInSmallFolder(machine: string, { folder, roomKiB, small }: SmallFolder): string[] {
+  const [command = '', ...args] = small.shell
+  const output = execFileSync(command, [...args, scriptOf(small)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -96,6 +131,7 @@ function runInSmallFolder(machine: string, folder: string, roomKiB: number): str
       ROOT: machine,
       FOLDER: folder,
       ROOM: `${roomKiB}`,
+      FILE_MAX_BYTES: small === SMALL_FILES ? `${roomKiB * 1_024}` : '',
       NODE: process.execPath,
       RUN: RUN_ONCE,
       NOW: `${nowMs}`,

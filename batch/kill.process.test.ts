@@ -33,6 +33,8 @@ const KILLS: readonly (readonly [FailpointName, number, number])[] = [
   ['batch.afterMerge', 1, 1],
   ['batch.afterFacts', 1, 1],
   ['batch.afterQuality', 1, 1],
+  ['batch.afterLedger', 1, 1],
+  ['batch.afterReport', 1, 1],
   ['batch.afterControlRows', 1, 1],
   // In the middle of a write of the warehouse: files are there and not named yet, or just named.
   ['warehouse.afterFiles', 1, 2],

@@ -48,13 +48,26 @@ export interface BatchParts {
   readonly temporaryFolder: string
 }
 
+/** In their order. */
+const RUN_STEPS = [
+  'control',
+  'cut',
+  'raw files',
+  'flatten',
+  'load',
+  'facts',
+  'quality',
+  'close',
+] as const
+type RunStep = (typeof RUN_STEPS)[number]
+
 export interface RunOptions {
   /** Partitions whose lost records are given up. */
   readonly acceptLoss?: readonly AcceptedLoss[]
   /** Ends the run at its next step; the next run goes on with it. */
   readonly signal?: AbortSignal
-  /** Called when a step begins, with its name. */
-  readonly onStep?: (step: string) => void
+  /** Called when a step begins, with its name and how many of all are done. */
+  readonly onStep?: (step: RunStep, done: number, steps: number) => void
 }
 
 export type RunOutcome =
@@ -201,13 +214,15 @@ class Run {
     readonly boundaryMs: number | undefined
     readonly flags: readonly QualityFlag[]
   }): Promise<RunReport> {
-    const { warehouse, objects, clock, config } = this.#parts
+    const { warehouse, objects, clock, config, failpoints } = this.#parts
     const report = reportOf({ ...done, config, stepsMs: this.#stepsMs })
     const session = await warehouse.open()
     try {
       this.#assertMayGoOn()
       await writeLedger(session, done)
+      await failpoints.hit('batch.afterLedger')
       await writeReport(objects, report)
+      await failpoints.hit('batch.afterReport')
       const { partitions } = done.loaded
       await writeControl(session, { ...done, partitions, endedAtMs: clock.nowMs() })
     } finally {
@@ -223,9 +238,9 @@ class Run {
     return { outcome: 'idle', problems }
   }
 
-  async #step<Result>(name: string, action: () => Promise<Result>): Promise<Result> {
+  async #step<Result>(name: RunStep, action: () => Promise<Result>): Promise<Result> {
     this.#assertMayGoOn()
-    this.#options.onStep?.(name)
+    this.#options.onStep?.(name, RUN_STEPS.indexOf(name), RUN_STEPS.length)
     const { clock, telemetry } = this.#parts
     const startMs = clock.monotonicMs()
     const result = await action()

@@ -281,7 +281,7 @@ describe('bad input', () => {
     ['backfill --from 2026-03-01 --to 2026-03-01 --parallel 0', 'CLI_USAGE_INVALID'],
     ['backfill --from 2026-03-01 --to 2026-03-01 --parallel 5', 'CLI_USAGE_INVALID'],
     ['replay', 'CLI_USAGE_INVALID'],
-    ['replay --range playback.events/0@0-1 --view again', 'CLI_USAGE_INVALID'],
+    ['replay --range playback.rejects/0@0-1 --view again', 'CLI_USAGE_INVALID'],
     ['replay --range playback.events/0', 'CLI_USAGE_INVALID'],
     ['replay --range playback.nothing/0@0-1', 'CLI_USAGE_INVALID'],
     ['replay --range playback.events/0@9-8', 'CLI_USAGE_INVALID'],

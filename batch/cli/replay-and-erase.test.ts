@@ -125,6 +125,20 @@ test('replay --view fills a fresh view once, from files and the log', async () =
     expectRefusal(await on.run(`replay --view ${taken}`), 1, 'BATCH_REPLAY_VIEW_TAKEN')
 })
 
+test('replay --view --range fills a view from these offsets alone', async () => {
+  const { code, found } = await on.json('replay --view those-alone --range playback.events/1@1-3')
+  expect({ code, found }).toMatchObject({
+    code: 0,
+    found: { partitions: [{ partition: 1, archived: 3, fromLog: 0, nextOffset: 4 }] },
+  })
+  expect(on.shown.at(-1)).toBe('records 3/3')
+  expect((await viewIds('those-alone')).length).toBeLessThan((await viewIds(VIEW)).length)
+  const beyond = await on.run('replay --view beyond --range playback.events/0@0-100000')
+  expectRefusal(beyond, 1, 'BATCH_REPLAY_GAP')
+  const rejects = await on.run('replay --view rejects --range playback.rejects/0@0-1')
+  expectRefusal(rejects, 2, 'CLI_USAGE_INVALID')
+})
+
 test('replay, backfill and erase are refused while a run holds the lease', async () => {
   await opened(async ({ machine }) => {
     const name = LEASE_NAME
@@ -167,6 +181,7 @@ test(
       proof: { pseudonyms: 2, sessions: ERASED.length, rows: { events: 4, frames: 4 } },
     })
     expect(JSON.stringify(found)).not.toContain(VIEWER)
+    expect(on.shown.at(-1)).toMatch(/^files (\d+)\/\1$/)
     expect(await viewIds(earlier)).toContain('kept')
     for (const line of [
       `replay --range ${RANGE}`,
@@ -191,3 +206,11 @@ test(
   },
   TIMEOUT_MS,
 )
+
+test('batch run and reconcile say how far they are', async () => {
+  on.shown.length = 0
+  await on.run('batch run')
+  expect(on.shown.slice(0, 2)).toEqual(['control 0/8', 'cut 1/8'])
+  await on.run('reconcile')
+  expect(on.shown).toContainEqual(expect.stringMatching(/^minutes ([1-9]\d*)\/\1$/))
+})

@@ -59,6 +59,8 @@ export interface EraseParts {
   readonly logRetentionMs: number
   /** By when the speed store has forgotten a row that is written now, ms from now. */
   readonly rowRetentionMs: number
+  /** Raw files of the viewer that are written anew, of those that will be. */
+  onProgress?(filesDone: number, files: number): void
 }
 
 export interface Erased {
@@ -201,6 +203,7 @@ class Erasure {
     for (const file of plan.files) {
       this.#lease.assertHeld()
       files.push(await rewriteFile(objects, { file, erasures, pseudonyms }))
+      this.#parts.onProgress?.(files.length, plan.files.length)
       await failpoints.hit('erase.afterSomeRawFiles')
     }
     return files

@@ -57,6 +57,8 @@ export interface MinutesParts {
   readonly asOf: AsOf
   /** Whether an event that still waits at the cut may add to it. */
   isWaiting(id: MinuteId): boolean
+  /** A window is compared, up to here. */
+  onWindow(toMs: number): void
 }
 
 /** Compares the range window by window, so that memory does not grow with it. */
@@ -69,6 +71,7 @@ export async function compareMinutes(
   for (let startMs = fromMs; startMs < toMs; startMs += RECONCILE_WINDOW_MS) {
     const window = { fromMs: startMs, toMs: Math.min(toMs, startMs + RECONCILE_WINDOW_MS) }
     await compareWindow(parts, cut, { window, tally })
+    parts.onWindow(window.toMs)
   }
   return tally
 }

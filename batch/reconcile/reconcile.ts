@@ -10,6 +10,7 @@ import type { EventLog } from '../../shared/log/event-log.ts'
 import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
+import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
 import { paneLifeOf, type FoldLimits } from '../../shared/qoe/fold.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
@@ -68,6 +69,8 @@ export interface ReconcileParts {
   readonly leaseMs: number
   /** Who repairs; shown to whoever is refused meanwhile. */
   readonly holder: string
+  /** Minutes of all cuts; how many sessions there are, nobody knows before. */
+  onProgress?(what: 'minutes' | 'sessions', done?: number, total?: number): void
 }
 
 export interface ReconcileRequest {
@@ -148,6 +151,7 @@ async function reconcileAsOf(
   const exclusions = await scratchExceptions(session, parts, asOf)
   const waiting = await readWaiting(parts, session, asOf)
   const minutes = await compareAllMinutes(parts, { session, asOf, range, waiting })
+  parts.onProgress?.('sessions')
   const sessions = await compareSessions(
     { ...parts, session, asOf, partsMax, maxAgeMs, expiredBeforeMs, waiting: waiting.sessions },
     // What was logged up to the cut is compared, and what came after it is pending.
@@ -258,7 +262,7 @@ function nameOf({ cut, key, minuteMs }: MinuteId): string {
 }
 
 async function compareAllMinutes(
-  { speed, view, cuts }: ReconcileParts,
+  { speed, view, cuts, onProgress }: ReconcileParts,
   of: {
     readonly session: WarehouseSession
     readonly asOf: AsOf
@@ -269,8 +273,13 @@ async function compareAllMinutes(
   const { session, asOf, range, waiting } = of
   const isWaiting = (id: MinuteId) => waiting.minutes.has(nameOf(id))
   const all: MinuteTally = { compared: 0, equal: 0, pending: 0, differences: [] }
-  for (const cut of cuts) {
-    const tally = await compareMinutes({ session, speed, view, asOf, isWaiting }, cut, range)
+  const minutesTo = (ms: number) => (ms - range.fromMs) / MINUTE_MS
+  const ofCut = minutesTo(range.toMs)
+  for (const [index, cut] of cuts.entries()) {
+    const onWindow = (toMs: number) =>
+      onProgress?.('minutes', index * ofCut + minutesTo(toMs), cuts.length * ofCut)
+    const parts = { session, speed, view, asOf, isWaiting, onWindow }
+    const tally = await compareMinutes(parts, cut, range)
     all.compared += tally.compared
     all.equal += tally.equal
     all.pending += tally.pending

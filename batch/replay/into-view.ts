@@ -1,8 +1,8 @@
 /**
  * Fills a fresh view of the speed store: the fold of the live view over the archived records, then
- * over the rest of the log, with rows under another view's id. What is closed leaves the fold once
+ * over the rest of the log, or over a range of both, with rows under another view's id. What is closed leaves the fold once
  * its rows are written, so memory is bounded as it is in a processor. The fold is a pure function of
- * the log: the rows equal those of the live view. What the fold puts out beside rows (closed
+ * the log: the rows of all of it equal those of the live view. What the fold puts out beside rows (closed
  * sessions, exceptions) was put out by the live view, and is not put out again.
  */
 import type { EventLog, LogRecord } from '../../shared/log/event-log.ts'
@@ -40,7 +40,7 @@ export interface ReplayViewParts {
   /** Records between two writes of rows; `REPLAY_RECORDS_PER_WRITE` when absent. */
   readonly recordsPerWrite?: number
   readonly signal?: AbortSignal
-  onProgress?(done: ReplayedPartition): void
+  onProgress?(recordsDone: number, records: number): void
 }
 
 export interface ReplayedPartition {
@@ -54,16 +54,56 @@ export interface ReplayedPartition {
   readonly nextOffset: number
 }
 
-/** Throws `BATCH_REPLAY_VIEW_TAKEN` for a view that has rows, and `BATCH_REPLAY_GAP`. */
+/** Offsets of one partition of `playback.events`; `toOffset` is exclusive. */
+export interface ViewRange {
+  readonly partition: number
+  readonly fromOffset: number
+  readonly toOffset: number
+}
+
+/**
+ * With a range, only its records are folded, and its partition is the only one of the view. Throws
+ * `BATCH_REPLAY_VIEW_TAKEN` for a view that has rows, and `BATCH_REPLAY_GAP`.
+ */
 export async function replayIntoView(
   parts: ReplayViewParts,
   view: string,
+  range?: ViewRange,
 ): Promise<readonly ReplayedPartition[]> {
-  const { log, objects, warehouse, speed } = parts
+  const { objects, speed } = parts
   const isTaken = view === parts.liveView || (await speed.readPartitions(view)).length > 0
   if (isTaken)
     throw batchErrors.create('BATCH_REPLAY_VIEW_TAKEN', { expected: 'a new view', received: view })
+  const spans = await spansOf(parts, range)
   await rememberView(objects, view)
+  const erasures = await readErasures(objects, await listErasures(objects))
+  const records = spans.reduce((sum, { first, end }) => sum + end - first, 0)
+  const replayed: ReplayedPartition[] = []
+  let before = 0
+  for (const span of spans) {
+    const onRecords = (done: number) => parts.onProgress?.(before + done, records)
+    replayed.push(await new PartitionReplay(parts, { view, span, erasures, onRecords }).run())
+    before += span.end - span.first
+  }
+  return replayed
+}
+
+/** What is folded of a partition, and where its records are. */
+interface Span {
+  readonly partition: number
+  readonly first: number
+  /** Exclusive. */
+  readonly end: number
+  readonly files: readonly LedgerEntry[]
+  /** Offsets that the log holds, the end exclusive. */
+  readonly logStart: number
+  readonly logEnd: number
+}
+
+async function spansOf(
+  { log, warehouse }: ReplayViewParts,
+  range: ViewRange | undefined,
+): Promise<readonly Span[]> {
   const { partitions } = await log.describeTopic(TOPICS.events)
   const session = await warehouse.open()
   let files: readonly LedgerEntry[]
@@ -75,19 +115,38 @@ export async function replayIntoView(
   } finally {
     await session.close()
   }
-  const erasures = await readErasures(objects, await listErasures(objects))
-  const replayed: ReplayedPartition[] = []
+  const spans: Span[] = []
   for (let partition = 0; partition < partitions; partition += 1) {
+    const { start, end } = await log.offsets(TOPICS.events, partition)
     const ofPartition = files.filter((file) => file.partition === partition)
-    replayed.push(await new PartitionReplay(parts, { view, partition, erasures }).run(ofPartition))
+    const first = ofPartition[0]?.first ?? start
+    const archivedTo = (ofPartition.at(-1)?.last ?? -1) + 1
+    const logged = { partition, files: ofPartition, logStart: start, logEnd: end }
+    spans.push({ ...logged, first, end: Math.max(end, archivedTo) })
   }
-  return replayed
+  return range === undefined ? spans : [cutTo(spans, range)]
+}
+
+/** Refuses a range of which something is neither in files nor in the log. */
+function cutTo(spans: readonly Span[], { partition, fromOffset, toOffset }: ViewRange): Span {
+  const span = spans[partition]
+  if (span === undefined || fromOffset < span.first || toOffset > span.end)
+    throw batchErrors.create('BATCH_REPLAY_GAP', {
+      expected: `${TOPICS.events}/${partition} from offset ${fromOffset} to ${toOffset - 1}`,
+      received:
+        span === undefined
+          ? `${spans.length} partitions`
+          : `files and a log from ${span.first} to ${span.end - 1}`,
+    })
+  const files = span.files.filter((file) => file.last >= fromOffset && file.first < toOffset)
+  return { ...span, files, first: fromOffset, end: toOffset }
 }
 
 interface ReplayOf {
   readonly view: string
-  readonly partition: number
+  readonly span: Span
   readonly erasures: Erasures
+  onRecords(done: number): void
 }
 
 class PartitionReplay {
@@ -105,27 +164,34 @@ class PartitionReplay {
   constructor(parts: ReplayViewParts, of: ReplayOf) {
     this.#parts = parts
     this.#of = of
-    const { view, partition } = of
+    const { view, span } = of
+    const { partition } = span
     const { limits, cuts, rowRetentionMs } = parts
     const origin = { view, topicEpoch: 0, partition, generation: 0 }
     this.#fold = createPartitionFold({ origin, limits, cuts, rowRetentionMs })
   }
 
-  async run(files: readonly LedgerEntry[]): Promise<ReplayedPartition> {
-    const { objects, log } = this.#parts
-    const { partition } = this.#of
-    const { start, end } = await log.offsets(TOPICS.events, partition)
-    this.#next = files[0]?.first ?? start
-    for (const file of files) {
-      this.#refuseGap(file.first, file.file)
-      for await (const record of archivedRecords(objects, file)) await this.#apply(record)
+  async run(): Promise<ReplayedPartition> {
+    const { first, end, files, logStart, logEnd } = this.#of.span
+    this.#next = first
+    for (const file of files) await this.#readFile(file)
+    this.#archived = this.#next - first
+    // Files that go beyond the log are of another one.
+    if (this.#next < end || end > logEnd) {
+      this.#refuseGap(Math.max(logStart, Math.min(this.#next, logEnd)), 'the log')
+      await this.#readLog(end)
     }
-    this.#archived = this.#next - (files[0]?.first ?? start)
-    this.#refuseGap(Math.max(start, Math.min(this.#next, end)), 'the log')
-    await this.#readLog(end)
     await this.#write()
     await this.#report()
+    this.#of.onRecords(this.#next - first)
     return this.#progress()
+  }
+
+  async #readFile(file: LedgerEntry): Promise<void> {
+    const { first, end } = this.#of.span
+    this.#refuseGap(Math.max(first, file.first), file.file)
+    for await (const record of archivedRecords(this.#parts.objects, file))
+      if (record.offset >= first && record.offset < end) await this.#apply(record)
   }
 
   async #readLog(end: number): Promise<void> {
@@ -133,7 +199,7 @@ class PartitionReplay {
     const first = this.#next
     while (this.#next < end) {
       signal?.throwIfAborted()
-      const { records } = await log.read(TOPICS.events, this.#of.partition, {
+      const { records } = await log.read(TOPICS.events, this.#of.span.partition, {
         fromOffset: this.#next,
         maxRecords: config.fetchRecordsMax,
         maxBytes: config.fetchBytesMax,
@@ -149,7 +215,7 @@ class PartitionReplay {
   #refuseGap(offset: number, what: string): void {
     if (offset === this.#next) return
     throw batchErrors.create('BATCH_REPLAY_GAP', {
-      expected: `${TOPICS.events}/${this.#of.partition} from offset ${this.#next} on`,
+      expected: `${TOPICS.events}/${this.#of.span.partition} from offset ${this.#next} on`,
       received: `${what} from ${offset} on`,
     })
   }
@@ -164,7 +230,7 @@ class PartitionReplay {
     if (this.#unwritten < recordsPerWrite) return
     this.#parts.signal?.throwIfAborted()
     await this.#write()
-    this.#parts.onProgress?.(this.#progress())
+    this.#of.onRecords(this.#next - this.#of.span.first)
   }
 
   async #write(): Promise<void> {
@@ -196,7 +262,8 @@ class PartitionReplay {
   /** The partition's row comes last: a view without it is not filled. */
   async #report(): Promise<void> {
     const { speed, rowRetentionMs } = this.#parts
-    const { view, partition } = this.#of
+    const { view, span } = this.#of
+    const { partition } = span
     const { nextOffset, watermarkMs, lastLoggedAtMs } = this.#fold.status
     if (nextOffset === 0) return
     await speed.putPartitions([
@@ -223,7 +290,7 @@ class PartitionReplay {
 
   #progress(): ReplayedPartition {
     return {
-      partition: this.#of.partition,
+      partition: this.#of.span.partition,
       archived: this.#archived,
       fromLog: this.#fromLog,
       minuteRows: this.#minuteRows,

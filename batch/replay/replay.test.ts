@@ -90,6 +90,35 @@ it('fills a fresh view with rows that equal the live ones to the integer', async
     })
 })
 
+it('fills a view from a range alone, in files and the log, and refuses what is not all there', async () => {
+  const [whole] = await replayIntoView(viewParts(), VIEW)
+  const { archived = 0, fromLog = 0, nextOffset: end = 0 } = whole ?? {}
+  const fill = (view: string, fromOffset: number, toOffset: number) =>
+    replayIntoView(viewParts(), view, { partition: 0, fromOffset, toOffset })
+
+  expect(await fill('one-partition', 0, end)).toEqual([whole])
+  const rows = await rowsOf('one-partition')
+  for (const [index, all] of (await rowsOf(LIVE_VIEW)).entries()) {
+    expect(all).toEqual(expect.arrayContaining(rows[index] ?? []))
+    expect(rows[index]?.length).toBeLessThan(all.length)
+    expect(rows[index]?.length).toBeGreaterThan(0)
+  }
+
+  const across = { partition: 0, archived: archived - 1, fromLog: fromLog - 1, nextOffset: end - 1 }
+  expect(await fill('across', 1, end - 1)).toMatchObject([across])
+  const inFiles = { archived: archived - 3, fromLog: 0, nextOffset: archived - 1 }
+  expect(await fill('in-files', 2, archived - 1)).toMatchObject([inFiles])
+  const inLog = { archived: 0, fromLog: fromLog - 2, nextOffset: end - 1 }
+  expect(await fill('in-the-log', archived + 1, end - 1)).toMatchObject([inLog])
+  expect((await live.speed.readPartitions('in-the-log')).length).toBe(1)
+
+  await expect(fill('beyond', 0, end + 1)).rejects.toMatchObject({ code: 'BATCH_REPLAY_GAP' })
+  const nowhere = { partition: PARTITIONS, fromOffset: 0, toOffset: 1 }
+  await expect(replayIntoView(viewParts(), 'nowhere', nowhere)).rejects.toMatchObject({
+    code: 'BATCH_REPLAY_GAP',
+  })
+})
+
 it('refuses a file that was altered, and leaves the view unfinished', async () => {
   const { objects } = machine.ports
   const [name = ''] = await machine.names('raw/topic=playback.events/')

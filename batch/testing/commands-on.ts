@@ -3,7 +3,6 @@ import { expect } from 'vitest'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { runCommandLine } from '../cli/command-line.ts'
 import { commands } from '../cli/commands.ts'
-import { silentProgress } from '../cli/progress.ts'
 import { PARTITIONS } from './batch-machine.ts'
 
 export interface Ended {
@@ -20,6 +19,8 @@ export interface Found {
 export class CommandsOn {
   readonly #environment: Record<string, string>
   readonly #clock: Clock
+  /** What commands said of how far they are. */
+  readonly shown: string[] = []
 
   constructor(folder: string, clock: Clock, environment: Record<string, string> = {}) {
     this.#clock = clock
@@ -41,7 +42,10 @@ export class CommandsOn {
       environment: { ...this.#environment, ...environment },
       readFile: () => '',
       clock: this.#clock,
-      progress: silentProgress,
+      progress: {
+        show: (what, done, total) => this.shown.push(`${what} ${done}/${total}`),
+        end: () => undefined,
+      },
       signal: new AbortController().signal,
       output: (text) => output.push(text),
       errors: (text) => errors.push(text),

@@ -34,6 +34,8 @@ export type FailpointName =
   | 'batch.afterMerge'
   | 'batch.afterFacts'
   | 'batch.afterQuality'
+  | 'batch.afterLedger'
+  | 'batch.afterReport'
   | 'batch.afterControlRows'
   | 'erase.afterRecord'
   | 'erase.afterPlan'

@@ -53,7 +53,11 @@ began. Exits with 1 when a partition had to be left out, with 3 while another ru
     const runs: RunOutcome[] = []
     let last: RunOutcome
     do {
-      last = await batch.run({ acceptLoss, signal, onStep: (step) => progress.show(step) })
+      last = await batch.run({
+        acceptLoss,
+        signal,
+        onStep: (step, done, steps) => progress.show(step, done, steps),
+      })
       runs.push(last)
     } while (isAll && !hasReached(last, startedAtMs))
     const problems = last.outcome === 'idle' ? last.problems : last.report.problems

@@ -34,6 +34,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
         holder: stores.holder,
         logRetentionMs: settings.common.logRetentionMs,
         rowRetentionMs: settings.processor.rowRetentionMs,
+        onProgress: (done, total) => progress.show('files', done, total),
       },
       viewerId,
     )

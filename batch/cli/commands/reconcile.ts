@@ -46,6 +46,7 @@ exactly the events that the live view set aside, with 1 on a defect or when noth
         rowRetentionMs: processor.rowRetentionMs,
         leaseMs: batch.leaseMs,
         holder: stores.holder,
+        onProgress: (what, done, total) => progress.show(what, done, total),
       },
       {
         ...(fromMs === undefined ? {} : { fromMs }),

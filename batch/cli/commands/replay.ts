@@ -1,9 +1,10 @@
 /** `replay`: the archive into the tables again, or into a fresh view of the speed store. */
+import { TOPICS } from '../../../shared/log/topics.ts'
 import { RAW_TOPICS } from '../../raw-line.ts'
 import { replayIntoTables } from '../../replay/into-tables.ts'
 import { replayIntoView } from '../../replay/into-view.ts'
 import { createBatchTelemetry } from '../../telemetry.ts'
-import { type CommandArguments, usage } from '../arguments.ts'
+import { usage } from '../arguments.ts'
 import { type Command, type CommandContext, type CommandResult, EXIT } from '../command.ts'
 
 export const replay: Command = {
@@ -12,8 +13,13 @@ export const replay: Command = {
   about: `With --range, loads the runs that hold these offsets from their raw files again: missing rows
 are inserted and their metrics computed, rows that are there stay. With --view, folds all archived
 records and the rest of the log into a new view of the speed store; its rows equal those of the live
-view.`,
-  examples: ['replay --range playback.events/3@1000-2000', 'replay --view after-the-fix'],
+view. With both, folds only these offsets of playback.events: a session that goes beyond them has in
+the view what the range holds of it.`,
+  examples: [
+    'replay --range playback.events/3@1000-2000',
+    'replay --view after-the-fix',
+    'replay --view those-alone --range playback.events/3@1000-2000',
+  ],
   options: {
     range: { value: 'TOPIC/PARTITION@FROM-TO', doc: 'offsets, the last one included' },
     view: { value: 'NAME', doc: 'name of a view that has no rows yet' },
@@ -21,9 +27,9 @@ view.`,
   positionals: [],
   run(context, given) {
     const [range, view] = [given.text('range'), given.text('view')]
-    if (range !== undefined && view === undefined) return intoTables(context, range)
-    if (view !== undefined && range === undefined) return intoView(context, given)
-    throw usage('either --range or --view', range === undefined ? 'none' : 'both')
+    if (view !== undefined) return intoView(context, { view, range })
+    if (range !== undefined) return intoTables(context, range)
+    throw usage('--range or --view', 'none')
   },
 }
 
@@ -66,11 +72,26 @@ async function intoTables(context: CommandContext, text: string): Promise<Comman
   return { exitCode: EXIT.done, json: { runs }, text: lines.join('\n') }
 }
 
-async function intoView(context: CommandContext, given: CommandArguments): Promise<CommandResult> {
+/** Topics that are not folded have no rows in a view. */
+function parseViewRange(text: string) {
+  const range = parseRange(text)
+  if (range.topic !== TOPICS.events) throw usage(`--range of ${TOPICS.events} with --view`, text)
+  return range
+}
+
+interface IntoView {
+  readonly view: string
+  readonly range: string | undefined
+}
+
+async function intoView(
+  context: CommandContext,
+  { view, range }: IntoView,
+): Promise<CommandResult> {
   const { stores, progress, signal } = context
   const { batch: config, limits, cuts, view: liveView, processor } = stores.settings
-  const view = given.required('view')
   if (!VIEW.test(view)) throw usage('--view of 1 to 64 letters, digits, ., _ or -', view)
+  const viewRange = range === undefined ? undefined : parseViewRange(range)
   const partitions = await replayIntoView(
     {
       log: await stores.log('reader'),
@@ -78,8 +99,7 @@ async function intoView(context: CommandContext, given: CommandArguments): Promi
       warehouse: await stores.warehouse(),
       speed: await stores.speed('guest'),
       rowRetentionMs: processor.rowRetentionMs,
-      onProgress: ({ partition, nextOffset }) =>
-        progress.show(`partition ${partition}, offset ${nextOffset}`),
+      onProgress: (done, total) => progress.show('records', done, total),
       config,
       limits,
       cuts,
@@ -87,6 +107,7 @@ async function intoView(context: CommandContext, given: CommandArguments): Promi
       signal,
     },
     view,
+    viewRange,
   )
   const lines = partitions.map(
     ({ partition, archived, fromLog, minuteRows, sessionRows }) =>
