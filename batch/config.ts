@@ -3,6 +3,9 @@ import { configErrors, defineConfig, setting, type ValuesOf } from '../shared/ru
 import { RUN_DATABASE_BYTES } from './limits.ts'
 import { qualityThresholds } from './quality-checks.ts'
 
+/** For whoever gives a run a process and has to say what that may take. */
+export { BOUNDED_RUN_DATABASE_BESIDE_BYTES, RUN_PROCESS_BYTES } from './limits.ts'
+
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 

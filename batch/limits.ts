@@ -21,6 +21,12 @@ export const RUN_DATABASE_BYTES = 640 * 2 ** 20
  */
 export const RUN_DATABASE_BESIDE_BYTES = 512 * 2 ** 20
 
+/**
+ * The same for a run within the default bounds of its records and bytes, with a database of less:
+ * a third of it was measured.
+ */
+export const BOUNDED_RUN_DATABASE_BESIDE_BYTES = 96 * 2 ** 20
+
 /** What the process takes before a database is open, and for a file on its way, bytes. */
 export const RUN_PROCESS_BYTES = 384 * 2 ** 20
 

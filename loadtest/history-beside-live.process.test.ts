@@ -7,6 +7,7 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../shared/runtime/clock.ts'
+import { BATCH_PROCESS_MIB } from '../standalone/limits.ts'
 import { freePort, StandaloneProcess } from './standalone-process.ts'
 
 const MINUTE_MS = 60_000
@@ -92,6 +93,13 @@ function childOf(processId: number | undefined): number {
   return Number(children.trim().split(' ')[0])
 }
 
+/** Largest resident memory that the process has had. */
+function peakMiBOf(processId: number): number {
+  const [, kiB] =
+    /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'utf8')) ?? []
+  return Number(kiB) / 1_024
+}
+
 function isAlive(processId: number): boolean {
   try {
     process.kill(processId, 0)
@@ -141,6 +149,10 @@ test(
       return Number(fields.split(' ')[16])
     })
     expect(new Set(niceness)).toEqual(new Set([constants.priority.PRIORITY_LOW]))
+
+    // It has run the batch and answered from the history by now.
+    expect(peakMiBOf(child)).toBeGreaterThan(0)
+    expect(peakMiBOf(child)).toBeLessThanOrEqual(BATCH_PROCESS_MIB)
 
     // Stopped, it costs whoever needs the history some patience, and nobody an acknowledgement.
     process.kill(child, 'SIGSTOP')

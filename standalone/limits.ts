@@ -1,4 +1,5 @@
 /** Bounds of the process that runs the batch beside a standalone server, and of the way to it. */
+import { BOUNDED_RUN_DATABASE_BESIDE_BYTES, RUN_PROCESS_BYTES } from '../batch/config.ts'
 import { assert } from '../shared/runtime/errors.ts'
 
 /** Shortest time between two scheduled runs. */
@@ -12,16 +13,18 @@ export const BATCH_RETRIES_MAX = 5
 /** How often the verdict of a reconciliation is looked for. */
 export const RECONCILE_LOOK_MS = 10_000
 
-/** JavaScript heap of the process, MiB. */
+const MIB = 2 ** 20
+
+/** JavaScript heap of the process, MiB; it is a part of `RUN_PROCESS_BYTES`. */
 export const BATCH_HEAP_MIB = 256
 /** Memory of the batch's database sessions, and of the one that flattens, MiB; one is open at a time. */
-export const BATCH_DATABASE_MIB = 384
+export const BATCH_DATABASE_MIB = 256
 /** Memory of one session that answers for serving, MiB. */
 export const QUERY_DATABASE_MIB = 96
 /** Sessions that serving may have open: the present snapshot, the one before, and a look for a newer. */
 export const QUERY_SESSIONS_MAX = 3
-/** What the process may take in all, MiB. */
-const BATCH_PROCESS_MIB = 1_024
+/** What the process may take in all, MiB, while its runs keep to their default bounds. */
+export const BATCH_PROCESS_MIB = 1_024
 /** Threads of each database. */
 export const BATCH_DATABASE_THREADS = 1
 /** Threads of the pool in which databases and files are waited for: the batch never takes them all. */
@@ -44,9 +47,12 @@ export const BATCH_RESTART_MAX_MS = 60_000
 /** A process that has been ready for so long begins with the first pause again. */
 export const BATCH_RESTART_RESET_MS = 120_000
 
+assert(BATCH_HEAP_MIB * MIB < RUN_PROCESS_BYTES, 'the heap is a part of the process')
 assert(
-  BATCH_HEAP_MIB + BATCH_DATABASE_MIB + QUERY_SESSIONS_MAX * QUERY_DATABASE_MIB <=
-    BATCH_PROCESS_MIB,
-  'the heap and all databases fit the process',
+  RUN_PROCESS_BYTES +
+    BOUNDED_RUN_DATABASE_BESIDE_BYTES +
+    (BATCH_DATABASE_MIB + QUERY_SESSIONS_MAX * QUERY_DATABASE_MIB) * MIB <=
+    BATCH_PROCESS_MIB * MIB,
+  'the process of a run and all its databases fit the process',
 )
 assert(BATCH_RESTART_FIRST_MS <= BATCH_RESTART_MAX_MS, 'BATCH_RESTART_FIRST_MS ≤ _MAX_MS')
