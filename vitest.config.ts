@@ -22,13 +22,24 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: UNIT_EXCLUDE,
+          exclude: [...UNIT_EXCLUDE, 'batch/**'],
           testTimeout: 120_000,
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           // A native server that a failed test leaves open would abort a thread pool's process.
           pool: 'forks',
           // Modules are loaded once per worker: most of the time went into loading them again.
           isolate: false,
+        },
+      },
+      {
+        // Their files take long and not alike: each goes to the worker that is free.
+        test: {
+          name: 'batch',
+          include: ['batch/**/*.test.ts'],
+          exclude: UNIT_EXCLUDE,
+          testTimeout: 120_000,
+          expect: { poll: { timeout: POLL_TIMEOUT_MS } },
+          pool: 'forks',
         },
       },
       {

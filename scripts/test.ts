@@ -17,7 +17,7 @@ interface Suite {
 }
 
 const SUITES: readonly Suite[] = [
-  { name: 'unit', projects: ['unit', 'isolated'], tools: [] },
+  { name: 'unit', projects: ['unit', 'batch', 'isolated'], tools: [] },
   { name: 'processes', projects: ['process'], tools: [] },
   { name: 'alert rules', projects: ['alerts'], tools: ['promtool'] },
   { name: 'services', projects: ['services'], tools: ['java', 'mvn'] },
