@@ -8,7 +8,7 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import { createCassandraClient } from './cassandra-client.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
-import { speedFailure } from './cassandra-failure.ts'
+import { openingFailure } from './cassandra-failure.ts'
 import { RECONNECT_MS } from './cassandra-limits.ts'
 import { MIGRATIONS } from './cassandra-migrations.ts'
 import { migrate } from './cassandra-migrator.ts'
@@ -32,7 +32,7 @@ export class CassandraConnection {
     this.#parts = parts
   }
 
-  /** The connected client; calls share one attempt. Throws what `speedFailure` says. */
+  /** The connected client; calls share one attempt. Throws what `openingFailure` says. */
   async client(): Promise<Client> {
     if (this.#closed) throw speedErrors.create('SPEED_CLOSED')
     this.#client ??= this.#open()
@@ -59,7 +59,7 @@ export class CassandraConnection {
     } catch (error) {
       // Until then all calls are told of this failure, however many they are.
       this.#parts.clock.after(RECONNECT_MS, () => (this.#client = undefined))
-      const failure = speedFailure(error)
+      const failure = openingFailure(error)
       if (!this.#wasUnreachable) telemetry.unreachable(failure)
       this.#wasUnreachable = true
       throw failure

@@ -11,20 +11,38 @@ const CODE_NAMES: ReadonlyMap<unknown, string> = new Map(
   Object.entries(CODES).map(([name, code]) => [code, name]),
 )
 
-/** What no repeat mends; every other answer may pass. */
-const LASTING: Readonly<Record<number, 'SPEED_NOT_AUTHORIZED' | 'SPEED_SCHEMA_UNFIT'>> = {
-  [CODES.unauthorized]: 'SPEED_NOT_AUTHORIZED',
+type Lasting = Readonly<Record<number, 'SPEED_NOT_AUTHORIZED' | 'SPEED_SCHEMA_UNFIT'>>
+
+/** What no repeat of a statement mends; every other answer may pass. */
+const LASTING: Lasting = {
   [CODES.syntaxError]: 'SPEED_SCHEMA_UNFIT',
-  [CODES.invalid]: 'SPEED_SCHEMA_UNFIT',
   [CODES.configError]: 'SPEED_SCHEMA_UNFIT',
 }
 
+/** What an operator must mend when a store that has never served yet answers it. */
+const LASTING_AT_OPENING: Lasting = {
+  ...LASTING,
+  [CODES.unauthorized]: 'SPEED_NOT_AUTHORIZED',
+  [CODES.invalid]: 'SPEED_SCHEMA_UNFIT',
+}
+
 /**
- * The speed store's error for a failure of the driver's. Refused credentials, missing permissions
- * and tables that are not ours need an operator; everything else may pass, a write that timed out
- * included: it may have been done, and its repeat changes nothing.
+ * The speed store's error for a statement that failed. Refused credentials and statements that are
+ * none need an operator; everything else may pass, a write that timed out included: it may have been
+ * done, and its repeat changes nothing. A store that has served us says `unauthorized` also while
+ * its roles cannot be read, and `invalid` of a full disk or of a table that a node has not learnt of
+ * yet, so these may pass too.
  */
 export function speedFailure(error: unknown): BackhaulError {
+  return failureOf(error, LASTING)
+}
+
+/** The same while connecting and migrating, where permissions and tables are looked at first. */
+export function openingFailure(error: unknown): BackhaulError {
+  return failureOf(error, LASTING_AT_OPENING)
+}
+
+function failureOf(error: unknown, lasting: Lasting): BackhaulError {
   if (error instanceof BackhaulError) return error
   const causes = causesOf(error)
   const innermost = causes.at(-1)
@@ -39,7 +57,7 @@ export function speedFailure(error: unknown): BackhaulError {
       ...detail,
     })
   const code = responseCode(innermost)
-  return speedErrors.create((code && LASTING[code]) || 'SPEED_UNAVAILABLE', detail)
+  return speedErrors.create((code && lasting[code]) || 'SPEED_UNAVAILABLE', detail)
 }
 
 /** A word for metrics: what a statement failed with. */

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { ManualClock } from '../runtime/clock.ts'
 import { seededRandom } from '../runtime/random.ts'
 import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts'
+import { openingFailure } from './cassandra-failure.ts'
 import { STATEMENT_ATTEMPTS_MAX } from './cassandra-limits.ts'
 import { minuteWrite } from './cassandra-rows.ts'
 import {
@@ -87,14 +88,32 @@ describe('statements to Cassandra', () => {
     expect(sent).toEqual([])
   })
 
+  it.each([types.responseErrorCodes.unauthorized, types.responseErrorCodes.invalid])(
+    'are repeated on code %i, which a store that has served says also for a while',
+    async (code) => {
+      const writing = statements.write('narrow', [writeOf('total')])
+      const first = await nextSent()
+      first.answer.reject(new errors.ResponseError(code, 'refused'))
+      const second = await nextSent()
+      expect([second.query, second.params]).toEqual([first.query, first.params])
+      second.answer.resolve(DONE)
+      await writing
+    },
+  )
+
+  it('are not repeated when the store does not understand them', async () => {
+    const failed = failureOf(statements.write('narrow', [writeOf('total')]))
+    const { answer } = await nextSent()
+    answer.reject(new errors.ResponseError(types.responseErrorCodes.syntaxError, 'no statement'))
+    expect(await failed).toMatchObject({ code: 'SPEED_SCHEMA_UNFIT', spec: { retryable: false } })
+  })
+
   it.each([
     [types.responseErrorCodes.unauthorized, 'SPEED_NOT_AUTHORIZED'],
     [types.responseErrorCodes.invalid, 'SPEED_SCHEMA_UNFIT'],
-  ])('are not repeated when code %i says that it would not help', async (code, expected) => {
-    const failed = failureOf(statements.write('narrow', [writeOf('total')]))
-    const { answer } = await nextSent()
-    answer.reject(new errors.ResponseError(code, 'refused'))
-    expect(await failed).toMatchObject({ code: expected, spec: { retryable: false } })
+  ])('are not begun on a store that answers code %i to its opening', (code, expected) => {
+    const failure = openingFailure(new errors.ResponseError(code, 'refused'))
+    expect(failure).toMatchObject({ code: expected, spec: { retryable: false } })
   })
 
   it('are not repeated once the store is closing', async () => {
