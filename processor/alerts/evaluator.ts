@@ -70,9 +70,11 @@ export class AlertEvaluator {
     this.#assertHeld()
     await this.#book.flush()
     await failpoints.hit('alerts.afterState')
-    const published = await this.#publish()
-    if (published.length > 0) telemetry.published(published, clock.monotonicMs() - startedMs)
-    telemetry.sizesChanged(this.#book.sizes)
+    try {
+      await this.#publish((alerts) => telemetry.published(alerts, clock.monotonicMs() - startedMs))
+    } finally {
+      telemetry.sizesChanged(this.#book.sizes)
+    }
     return hasMore
   }
 
@@ -168,23 +170,38 @@ export class AlertEvaluator {
     return { ...state, outbox }
   }
 
-  /** Appends what is due for the topic; resolves with it when it is durable there. */
-  async #publish(): Promise<Alert[]> {
+  /**
+   * Appends what is due for the topic. A partition that fails keeps its own alerts waiting and no
+   * others; the first failure is thrown once all were tried.
+   */
+  async #publish(onPublished: (alerts: readonly Alert[]) => void): Promise<void> {
     const { log, alertPartitions, failpoints } = this.#parts
-    const due = this.#book.outgoing(({ toTopic }) => toTopic)
-    if (due.size === 0) return []
+    const due = [...this.#book.outgoing(({ toTopic }) => toTopic).values()].flat()
+    if (due.length === 0) return
     await this.#book.confirm()
-    this.#assertHeld()
-    const alerts = [...due.values()].flat().map(({ alert }) => alert)
+    const alerts = due.map(({ alert }) => alert)
     const byPartition = Map.groupBy(alerts, (alert) => partitionOf(alert.alertId, alertPartitions))
-    for (const [partition, list] of byPartition)
-      await log.append(TOPICS.alerts, partition, list.map(alertRecord))
-    await failpoints.hit('alerts.afterTopic')
-    for (const [ruleId, entries] of due)
-      this.#book.delivered(ruleId, new Set(entries.map(({ alert }) => alert.id)), 'toTopic')
-    await this.#book.flush()
-    await failpoints.hit('alerts.afterDelivery')
-    return alerts
+    const published: Alert[] = []
+    const failures: unknown[] = []
+    for (const [partition, list] of byPartition) {
+      this.#assertHeld()
+      try {
+        await log.append(TOPICS.alerts, partition, list.map(alertRecord))
+      } catch (error) {
+        failures.push(error)
+        continue
+      }
+      await failpoints.hit('alerts.afterTopic')
+      for (const [ruleId, ofRule] of Map.groupBy(list, ({ rule }) => rule))
+        this.#book.delivered(ruleId, new Set(ofRule.map(({ id }) => id)), 'toTopic')
+      published.push(...list)
+    }
+    if (published.length > 0) {
+      onPublished(published)
+      await this.#book.flush()
+      await failpoints.hit('alerts.afterDelivery')
+    }
+    if (failures.length > 0) throw failures[0]
   }
 }
 

@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Alert } from '../../shared/alerts/alert.ts'
+import { emptyRuleState, type Outgoing } from '../../shared/alerts/rule-state.ts'
+import { partitionOf } from '../../shared/log/partitioner.ts'
+import { ManualClock } from '../../shared/runtime/clock.ts'
+import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import {
+  scriptedErrors,
+  scriptedLog,
+  scriptedSpeed,
+  silentTelemetry,
+} from '../testing/test-doubles.ts'
+import { AlertEvaluator } from './evaluator.ts'
+import { StateBook } from './state-book.ts'
+import { createAlertTelemetry } from './telemetry.ts'
+
+const MINUTE_MS = 60_000
+const TO_MS = 30_000_000 * MINUTE_MS
+const ALERT_PARTITIONS = 2
+
+/** Ids of alerts, by the partition of their topic. */
+const idsOf = (partition: number, count: number) =>
+  Array.from({ length: 10_000 }, (_, index) => `alert-${index}`)
+    .filter((id) => partitionOf(id, ALERT_PARTITIONS) === partition)
+    .slice(0, count)
+
+function outgoing(id: string, to: Partial<Outgoing> = {}): Outgoing {
+  const alert: Alert = {
+    id,
+    alertId: id,
+    state: 'raised',
+    reason: 'condition',
+    rule: 'stalls',
+    title: 'Stalls',
+    severity: 'critical',
+    metric: 'stalledTimeRatio',
+    cut: 'cdn',
+    key: { cdn: id },
+    minuteStartMs: TO_MS - MINUTE_MS,
+    raisedMinuteStartMs: TO_MS - MINUTE_MS,
+    value: 0.2,
+    bound: 0.1,
+    baseline: null,
+    samples: 100,
+    judgedAtMs: TO_MS,
+  }
+  return { alert, toTopic: true, toWebhook: true, ...to }
+}
+
+let book: StateBook
+let appended: { readonly partition: number; readonly ids: (string | undefined)[] }[]
+/** Partitions of the topic that take nothing. */
+let sick: Set<number>
+
+function evaluator(): AlertEvaluator {
+  return new AlertEvaluator(
+    {
+      rules: [],
+      log: scriptedLog({
+        append: async (_topic, partition, records) => {
+          if (sick.has(partition)) throw scriptedErrors.create('SCRIPTED_OUTAGE')
+          appended.push({ partition, ids: records.map(({ key }) => key) })
+          return { baseOffset: 0, appendTimeMs: TO_MS }
+        },
+      }),
+      speed,
+      view: 'view',
+      partitions: 1,
+      alertPartitions: ALERT_PARTITIONS,
+      paneLifeMs: 90 * MINUTE_MS,
+      hasWebhook: true,
+      clock: new ManualClock(TO_MS),
+      failpoints: noFailpoints,
+      telemetry: createAlertTelemetry(silentTelemetry()),
+    },
+    book,
+    () => undefined,
+  )
+}
+
+const speed = scriptedSpeed({
+  putRuleStates: async () => undefined,
+  readRuleStates: async () => [],
+  readPartitions: async () => [],
+})
+
+beforeEach(async () => {
+  book = await StateBook.load(speed, 'view')
+  appended = []
+  sick = new Set()
+})
+
+describe('a partition of the topic that takes nothing', () => {
+  it('keeps back its own alerts alone, and the others are appended once', async () => {
+    const [waits = ''] = idsOf(0, 1)
+    const [goes = ''] = idsOf(1, 1)
+    const outbox = [outgoing(waits), outgoing(goes)]
+    book.set('stalls', { ...emptyRuleState('x', TO_MS), outbox })
+    const evaluates = evaluator()
+    sick.add(0)
+    await expect(evaluates.step()).rejects.toThrow('SCRIPTED_OUTAGE')
+    await expect(evaluates.step()).rejects.toThrow('SCRIPTED_OUTAGE')
+    expect(appended).toEqual([{ partition: 1, ids: [goes] }])
+    // What is in the topic may go to the webhook.
+    expect(book.get('stalls')?.outbox).toMatchObject([
+      { alert: { id: waits }, toTopic: true },
+      { alert: { id: goes }, toTopic: false, toWebhook: true },
+    ])
+    sick.clear()
+    await evaluates.step()
+    expect(appended.slice(1)).toEqual([{ partition: 0, ids: [waits] }])
+  })
+})
