@@ -8,7 +8,10 @@
  */
 import { encodeAlert, type Alert } from '../../shared/alerts/alert.ts'
 import { endRule, judgeMinute, type Judgement } from '../../shared/alerts/judge.ts'
-import { ALERT_OUTBOX_PER_RULE_MAX } from '../../shared/alerts/limits.ts'
+import {
+  ALERT_OUTBOX_PER_RULE_MAX,
+  ALERT_OUTGOING_PER_MINUTE_MAX,
+} from '../../shared/alerts/limits.ts'
 import {
   readRule,
   speedMinutes,
@@ -85,7 +88,7 @@ export class AlertEvaluator {
     source: MinuteSource,
   ): Promise<boolean> {
     const dueToMs = this.#dueTo(rule, progress)
-    if (dueToMs === undefined) return false
+    if (dueToMs === undefined || !this.#hasRoom(rule)) return false
     const { judgedToMs: minuteStartMs } = this.#stateOf(rule, dueToMs)
     if (minuteStartMs >= dueToMs) return false
     const readings = await this.#readings(rule, minuteStartMs, source)
@@ -102,6 +105,13 @@ export class AlertEvaluator {
       telemetry.judged(judgement)
     }
     return minuteStartMs + MINUTE_MS < dueToMs
+  }
+
+  /** A rule whose alerts do not get into the topic waits: they are nowhere else, so none may go. */
+  #hasRoom({ id }: AlertRule): boolean {
+    const outbox = this.#book.get(id)?.outbox ?? []
+    const waiting = outbox.filter(({ toTopic }) => toTopic).length
+    return waiting + ALERT_OUTGOING_PER_MINUTE_MAX <= ALERT_OUTBOX_PER_RULE_MAX
   }
 
   /** End of the newest minute that the rule may judge. */
@@ -163,10 +173,14 @@ export class AlertEvaluator {
       toTopic: true,
       toWebhook: hasWebhook,
     }))
-    const outbox = [...state.outbox, ...added]
-    // What is over was in the topic before its rule was judged again.
-    const over = outbox.splice(0, Math.max(0, outbox.length - ALERT_OUTBOX_PER_RULE_MAX))
-    for (const { alert } of over) telemetry.webhookPosted('full', alert)
+    let over = state.outbox.length + added.length - ALERT_OUTBOX_PER_RULE_MAX
+    // The webhook misses the oldest; what is not in the topic yet stays, see `#hasRoom`.
+    const outbox = [...state.outbox, ...added].filter(({ alert, toTopic }) => {
+      if (over <= 0 || toTopic) return true
+      over -= 1
+      telemetry.webhookPosted('full', alert)
+      return false
+    })
     return { ...state, outbox }
   }
 

@@ -15,11 +15,16 @@ export const ALERT_OPEN_PER_RULE_MAX = 100
 export const ALERT_RESOLVED_PER_RULE_MAX = 16
 /** Alerts of one rule not yet delivered everywhere; beyond, the webhook misses the oldest. */
 export const ALERT_OUTBOX_PER_RULE_MAX = 400
+/**
+ * Alerts that one rule adds to its outbox with a minute at most: all open ones resolved, as many
+ * raised, and these ended when the rule is then removed. A rule without room for them waits.
+ */
+export const ALERT_OUTGOING_PER_MINUTE_MAX = 3 * ALERT_OPEN_PER_RULE_MAX
 /** A key that had no row for this long, and has no open alert, is forgotten, minutes. */
 export const ALERT_UNSEEN_MINUTES_MAX = 1_440
 
 assert(
-  2 * ALERT_OPEN_PER_RULE_MAX <= ALERT_OUTBOX_PER_RULE_MAX,
-  'what one minute raises and resolves fits the outbox',
+  ALERT_OUTGOING_PER_MINUTE_MAX <= ALERT_OUTBOX_PER_RULE_MAX,
+  'what one minute raises, resolves and ends fits the outbox',
 )
 assert(ALERT_OPEN_PER_RULE_MAX <= ALERT_KEYS_PER_RULE_MAX, 'open alerts are among the kept keys')
