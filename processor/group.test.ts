@@ -47,6 +47,8 @@ function groupOf() {
   const script = {
     joinFailures: [] as Error[],
     commitFailure: undefined as Error | undefined,
+    /** What a commit waits for. */
+    commitAnswer: Promise.resolve(),
     left: 0,
     isHeard: true,
   }
@@ -56,6 +58,7 @@ function groupOf() {
       return script.isHeard
     },
     commit: async (partition, nextOffset, generation) => {
+      await script.commitAnswer
       if (script.commitFailure !== undefined) throw script.commitFailure
       commits.push(`p${partition} ${nextOffset} g${generation}`)
     },
@@ -216,6 +219,28 @@ describe('a member that was replaced', () => {
     await tasks[1]?.lease.commit(6)
     await turnOfTheLoop()
     expect(handlers).toHaveLength(2)
+  })
+
+  it.each([
+    ['lost and given anew', true],
+    ['given again', false],
+  ])('stays when the refused commit was of before the partition was %s', async (_, isLost) => {
+    const { group, handler, handlers, tasks, script, base } = groupOf()
+    await group.start()
+    await handler().assigned([0], 1)
+    const refusal = Promise.withResolvers<void>()
+    script.commitAnswer = refusal.promise
+    const committing = tasks[0]?.lease.commit(5)
+    if (isLost) await handler().lost([0])
+    await handler().assigned([0], 2)
+    refusal.reject(logErrors.create('LOG_GROUP_FENCED'))
+    await committing
+    await turnOfTheLoop()
+    expect(handlers).toHaveLength(1)
+    expect(partitionsOf(group.tasks)).toEqual([0])
+    expect(tasks.at(-1)?.lease.isCurrent).toBe(true)
+    const refused = 'processor_old_generation_refused_total'
+    expect(await metricValue(base, refused, { partition: 0 })).toBe(1)
   })
 
   it('is deaf to what its former membership is still told', async () => {

@@ -235,12 +235,16 @@ class Membership<Task extends LeasedTask> implements GroupHandler {
     if (!lease.isCurrent) return telemetry.oldGenerationRefused(partition, groupGeneration)
     // Without the member, this is the task of an assignment whose join has not returned yet.
     if (this.#member === undefined) return
+    const held = this.#held.get(partition)
     try {
       await this.#member.commit(partition, nextOffset, groupGeneration)
     } catch (error) {
-      // A member that was told so already has given the partition up and joins anew by itself.
+      // A member that was told so already has given the partition up, and may hold it anew by now:
+      // then the refusal is of what it held before.
       const isFenced = error instanceof BackhaulError && error.code === 'LOG_GROUP_FENCED'
-      if (isFenced && this.#held.has(partition)) this.#onFenced()
+      const now = this.#held.get(partition)
+      const isHeldYet = now !== undefined && now === held && now.generation === groupGeneration
+      if (isFenced && isHeldYet) this.#onFenced()
       else if (isFenced) telemetry.oldGenerationRefused(partition, groupGeneration)
       else if (!isRetryable(error)) throw error
       else telemetry.commitFailed(partition, describeFailure(error, 'PROCESSOR_TASK_FAILED'))
