@@ -66,6 +66,8 @@ export class ProcessorService implements Running {
     try {
       await this.#startParts()
     } catch (error) {
+      // Its parts are closed under it, so it fails: that is how it ends, and `stop` does the rest.
+      if (this.#stopping.signal.aborted) return
       await this.#stack.stop()
       throw error
     }
