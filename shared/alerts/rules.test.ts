@@ -64,6 +64,28 @@ describe('a file of alert rules', () => {
     )
   })
 
+  it('is refused for a rule that names more keys than are remembered of one', () => {
+    const [cut] = cuts.filter(({ dimensions }) => dimensions.length === 2)
+    const [first = '', second = ''] = cut?.dimensions ?? []
+    const values = (count: number) => Array.from({ length: count }, (_, index) => `v${index}`)
+    const pinning = (firsts: number, seconds: number) => ({
+      ...RULE,
+      cut: cut?.id,
+      where: { [first]: values(firsts), [second]: values(seconds) },
+    })
+    expect(parse(pinning(20, 50))).toHaveLength(1)
+    expect(() => parse(RULE, { ...pinning(21, 48), id: 'wide' })).toThrow(
+      expect.objectContaining({
+        code: 'ALERT_RULES_INVALID',
+        message: expect.stringContaining(
+          `expected rules[1].where to name at most 1000 keys of the cut ${cut?.id}, received 1008`,
+        ) as string,
+      }),
+    )
+    // A dimension that is left open names no key.
+    expect(parse({ ...RULE, cut: cut?.id, where: { [first]: values(64) } })).toHaveLength(1)
+  })
+
   it('is refused when it cannot be read or is no JSON', () => {
     const unreadable = expect.objectContaining({ code: 'ALERT_RULES_UNREADABLE' }) as Error
     expect(() => loadRules('absent.json', cuts, (path) => readFileSync(path, 'utf8'))).toThrow(

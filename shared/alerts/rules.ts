@@ -8,7 +8,12 @@ import { DIMENSIONS, type Cut, type Dimension } from '../qoe/cuts.ts'
 import { describeValue } from '../runtime/errors.ts'
 import { alertErrors } from './alert-errors.ts'
 import { DEFAULT_RULES } from './default-rules.ts'
-import { ALERT_RULES_FILE_MAX_CHARS, ALERT_RULES_MAX, ALERT_WINDOW_MINUTES_MAX } from './limits.ts'
+import {
+  ALERT_KEYS_PER_RULE_MAX,
+  ALERT_RULES_FILE_MAX_CHARS,
+  ALERT_RULES_MAX,
+  ALERT_WINDOW_MINUTES_MAX,
+} from './limits.ts'
 import { CONCURRENCY_METRICS, RULE_METRICS } from './rule-metrics.ts'
 
 const MINUTES_MAX = 1_440
@@ -95,6 +100,12 @@ export function parseRules(text: string, cuts: readonly Cut[]): AlertRule[] {
     for (const dimension of Object.keys(rule.where))
       if (!cut.dimensions.includes(dimension as Dimension))
         throw invalid(`rules[${index}].where.${dimension}: not a dimension of the cut ${cut.id}`)
+    const pinned = pinnedCount(rule, cut)
+    if (pinned > ALERT_KEYS_PER_RULE_MAX)
+      throw alertErrors.create('ALERT_RULES_INVALID', {
+        expected: `rules[${index}].where to name at most ${ALERT_KEYS_PER_RULE_MAX} keys of the cut ${cut.id}`,
+        received: `${pinned}`,
+      })
     if (rule.metric === 'distinctViewers' && !cut.viewers)
       throw invalid(`rules[${index}].metric: the cut ${cut.id} does not count distinct viewers`)
     return completed(rule, cut)
@@ -125,6 +136,11 @@ export function loadRules(
     })
   }
   return parseRules(text, cuts)
+}
+
+/** Keys that are judged also when nothing happens under them; none while a dimension is left open. */
+function pinnedCount({ where }: z.infer<typeof ruleSchema>, { dimensions }: Cut): number {
+  return dimensions.reduce((count, dimension) => count * (where[dimension]?.length ?? 0), 1)
 }
 
 function completed(rule: z.infer<typeof ruleSchema>, cut: Cut): AlertRule {
