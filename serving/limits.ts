@@ -105,6 +105,8 @@ export interface ServingLimits {
   readonly liveFullReadMs: number
   /** How long a live connection may answer nothing, not even a ping, before it is closed. */
   readonly liveIdleTimeoutMs: number
+  /** Alerts that wait while the open ones are read for a live client; beyond, it is closed. */
+  readonly liveAlertsWaitingMax: number
   /** Open alerts of one answer of `/v1/alerts`. */
   readonly alertsOpenMax: number
   /** Resolved alerts of one answer of `/v1/alerts`. */
@@ -186,6 +188,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   liveNewestMinutes: 3,
   liveFullReadMs: 30_000,
   liveIdleTimeoutMs: 120_000,
+  liveAlertsWaitingMax: 256,
   alertsOpenMax: 500,
   alertsResolvedMax: 100,
   alertIdsMax: 10_000,

@@ -3,7 +3,12 @@ import type { Alert } from '../shared/alerts/alert.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
-import { liveServerMessageSchema, type LiveServerMessage, type LiveUpdate } from './api-schemas.ts'
+import {
+  liveServerMessageSchema,
+  type AlertsResponse,
+  type LiveServerMessage,
+  type LiveUpdate,
+} from './api-schemas.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 import { LiveHub, type LiveSink } from './live-hub.ts'
 import { createMinuteReader } from './minute-reader.ts'
@@ -31,6 +36,13 @@ const ALERT: Alert = {
   baseline: null,
   samples: 100,
   judgedAtMs: NOW_MS,
+}
+
+const OPEN_ALERTS: AlertsResponse = {
+  nowMs: NOW_MS,
+  open: [ALERT],
+  openTotal: 1,
+  resolved: [],
 }
 
 class TestSink implements LiveSink {
@@ -72,6 +84,7 @@ let skipped: number
 /** What the hub listens for alerts with. */
 let announce: (alert: Alert) => void
 let beginFailure: Error | undefined
+let readAlerts: () => Promise<AlertsResponse>
 
 function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
   const merged = { ...DEFAULT_SERVING_LIMITS, ...limits }
@@ -79,13 +92,14 @@ function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
   recoveries = 0
   skipped = 0
   beginFailure = undefined
+  readAlerts = () => Promise.resolve(OPEN_ALERTS)
   announce = () => undefined
   return new LiveHub({
     beginAlerts(onAlert) {
       announce = onAlert
       return beginFailure === undefined ? Promise.resolve() : Promise.reject(beginFailure)
     },
-    readAlerts: () => Promise.resolve({ nowMs: NOW_MS, open: [ALERT], openTotal: 1, resolved: [] }),
+    readAlerts: () => readAlerts(),
     reader: createMinuteReader({
       speed,
       view: TEST_VIEW,
@@ -448,6 +462,57 @@ describe('alerts', () => {
     expect(other.messages).toEqual([])
   })
 
+  it('that come while the open ones are read go out after them', async () => {
+    const sink = new TestSink()
+    const reading = Promise.withResolvers<AlertsResponse>()
+    readAlerts = () => reading.promise
+    hub.receive(hub.connect(sink, undefined), '{"alerts":true}')
+    announce({ ...ALERT, id: 'two', state: 'resolved', reason: 'recovered' })
+    announce({ ...ALERT, id: 'three' })
+    expect(sink.messages).toEqual([])
+    reading.resolve(OPEN_ALERTS)
+    await expect.poll(() => sink.messages.length).toBe(3)
+    announce({ ...ALERT, id: 'four' })
+    expect(sink.messages).toMatchObject([
+      { alerts: { open: [{ id: 'one' }] } },
+      { alert: { id: 'two', state: 'resolved' } },
+      { alert: { id: 'three' } },
+      { alert: { id: 'four' } },
+    ])
+  })
+
+  it('that were asked for anew meanwhile are answered once, by the later reading', async () => {
+    const sink = new TestSink()
+    const client = hub.connect(sink, undefined)
+    const first = Promise.withResolvers<AlertsResponse>()
+    const second = Promise.withResolvers<AlertsResponse>()
+    readAlerts = () => first.promise
+    hub.receive(client, '{"alerts":true}')
+    await turnOfTheLoop()
+    readAlerts = () => second.promise
+    hub.receive(client, '{"alerts":false}')
+    hub.receive(client, '{"alerts":true}')
+    await turnOfTheLoop()
+    first.resolve({ ...OPEN_ALERTS, open: [], openTotal: 0 })
+    await turnOfTheLoop()
+    announce({ ...ALERT, id: 'two' })
+    second.resolve(OPEN_ALERTS)
+    await expect.poll(() => sink.messages.length).toBe(2)
+    expect(sink.messages).toMatchObject([{ alerts: { openTotal: 1 } }, { alert: { id: 'two' } }])
+  })
+
+  it('of which too many come while the open ones are read close the client', async () => {
+    await hub.stop()
+    hub = makeHub({ liveAlertsWaitingMax: 2 })
+    const sink = new TestSink()
+    readAlerts = () => new Promise(() => undefined)
+    hub.receive(hub.connect(sink, undefined), '{"alerts":true}')
+    for (const id of ['two', 'three']) announce({ ...ALERT, id })
+    expect(sink.closed).toEqual([])
+    announce({ ...ALERT, id: 'four' })
+    expect(sink.closed).toMatchObject([{ reason: 'SERVING_LIVE_TOO_SLOW' }])
+  })
+
   it('close a client that has not read what came before', async () => {
     const sink = new TestSink()
     hub.receive(hub.connect(sink, undefined), '{"alerts":true}')
@@ -467,3 +532,7 @@ describe('alerts', () => {
     expect(sink.messages).toEqual([])
   })
 })
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

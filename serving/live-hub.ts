@@ -56,6 +56,8 @@ export class LiveClient {
   readonly channels = new Map<string, LiveChannel<Member>>()
   messagesSincePoll = 0
   wantsAlerts = false
+  /** Messages that came while what is open is read for the client, and go out after it. */
+  waitingAlerts: string[] | undefined
   /** Monotonic time since when too much waits for the client. */
   behindSinceMs: number | undefined
 
@@ -122,6 +124,7 @@ export class LiveHub {
       if ('unsubscribe' in message) return this.#leave(client, message.unsubscribe.id)
       if ('alerts' in message) {
         client.wantsAlerts = message.alerts
+        client.waitingAlerts = undefined
         if (message.alerts) void this.#sendAlerts(client)
         return
       }
@@ -149,29 +152,49 @@ export class LiveHub {
     await this.settled()
   }
 
-  /** What is open, after which the client misses nothing. */
+  /** What is open, then what came meanwhile; after which the client misses nothing. */
   async #sendAlerts(client: LiveClient): Promise<void> {
+    const waiting: string[] = []
+    client.waitingAlerts = waiting
+    // Else it has gone, wants none any more, or has asked anew and gets the later answer.
+    const isAwaited = () => this.#clients.has(client) && client.waitingAlerts === waiting
     try {
       await this.#options.beginAlerts((alert) => this.#announce(alert))
       const alerts = await this.#options.readAlerts()
-      if (this.#clients.has(client)) send(client, { alerts })
+      if (!isAwaited()) return
+      client.waitingAlerts = undefined
+      send(client, { alerts })
+      for (const text of waiting) client.sink.send(text)
+      this.#options.telemetry.liveAlertSent(waiting.length)
     } catch (error) {
+      if (!isAwaited()) return
       client.wantsAlerts = false
+      client.waitingAlerts = undefined
       const known =
         error instanceof BackhaulError ? error : servingErrors.create('SERVING_INTERNAL')
-      if (this.#clients.has(client))
-        send(client, { error: { code: known.code, detail: known.message } })
+      send(client, { error: { code: known.code, detail: known.message } })
     }
   }
 
-  /** A client that has not read the updates before is closed: it must not miss an alert unawares. */
+  /**
+   * A client that has not read the updates before is closed, as is one for which too many wait: it
+   * must not miss an alert unawares.
+   */
   #announce(alert: Alert): void {
+    const { limits } = this.#options
     const text = JSON.stringify({ alert } satisfies LiveServerMessage)
     let sent = 0
     for (const client of this.#clients) {
       if (!client.wantsAlerts) continue
-      if (client.sink.bufferedBytes() > this.#options.limits.liveBufferedMaxBytes) {
+      const waiting = client.waitingAlerts
+      const isFull = waiting !== undefined && waiting.length >= limits.liveAlertsWaitingMax
+      if (isFull || client.sink.bufferedBytes() > limits.liveBufferedMaxBytes) {
         closeWith(client, 'SERVING_LIVE_TOO_SLOW')
+        continue
+      }
+      if (waiting !== undefined) {
+        // What is open is read as of some moment before: told after this, it would contradict it.
+        waiting.push(text)
         continue
       }
       client.sink.send(text)
