@@ -46,6 +46,8 @@ function alertsOf(rules: readonly RuleInput[] = [RULE], settings: Record<string,
       : {
           PROCESSOR_ALERTS_WEBHOOK_URL: receiver.url,
           PROCESSOR_ALERTS_WEBHOOK_SECRET: SECRET,
+          // The test's clock runs far ahead of a real request.
+          PROCESSOR_ALERTS_WEBHOOK_TIMEOUT_MS: '60000',
         }
   return {
     config: readConfig(alertsConfig, { ...webhook, ...settings }, () => ''),
@@ -261,6 +263,7 @@ describe('the webhook', () => {
     const processor = await start()
     await attempts('a', 4)
     await nextMinute()
+    await machine.until(() => (receiver?.taken.length ?? 0) === 1, 'the first alert', 500)
     await attempts('a', 0)
     await nextMinute()
     await machine.until(() => (receiver?.taken.length ?? 0) === 2, 'both alerts', 500)
@@ -281,6 +284,7 @@ describe('the webhook', () => {
     const processor = await start()
     await attempts('a', 4)
     await nextMinute()
+    await machine.until(() => (receiver?.bodies.length ?? 0) === 1, 'the first alert', 500)
     await attempts('a', 0)
     await nextMinute()
     await machine.until(() => (receiver?.taken.length ?? 0) === 1, 'the second alert', 500)

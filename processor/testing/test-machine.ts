@@ -192,13 +192,13 @@ export class TestMachine {
     }
   }
 
-  /** Moves the clock in steps until `condition` holds; fails after 10 s of real time. */
+  /** Moves the clock in steps until `condition` holds; fails after a minute of real time. */
   async until(
     condition: () => boolean | Promise<boolean>,
     what: string,
     stepMs = STEP_MS,
   ): Promise<void> {
-    const deadlineMs = systemClock.monotonicMs() + 10_000
+    const deadlineMs = systemClock.monotonicMs() + 60_000
     while (!(await condition())) {
       if (systemClock.monotonicMs() > deadlineMs) throw new Error(`waited in vain until ${what}`)
       await this.pass(stepMs)
