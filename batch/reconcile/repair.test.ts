@@ -138,6 +138,42 @@ test(
 )
 
 test(
+  'what the live view has set aside stays out of a repaired row, and goes on to explain it',
+  { timeout: DEADLINE_MS },
+  async () => {
+    const { speed } = built.live
+    const before = await built.reconcile()
+    const sessions = await built.sessions()
+    const [session] = sessions.toSorted((a, b) => b.quality.afterClose - a.quality.afterClose)
+    const lastMs = session?.parts.at(-1)?.lastEventTimeMs
+    if (session === undefined || lastMs === undefined) throw new Error('there is a session')
+    const minute = await built.watchedMinute(
+      'total',
+      ({ minuteStartMs }) => minuteStartMs === lastMs - (lastMs % 60_000),
+    )
+    const right = await served(minute)
+    const { aggregates } = minute
+    const altered = { ...aggregates, events: aggregates.events + 7 }
+    await speed.putMinutes([{ ...minute, aggregates: altered }])
+    const quality = { ...session.quality, lost: session.quality.lost + 1 }
+    await speed.putSessions([{ ...session, quality }], [])
+
+    const found = await built.reconcile({ repair: true })
+    expect(found.repaired).toEqual({ minutes: 1, sessions: 1, left: 0 })
+    const line = found.defectsListed.find(({ name }) => name === 'events')
+    expect(Number(line?.expected)).toBeLessThan(Number(line?.history))
+    expect(await served(minute)).toEqual({ ...right, late: 0 })
+    expect(await speed.readSession(LIVE_VIEW, session.sessionId)).toEqual([session])
+    const { verdict, defects, explained } = await built.reconcile()
+    expect({ verdict, defects, explained }).toEqual({
+      verdict: 'explained',
+      defects: 0,
+      explained: before.explained,
+    })
+  },
+)
+
+test(
   'a repair is refused while a run or another repair is under way; a comparison is not',
   { timeout: DEADLINE_MS },
   async () => {

@@ -1,24 +1,20 @@
 /**
- * Rewrites live rows that are lost or wrong from the history: minutes as one row of partition −1,
- * which readers take instead of all others, and only such as no pane can still change; a session's
- * row under the stamp that it has, or has in the log when it is lost, so that a later change of the
- * fold still wins. Whoever calls it holds the lease of the batch: no other repair, no run and no
- * erasure is under way.
+ * Rewrites live rows that are lost or wrong from the history, without what the live view has listed
+ * as set aside: with it, the next such event would be a difference that its list does not explain.
+ * Minutes go as one row of partition −1, which readers take instead of all others, and only such as
+ * no pane can still change; a session's row under the stamp that it has, or has in the log when it
+ * is lost, so that a later change of the fold still wins. Whoever calls it holds the lease of the
+ * batch: no other repair, no run and no erasure is under way.
  */
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
 import { REPAIR_PARTITION } from '../../shared/speed/row-merge.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { RECONCILE_ROWS_PER_WRITE } from '../limits.ts'
-import type { Unexplained } from './explain.ts'
+import type { MinuteDefect, SessionDefect, Unexplained } from './explain.ts'
 import { rebuildSessions, type LostSessionsParts } from './lost-sessions.ts'
-import { ALL_KEYS, type MinuteDifference } from './minutes.ts'
-import {
-  incarnationId,
-  parseIncarnationId,
-  type ComparedSession,
-  type SessionDifference,
-} from './sessions.ts'
+import { ALL_KEYS } from './minutes.ts'
+import { incarnationId, parseIncarnationId, type ComparedSession } from './sessions.ts'
 
 export interface RepairParts extends LostSessionsParts {
   readonly speed: SpeedStore
@@ -55,9 +51,9 @@ export async function repair(
   }
 }
 
-function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow[] {
+function repairedMinute(parts: RepairParts, defect: MinuteDefect): MinuteRow[] {
   const { view, asOf, paneLifeMs, rowRetentionMs } = parts
-  const { cut, key, minuteMs, history } = defect
+  const { cut, key, minuteMs, toWrite } = defect
   const endMs = minuteMs + MINUTE_MS
   if (key === ALL_KEYS || endMs + paneLifeMs >= asOf.watermarkMs) return []
   return [
@@ -70,7 +66,7 @@ function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow
       cut,
       key,
       minuteStartMs: minuteMs,
-      aggregates: history,
+      aggregates: toWrite,
       // A later repair wins; runs of a minute are fewer than its microseconds.
       stampUs: minuteMs * 1_000 + asOf.run,
       lastOffset: 0,
@@ -82,10 +78,10 @@ function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow
 /** Rows that are there and wrong keep what only the fold knows. */
 async function rewriteWrong(
   { speed, assertMayWrite }: RepairParts,
-  sessions: readonly SessionDifference[],
+  sessions: readonly SessionDefect[],
 ): Promise<void> {
-  const rows = sessions.flatMap(({ liveRow, history }) =>
-    liveRow === undefined || history === undefined ? [] : [withHistory(liveRow, history)],
+  const rows = sessions.flatMap(({ liveRow, toWrite }) =>
+    liveRow === undefined || toWrite === undefined ? [] : [withHistory(liveRow, toWrite)],
   )
   for (const page of chunks(rows)) {
     assertMayWrite()
@@ -97,10 +93,7 @@ async function rewriteWrong(
  * Sessions of which one side has no row. One that the history does not know goes whole, and what the
  * history knows of its session id comes back.
  */
-async function rewriteLost(
-  parts: RepairParts,
-  sessions: readonly SessionDifference[],
-): Promise<void> {
+async function rewriteLost(parts: RepairParts, sessions: readonly SessionDefect[]): Promise<void> {
   const { speed, view, assertMayWrite } = parts
   const unknown = new Set<string>()
   const lost = new Set<string>()
