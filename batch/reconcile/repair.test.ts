@@ -114,6 +114,31 @@ test(
 )
 
 test(
+  'a session that is in no log is left while something of its id came after the cut',
+  { timeout: DEADLINE_MS },
+  async () => {
+    const { speed } = built.live
+    const [known] = await wholeSessions()
+    if (known === undefined) throw new Error('there is a session')
+    const invented = { ...known, incarnation: known.incarnation + 1 }
+    const newer = { ...known, incarnation: 1_000_000, lastOffset: 1_000_000 }
+    await speed.putSessions([invented, newer], [])
+    const found = await built.reconcile({ repair: true })
+    expect(found.sessions.defects).toBe(1)
+    expect(found.repaired).toEqual({ minutes: 0, sessions: 0, left: 1 })
+    const rows = await speed.readSession(LIVE_VIEW, known.sessionId)
+    expect(rows.map(({ incarnation }) => incarnation).toSorted((a, b) => a - b)).toEqual([
+      known.incarnation,
+      invented.incarnation,
+      newer.incarnation,
+    ])
+
+    await speed.deleteSession(LIVE_VIEW, known.sessionId)
+    await speed.putSessions([known], [])
+  },
+)
+
+test(
   'repaired minutes bear the topic epoch of the log as it is now',
   { timeout: DEADLINE_MS },
   async () => {

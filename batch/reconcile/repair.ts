@@ -7,6 +7,7 @@
  * batch: no other repair, no run and no erasure is under way.
  */
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
+import { currentSessionRows } from '../../shared/speed/current-sessions.ts'
 import { REPAIR_PARTITION } from '../../shared/speed/row-merge.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
@@ -27,8 +28,9 @@ export interface Repaired {
   readonly minutes: number
   readonly sessions: number
   /**
-   * Defects that were left: minutes that a pane may still change, and minutes that are known as the
-   * sum over more keys than a cut may have.
+   * Defects that were left: minutes that a pane may still change, minutes that are known as the sum
+   * over more keys than a cut may have, and what the history does not know of sessions of which
+   * something came after the cut.
    */
   readonly left: number
 }
@@ -43,11 +45,11 @@ export async function repair(
     await parts.speed.putMinutes(rows)
   }
   await rewriteWrong(parts, sessions)
-  await rewriteLost(parts, sessions)
+  const left = await rewriteLost(parts, sessions)
   return {
     minutes: minuteRows.length,
-    sessions: sessions.length,
-    left: minutes.length - minuteRows.length,
+    sessions: sessions.length - left,
+    left: minutes.length - minuteRows.length + left,
   }
 }
 
@@ -91,9 +93,13 @@ async function rewriteWrong(
 
 /**
  * Sessions of which one side has no row. One that the history does not know goes whole, and what the
- * history knows of its session id comes back.
+ * history knows of its session id comes back; what came after the cut would not, so such a session
+ * is left for the repair after the next run. Resolves with the defects that were left.
  */
-async function rewriteLost(parts: RepairParts, sessions: readonly SessionDefect[]): Promise<void> {
+async function rewriteLost(
+  parts: RepairParts,
+  sessions: readonly SessionDefect[],
+): Promise<number> {
   const { speed, view, assertMayWrite } = parts
   const unknown = new Set<string>()
   const lost = new Set<string>()
@@ -101,6 +107,8 @@ async function rewriteLost(parts: RepairParts, sessions: readonly SessionDefect[
     if (liveRow === undefined) lost.add(incarnationId(sessionId, incarnation))
     if (history === undefined) unknown.add(sessionId)
   }
+  const changed = await changedAfterCut(parts, unknown)
+  for (const sessionId of changed) unknown.delete(sessionId)
   for (const sessionId of unknown) {
     assertMayWrite()
     await speed.deleteSession(view, sessionId)
@@ -112,6 +120,22 @@ async function rewriteLost(parts: RepairParts, sessions: readonly SessionDefect[
     assertMayWrite()
     await speed.putSessions([row], positions)
   }
+  const isLeft = ({ sessionId, history }: SessionDefect) =>
+    history === undefined && changed.has(sessionId)
+  return sessions.filter(isLeft).length
+}
+
+/** Those of the sessions of which a row that counts is not below the cut. */
+async function changedAfterCut(
+  { speed, view, asOf }: RepairParts,
+  sessionIds: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const changed = new Set<string>()
+  for (const sessionId of sessionIds) {
+    const rows = currentSessionRows(await speed.readSession(view, sessionId))
+    if (!rows.every((row) => asOf.isBelowCut(row))) changed.add(sessionId)
+  }
+  return changed
 }
 
 function withHistory(row: SessionRow, history: ComparedSession): SessionRow {
