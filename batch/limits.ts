@@ -4,6 +4,7 @@
  */
 import { RECORD_MAX_BYTES } from '../shared/log/lmdb-limits.ts'
 import { assert } from '../shared/runtime/errors.ts'
+import { DATES_MAX as DATES_PER_VERB_MAX } from '../shared/warehouse/duckdb-limits.ts'
 
 /**
  * What a run takes of memory at most, however many events it has, bytes. The databases that make,
@@ -124,6 +125,14 @@ export const ERASE_FILES_MAX = 200_000
 
 /** Live sessions that are read at a time in search of a viewer's. */
 export const ERASE_SESSIONS_PER_PAGE = 500
+
+/** Dates of one write of an erasure; a viewer may have watched for years. */
+export const ERASE_DATES_PER_WRITE = 400
+
+assert(
+  ERASE_DATES_PER_WRITE <= DATES_PER_VERB_MAX,
+  'a verb of the warehouse may name the dates of a write',
+)
 
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000

@@ -3,9 +3,11 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ArmedFailpoints, type FailpointName } from '../../shared/runtime/failpoints.ts'
-import type { Row } from '../../shared/warehouse/warehouse.ts'
+import type { Row, Warehouse } from '../../shared/warehouse/warehouse.ts'
+import { ERASE_DATES_PER_WRITE } from '../limits.ts'
 import { rawLines } from '../raw-reader.ts'
 import { sha256Of } from '../run-objects.ts'
+import { over } from '../testing/altered-port.ts'
 import {
   closeEraseMachine as close,
   ERASED,
@@ -132,6 +134,51 @@ describe('an erasure', () => {
     expect(await everything(opened)).not.toContain(NEW)
   })
 
+  it('goes over more dates than one write may name, and on when it is cut off between writes', async () => {
+    const { warehouse } = opened.machine.ports
+    const session = await warehouse.open()
+    await session.insertMissing({
+      table: 'events',
+      select: {
+        sql: `SELECT * REPLACE (CAST('2060-01-01' AS DATE) AS received_date, seq + 100 AS seq)
+FROM events
+WHERE session_id = 'seen-new'`,
+      },
+      key: ['session_id', 'incarnation', 'seq'],
+      dates: ['2060-01-01'],
+      jobId: 'years-later',
+    })
+    await session.close()
+    let writes = 0
+    const altered: Warehouse = over(warehouse, {
+      open: async () => {
+        const inner = await warehouse.open()
+        return over(inner, {
+          query: async (select, limits) => {
+            const rows = await inner.query(select, limits)
+            return isDays(select.sql) ? [...rows, ...DAYS_BETWEEN] : rows
+          },
+          replaceRows: async (request) => {
+            if (request.table === 'events' && (writes += 1) > 1) fail()
+            return inner.replaceRows(request)
+          },
+        })
+      },
+    })
+    const parts = partsOf(opened)
+    await expect(eraseViewer({ ...parts, warehouse: altered }, VIEWER)).rejects.toThrow('killed')
+    expect(await eventsOf('seen-new')).toBe(2)
+    await eraseViewer(parts, VIEWER)
+    expect(await eventsOf('seen-new')).toBe(0)
+  })
+
+  async function eventsOf(sessionId: string): Promise<number> {
+    const rows = await opened.machine.query(
+      `SELECT seq FROM events WHERE session_id = '${sessionId}'`,
+    )
+    return rows.length
+  }
+
   it('of a viewer that nobody has seen removes nothing', async () => {
     const before = await everything(opened)
     const { proof } = await eraseViewer(partsOf(opened), 'nobody')
@@ -139,6 +186,15 @@ describe('an erasure', () => {
     expect(await everything(opened)).toBe(before)
   })
 })
+
+/** As many days as a write may name, between the first of the events and the last. */
+const DAYS_BETWEEN: readonly Row[] = Array.from({ length: ERASE_DATES_PER_WRITE }, (_, index) => ({
+  day: new Date(Date.UTC(2058, 0, 1 + index)).toISOString().slice(0, 10),
+}))
+
+function isDays(sql: string): boolean {
+  return sql.startsWith('SELECT DISTINCT received_date AS day\nFROM events\n')
+}
 
 function fail(): never {
   throw new Error('killed')

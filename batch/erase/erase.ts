@@ -22,7 +22,7 @@ import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
-import { DATES_MAX, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
+import { DATES_MAX, ERASE_DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
 import { readManifest } from '../manifest.ts'
 import { cutName, LEASE_NAME } from '../object-names.ts'
 import {
@@ -221,15 +221,19 @@ WHERE session_id IN (${scopeSelect.sql})`,
       { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
     )
     const dates = rows.map((row) => String(row['day'])).toSorted()
-    if (dates.length > 0)
+    for (let first = 0; first < dates.length; first += ERASE_DATES_PER_WRITE) {
+      this.#lease.assertHeld()
+      const ofWrite = dates.slice(first, first + ERASE_DATES_PER_WRITE)
       await session.replaceRows({
         table: table.name,
         select: { sql: `SELECT * FROM ${table.name} WHERE FALSE` },
         scope: ['session_id'],
         scopeSelect,
-        dates,
-        jobId: this.#jobId(table.name),
+        dates: ofWrite,
+        // By its first date: a number would be that of a write which a cut-off try has done.
+        jobId: this.#jobId(`${table.name}-${ofWrite[0] ?? ''}`),
       })
+    }
     await this.#parts.failpoints.hit('erase.afterSomeTables')
   }
 

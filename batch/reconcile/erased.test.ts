@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import type { LogRecord } from '../../shared/log/event-log.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import type { MinuteRow } from '../../shared/speed/rows.ts'
 import { eraseViewer } from '../erase/erase.ts'
 import { over } from '../testing/altered-port.ts'
+import { PARTITIONS } from '../testing/batch-machine.ts'
 import { ComparedMachine, pseudonymiser } from '../testing/compared-machine.ts'
 import { LIVE_VIEW, ROW_RETENTION_MS } from '../testing/live-side.ts'
 import { reconcile } from './reconcile.ts'
@@ -128,6 +130,38 @@ test(
   },
   BUILD_TIMEOUT_MS,
 )
+
+test(
+  'where the log has forgotten how a session of the viewer began, nobody can judge it to its end',
+  async () => {
+    const second = await secondOfErased()
+    const log = over(built.parts.log, {
+      offsets: async (topic, partition) => {
+        const { start, end } = await built.parts.log.offsets(topic, partition)
+        const isForgotten = topic === TOPICS.events && partition === second.partition
+        return { start: isForgotten ? second.offset : start, end }
+      },
+    })
+    const found = await reconcile({ ...built.parts, log })
+    expect(found.defectsListed).toEqual([])
+    expect(found.verdict).toBe('explained')
+    expect(found.pending).toBeGreaterThan(report.pending)
+  },
+  BUILD_TIMEOUT_MS,
+)
+
+/** Where the longest of the erased sessions has its second record. */
+async function secondOfErased(): Promise<{ readonly partition: number; readonly offset: number }> {
+  const found: LogRecord[][] = []
+  const request = { fromOffset: 0, maxRecords: 10_000, maxBytes: 2 ** 26, waitMs: 0 }
+  for (let partition = 0; partition < PARTITIONS; partition += 1) {
+    const { records } = await built.parts.log.read(TOPICS.events, partition, request)
+    for (const id of await erasedSessions()) found.push(records.filter(({ key }) => key === id))
+  }
+  const [, second] = found.toSorted((a, b) => b.length - a.length)[0] ?? []
+  if (second === undefined) throw new Error('the log holds a session of the viewer')
+  return second
+}
 
 test(
   'where the log has forgotten the viewer, too, nobody can judge; what is too small is a defect all the same',

@@ -90,8 +90,10 @@ async function readPartition(
 ): Promise<number> {
   const { start } = await log.offsets(TOPICS.events, partition)
   const end = asOf.nextOffset(TOPICS.events, partition)
-  let heldFromMs = start >= end && end > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  const heldFromMs = start >= end && end > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
   let loggedBeforeMs: number | undefined
+  let startMs: number | undefined
+  const held = new HeldSessions(limits)
   for (let fromOffset = start; fromOffset < end;) {
     const { records } = await log.read(TOPICS.events, partition, {
       fromOffset,
@@ -102,16 +104,59 @@ async function readPartition(
     for (const record of records) {
       const { offset, loggedAtMs } = record
       if (offset >= end) break
-      // An event is at most the clock step after its arrival.
-      if (loggedBeforeMs === undefined && start > 0) heldFromMs = loggedAtMs + limits.clockStepMs
+      if (start > 0) startMs ??= loggedAtMs
       const frame = erasedFrame(erasures, record)
-      if (frame !== undefined)
+      if (frame !== undefined) {
         found.add(frame, timesOf(limits, { partition, loggedBeforeMs, frame }))
+        held.add(frame)
+      }
       loggedBeforeMs = Math.max(loggedBeforeMs ?? loggedAtMs, loggedAtMs)
     }
     fromOffset = (records.at(-1)?.offset ?? end) + 1
   }
-  return heldFromMs
+  if (startMs === undefined) return heldFromMs
+  // The rest of a session counts otherwise than the whole: it is as good as forgotten.
+  const begun = held.begunBefore(startMs)
+  found.remove(begun.ids)
+  // An event is at most the clock step after its arrival.
+  return begun.lastMs + limits.clockStepMs
+}
+
+/** Sessions of one partition, and which of them the log may have forgotten records of. */
+class HeldSessions {
+  readonly #sessions = new Map<string, Held>()
+  readonly #clockStepMs: number
+
+  constructor({ clockStepMs }: FoldLimits) {
+    this.#clockStepMs = clockStepMs
+  }
+
+  add({ context: { sessionId }, events, rejectedSeqs, sentAtMs, receivedAtMs }: FrameRecord): void {
+    const earlier = this.#sessions.get(sessionId)
+    const { firstSeq = Infinity, firstMs = Infinity, lastMs = receivedAtMs } = earlier ?? {}
+    const times = events.map(({ at }) => at + receivedAtMs - sentAtMs)
+    this.#sessions.set(sessionId, {
+      firstSeq: Math.min(firstSeq, ...events.map(({ seq }) => seq), ...rejectedSeqs),
+      firstMs: Math.min(firstMs, ...times),
+      lastMs: Math.max(lastMs, receivedAtMs),
+    })
+  }
+
+  /** A first event that is there may be a copy; only when it happened later, nothing came before. */
+  begunBefore(loggedAtMs: number): { readonly ids: ReadonlySet<string>; readonly lastMs: number } {
+    const begun = [...this.#sessions].filter(
+      ([, { firstSeq, firstMs }]) => firstSeq > 0 || firstMs <= loggedAtMs + this.#clockStepMs,
+    )
+    const lastMs = begun.reduce((last, [, held]) => Math.max(last, held.lastMs), loggedAtMs)
+    return { ids: new Set(begun.map(([id]) => id)), lastMs }
+  }
+}
+
+interface Held {
+  readonly firstSeq: number
+  /** By the gateway's clock, epoch ms. */
+  readonly firstMs: number
+  readonly lastMs: number
 }
 
 function erasedFrame(erasures: Erasures, record: LogRecord): FrameRecord | undefined {
@@ -147,8 +192,8 @@ function timesOf(
 class ErasedRows {
   /** The offset of the first record of each session. */
   readonly firstOffsets = new Map<string, number>()
-  readonly copies: ValueRow[] = []
-  readonly frames: ValueRow[] = []
+  copies: ValueRow[] = []
+  frames: ValueRow[] = []
   readonly #run: number
 
   constructor(run: number) {
@@ -185,6 +230,12 @@ class ErasedRows {
         expected: `at most ${RECONCILE_ERASED_COPIES_MAX} events of erased sessions in the log`,
         received: 'more',
       })
+  }
+
+  remove(sessionIds: ReadonlySet<string>): void {
+    const isKept = (row: ValueRow) => !sessionIds.has(String(row['session_id']))
+    this.copies = this.copies.filter(isKept)
+    this.frames = this.frames.filter(isKept)
   }
 }
 

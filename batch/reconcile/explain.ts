@@ -27,6 +27,7 @@ import {
   readHistorySessions,
   sessionIn,
   withLastParts,
+  type ComparedSession,
   type SessionDifference,
 } from './sessions.ts'
 
@@ -40,11 +41,18 @@ export interface Differences {
 export interface MinuteDefect extends MinuteDifference {
   /** What the live row would be, had it set aside just what it listed. */
   readonly expected: MinuteAggregates
+  /** The same without viewers who were erased. */
+  readonly toWrite: MinuteAggregates
+}
+
+export interface SessionDefect extends SessionDifference {
+  /** What the live row would be, had it set aside just what it listed; `undefined` without history. */
+  readonly toWrite: ComparedSession | undefined
 }
 
 export interface Unexplained {
   readonly minutes: readonly MinuteDefect[]
-  readonly sessions: readonly SessionDifference[]
+  readonly sessions: readonly SessionDefect[]
 }
 
 export interface ExplainRequest {
@@ -105,7 +113,9 @@ async function unexplainedMinutes(
     const table = FACTS_SCRATCH.qoeMinute
     const computed = await readDiffering(session, cut, { table, differences: ofCut })
     for (const [difference, expected] of computed)
-      if (!isDeepStrictEqual(difference.live, expected)) defects.push({ ...difference, expected })
+      if (!isDeepStrictEqual(difference.live, expected))
+        // What was found without the erased stays when they are restored.
+        defects.push({ toWrite: expected, ...difference, expected })
   }
   return defects
 }
@@ -114,22 +124,24 @@ async function unexplainedSessions(
   session: WarehouseSession,
   differences: readonly SessionDifference[],
   { partsMax, restored }: ExplainRequest,
-): Promise<SessionDifference[]> {
-  const defects: SessionDifference[] = []
+): Promise<SessionDefect[]> {
+  const defects: SessionDefect[] = []
   for (let first = 0; first < differences.length; first += RECONCILE_SESSIONS_PER_PAGE) {
     const page = differences.slice(first, first + RECONCILE_SESSIONS_PER_PAGE)
     const ids = [...new Set(page.map(({ sessionId }) => sessionId))]
     const excluded = await withExclusions(session, ids)
     const computed = await readHistorySessions(session, FACTS_SCRATCH.sessions, ids)
     for (const difference of page) {
-      const { sessionId, incarnation, live } = difference
+      const { sessionId, incarnation, live, history } = difference
       const found = computed.get(incarnationId(sessionId, incarnation))
       const expected = found && withLastParts(found, partsMax)
       // Of a session whose events were all set aside the live row has no part.
       const hasNothing = expected === undefined && (live?.parts.length ?? 0) === 0
       const isEqual = hasNothing || isDeepStrictEqual(live, expected)
       const hasCause = excluded.has(sessionId) || restored?.sessions.has(sessionId) === true
-      if (!hasCause || !isEqual) defects.push(difference)
+      if (!hasCause || !isEqual)
+        // Only what has a cause was computed; what was found without the erased stays.
+        defects.push({ toWrite: (hasCause ? expected : undefined) ?? history, ...difference })
     }
   }
   return defects

@@ -114,6 +114,31 @@ test(
 )
 
 test(
+  'a session that is in no log is left while something of its id came after the cut',
+  { timeout: DEADLINE_MS },
+  async () => {
+    const { speed } = built.live
+    const [known] = await wholeSessions()
+    if (known === undefined) throw new Error('there is a session')
+    const invented = { ...known, incarnation: known.incarnation + 1 }
+    const newer = { ...known, incarnation: 1_000_000, lastOffset: 1_000_000 }
+    await speed.putSessions([invented, newer], [])
+    const found = await built.reconcile({ repair: true })
+    expect(found.sessions.defects).toBe(1)
+    expect(found.repaired).toEqual({ minutes: 0, sessions: 0, left: 1 })
+    const rows = await speed.readSession(LIVE_VIEW, known.sessionId)
+    expect(rows.map(({ incarnation }) => incarnation).toSorted((a, b) => a - b)).toEqual([
+      known.incarnation,
+      invented.incarnation,
+      newer.incarnation,
+    ])
+
+    await speed.deleteSession(LIVE_VIEW, known.sessionId)
+    await speed.putSessions([known], [])
+  },
+)
+
+test(
   'repaired minutes bear the topic epoch of the log as it is now',
   { timeout: DEADLINE_MS },
   async () => {
@@ -134,6 +159,42 @@ test(
     })
     const epochs = repaired.filter(({ partition }) => partition === REPAIR_PARTITION)
     expect(epochs.map(({ topicEpoch }) => topicEpoch)).toEqual([3])
+  },
+)
+
+test(
+  'what the live view has set aside stays out of a repaired row, and goes on to explain it',
+  { timeout: DEADLINE_MS },
+  async () => {
+    const { speed } = built.live
+    const before = await built.reconcile()
+    const sessions = await built.sessions()
+    const [session] = sessions.toSorted((a, b) => b.quality.afterClose - a.quality.afterClose)
+    const lastMs = session?.parts.at(-1)?.lastEventTimeMs
+    if (session === undefined || lastMs === undefined) throw new Error('there is a session')
+    const minute = await built.watchedMinute(
+      'total',
+      ({ minuteStartMs }) => minuteStartMs === lastMs - (lastMs % 60_000),
+    )
+    const right = await served(minute)
+    const { aggregates } = minute
+    const altered = { ...aggregates, events: aggregates.events + 7 }
+    await speed.putMinutes([{ ...minute, aggregates: altered }])
+    const quality = { ...session.quality, lost: session.quality.lost + 1 }
+    await speed.putSessions([{ ...session, quality }], [])
+
+    const found = await built.reconcile({ repair: true })
+    expect(found.repaired).toEqual({ minutes: 1, sessions: 1, left: 0 })
+    const line = found.defectsListed.find(({ name }) => name === 'events')
+    expect(Number(line?.expected)).toBeLessThan(Number(line?.history))
+    expect(await served(minute)).toEqual({ ...right, late: 0 })
+    expect(await speed.readSession(LIVE_VIEW, session.sessionId)).toEqual([session])
+    const { verdict, defects, explained } = await built.reconcile()
+    expect({ verdict, defects, explained }).toEqual({
+      verdict: 'explained',
+      defects: 0,
+      explained: before.explained,
+    })
   },
 )
 

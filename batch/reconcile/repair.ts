@@ -1,24 +1,21 @@
 /**
- * Rewrites live rows that are lost or wrong from the history: minutes as one row of partition −1,
- * which readers take instead of all others, and only such as no pane can still change; a session's
- * row under the stamp that it has, or has in the log when it is lost, so that a later change of the
- * fold still wins. Whoever calls it holds the lease of the batch: no other repair, no run and no
- * erasure is under way.
+ * Rewrites live rows that are lost or wrong from the history, without what the live view has listed
+ * as set aside: with it, the next such event would be a difference that its list does not explain.
+ * Minutes go as one row of partition −1, which readers take instead of all others, and only such as
+ * no pane can still change; a session's row under the stamp that it has, or has in the log when it
+ * is lost, so that a later change of the fold still wins. Whoever calls it holds the lease of the
+ * batch: no other repair, no run and no erasure is under way.
  */
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
+import { currentSessionRows } from '../../shared/speed/current-sessions.ts'
 import { REPAIR_PARTITION } from '../../shared/speed/row-merge.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { RECONCILE_ROWS_PER_WRITE } from '../limits.ts'
-import type { Unexplained } from './explain.ts'
+import type { MinuteDefect, SessionDefect, Unexplained } from './explain.ts'
 import { rebuildSessions, type LostSessionsParts } from './lost-sessions.ts'
-import { ALL_KEYS, type MinuteDifference } from './minutes.ts'
-import {
-  incarnationId,
-  parseIncarnationId,
-  type ComparedSession,
-  type SessionDifference,
-} from './sessions.ts'
+import { ALL_KEYS } from './minutes.ts'
+import { incarnationId, parseIncarnationId, type ComparedSession } from './sessions.ts'
 
 export interface RepairParts extends LostSessionsParts {
   readonly speed: SpeedStore
@@ -31,8 +28,9 @@ export interface Repaired {
   readonly minutes: number
   readonly sessions: number
   /**
-   * Defects that were left: minutes that a pane may still change, and minutes that are known as the
-   * sum over more keys than a cut may have.
+   * Defects that were left: minutes that a pane may still change, minutes that are known as the sum
+   * over more keys than a cut may have, and what the history does not know of sessions of which
+   * something came after the cut.
    */
   readonly left: number
 }
@@ -47,17 +45,17 @@ export async function repair(
     await parts.speed.putMinutes(rows)
   }
   await rewriteWrong(parts, sessions)
-  await rewriteLost(parts, sessions)
+  const left = await rewriteLost(parts, sessions)
   return {
     minutes: minuteRows.length,
-    sessions: sessions.length,
-    left: minutes.length - minuteRows.length,
+    sessions: sessions.length - left,
+    left: minutes.length - minuteRows.length + left,
   }
 }
 
-function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow[] {
+function repairedMinute(parts: RepairParts, defect: MinuteDefect): MinuteRow[] {
   const { view, asOf, paneLifeMs, rowRetentionMs } = parts
-  const { cut, key, minuteMs, history } = defect
+  const { cut, key, minuteMs, toWrite } = defect
   const endMs = minuteMs + MINUTE_MS
   if (key === ALL_KEYS || endMs + paneLifeMs >= asOf.watermarkMs) return []
   return [
@@ -70,7 +68,7 @@ function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow
       cut,
       key,
       minuteStartMs: minuteMs,
-      aggregates: history,
+      aggregates: toWrite,
       // A later repair wins; runs of a minute are fewer than its microseconds.
       stampUs: minuteMs * 1_000 + asOf.run,
       lastOffset: 0,
@@ -82,10 +80,10 @@ function repairedMinute(parts: RepairParts, defect: MinuteDifference): MinuteRow
 /** Rows that are there and wrong keep what only the fold knows. */
 async function rewriteWrong(
   { speed, assertMayWrite }: RepairParts,
-  sessions: readonly SessionDifference[],
+  sessions: readonly SessionDefect[],
 ): Promise<void> {
-  const rows = sessions.flatMap(({ liveRow, history }) =>
-    liveRow === undefined || history === undefined ? [] : [withHistory(liveRow, history)],
+  const rows = sessions.flatMap(({ liveRow, toWrite }) =>
+    liveRow === undefined || toWrite === undefined ? [] : [withHistory(liveRow, toWrite)],
   )
   for (const page of chunks(rows)) {
     assertMayWrite()
@@ -95,12 +93,13 @@ async function rewriteWrong(
 
 /**
  * Sessions of which one side has no row. One that the history does not know goes whole, and what the
- * history knows of its session id comes back.
+ * history knows of its session id comes back; what came after the cut would not, so such a session
+ * is left for the repair after the next run. Resolves with the defects that were left.
  */
 async function rewriteLost(
   parts: RepairParts,
-  sessions: readonly SessionDifference[],
-): Promise<void> {
+  sessions: readonly SessionDefect[],
+): Promise<number> {
   const { speed, view, assertMayWrite } = parts
   const unknown = new Set<string>()
   const lost = new Set<string>()
@@ -108,6 +107,8 @@ async function rewriteLost(
     if (liveRow === undefined) lost.add(incarnationId(sessionId, incarnation))
     if (history === undefined) unknown.add(sessionId)
   }
+  const changed = await changedAfterCut(parts, unknown)
+  for (const sessionId of changed) unknown.delete(sessionId)
   for (const sessionId of unknown) {
     assertMayWrite()
     await speed.deleteSession(view, sessionId)
@@ -119,6 +120,22 @@ async function rewriteLost(
     assertMayWrite()
     await speed.putSessions([row], positions)
   }
+  const isLeft = ({ sessionId, history }: SessionDefect) =>
+    history === undefined && changed.has(sessionId)
+  return sessions.filter(isLeft).length
+}
+
+/** Those of the sessions of which a row that counts is not below the cut. */
+async function changedAfterCut(
+  { speed, view, asOf }: RepairParts,
+  sessionIds: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const changed = new Set<string>()
+  for (const sessionId of sessionIds) {
+    const rows = currentSessionRows(await speed.readSession(view, sessionId))
+    if (!rows.every((row) => asOf.isBelowCut(row))) changed.add(sessionId)
+  }
+  return changed
 }
 
 function withHistory(row: SessionRow, history: ComparedSession): SessionRow {

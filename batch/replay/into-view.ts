@@ -20,7 +20,7 @@ import { isErased } from '../erase/erased-record.ts'
 import { batchErrors } from '../errors.ts'
 import { REPLAY_RECORDS_PER_WRITE, REPLAY_ROWS_PER_WRITE } from '../limits.ts'
 import { archivedRecords, type LedgerEntry, readLedger } from '../raw-archive.ts'
-import { rememberView } from './replayed-views.ts'
+import { rememberView, type ViewRange } from './replayed-views.ts'
 
 const QUEUES: readonly DirtyQueue[] = ['narrow', 'wide', 'sessionUrgent', 'session']
 
@@ -54,16 +54,9 @@ export interface ReplayedPartition {
   readonly nextOffset: number
 }
 
-/** Offsets of one partition of `playback.events`; `toOffset` is exclusive. */
-export interface ViewRange {
-  readonly partition: number
-  readonly fromOffset: number
-  readonly toOffset: number
-}
-
 /**
  * With a range, only its records are folded, and its partition is the only one of the view. Throws
- * `BATCH_REPLAY_VIEW_TAKEN` for a view that has rows, and `BATCH_REPLAY_GAP`.
+ * `BATCH_REPLAY_VIEW_TAKEN` for a view that has rows, or was begun with another range, and `BATCH_REPLAY_GAP`.
  */
 export async function replayIntoView(
   parts: ReplayViewParts,
@@ -75,7 +68,7 @@ export async function replayIntoView(
   if (isTaken)
     throw batchErrors.create('BATCH_REPLAY_VIEW_TAKEN', { expected: 'a new view', received: view })
   const spans = await spansOf(parts, range)
-  await rememberView(objects, view)
+  await rememberView(objects, view, range)
   const erasures = await readErasures(objects, await listErasures(objects))
   const records = spans.reduce((sum, { first, end }) => sum + end - first, 0)
   const replayed: ReplayedPartition[] = []

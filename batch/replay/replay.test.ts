@@ -128,6 +128,10 @@ it('refuses a file that was altered, and leaves the view unfinished', async () =
     code: 'BATCH_RAW_FILE_DAMAGED',
   })
   expect(await live.speed.readPartitions(VIEW)).toEqual([])
+  const range = { partition: 1, fromOffset: 0, toOffset: 1 }
+  await expect(replayIntoView(viewParts(), VIEW, range)).rejects.toMatchObject({
+    code: 'BATCH_REPLAY_VIEW_TAKEN',
+  })
 })
 
 const withoutRun = (tables: Record<string, readonly Row[]>) =>
