@@ -8,7 +8,7 @@ import { ManualClock } from '../shared/runtime/clock.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import { backfill, type BackfillParts, type BackfillReport } from './backfill.ts'
-import { REPLAYS_FOLDER } from './object-names.ts'
+import { cutName, REPLAYS_FOLDER } from './object-names.ts'
 import { createBatchTelemetry } from './telemetry.ts'
 import { BatchMachine, configOf, PARTITIONS } from './testing/batch-machine.ts'
 import { fillLog } from './testing/scenario.ts'
@@ -138,6 +138,15 @@ it('loads the runs of the days alone, and a repeat writes nothing', async () => 
     runs: [],
     days: [],
   })
+})
+
+it('waits for a run that is half done', async () => {
+  const { objects } = machine.ports
+  const before = await machine.tables()
+  await objects.create(cutName(RUNS + 1), Buffer.from('{}'))
+  await expect(run()).rejects.toMatchObject({ code: 'BATCH_REPLAY_RUN_UNFINISHED' })
+  expect(await machine.tables()).toEqual(before)
+  await objects.delete(cutName(RUNS + 1))
 })
 
 it('ends with the code of a file that was altered, and leaves the rows and no leftovers', async () => {
