@@ -140,6 +140,32 @@ it('loads the runs of the days alone, and a repeat writes nothing', async () => 
   })
 })
 
+it('leaves no row of an incarnation that is another one since it was numbered again', async () => {
+  const before = await tables()
+  const keptLong = { ...DEFAULT_FOLD_LIMITS, sessionKeepMs: 10 * 3_600_000 }
+  const incarnations = async (table: string) => {
+    const rows = await machine.query(
+      `SELECT DISTINCT session_id, incarnation FROM ${table} ORDER BY session_id, incarnation`,
+    )
+    return rows.map((row) => `${String(row['session_id'])}/${String(row['incarnation'])}`)
+  }
+  const numbered = await incarnations('events')
+  await clock.advance(1_000)
+  await run(ALL, { limits: keptLong })
+  const fewer = await incarnations('events')
+  expect(fewer.length).toBeLessThan(numbered.length)
+  for (const table of ['sessions', 'session_minutes'])
+    expect(await incarnations(table)).toEqual(fewer)
+  const [sums] = await machine.query(`
+    SELECT
+      (SELECT SUM(events) FROM qoe_minute WHERE cut = 'total') AS of_minutes,
+      (SELECT SUM(events) FROM session_minutes) AS of_session_minutes`)
+  expect(sums?.['of_minutes']).toEqual(sums?.['of_session_minutes'])
+  await clock.advance(1_000)
+  await run()
+  expect(await tables()).toEqual(before)
+})
+
 it('waits for a run that is half done', async () => {
   const { objects } = machine.ports
   const before = await machine.tables()

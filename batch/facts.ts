@@ -134,6 +134,7 @@ async function computeTouched(
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
   await scratchRestored(session, NOTHING_RESTORED)
   await computeSessions(session, request.bucketCount, 'known')
+  await session.append('facts_all_incarnations', select('held-incarnations'))
   await session.scratch('facts_touched_minutes', minutes)
   await run(session, 'facts_duplicates', 'known-duplicates')
   await run(session, 'facts_arrivals', 'arrivals')
