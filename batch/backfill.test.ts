@@ -6,9 +6,10 @@ import { DEFAULT_CUT_IDS, parseCut } from '../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../shared/qoe/fold.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
+import { tables as tableSpecs } from '../shared/warehouse/tables.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import { backfill, type BackfillParts, type BackfillReport } from './backfill.ts'
-import { REPLAYS_FOLDER } from './object-names.ts'
+import { cutName, manifestName, REPLAYS_FOLDER } from './object-names.ts'
 import { createBatchTelemetry } from './telemetry.ts'
 import { BatchMachine, configOf, PARTITIONS } from './testing/batch-machine.ts'
 import { fillLog } from './testing/scenario.ts'
@@ -18,6 +19,7 @@ const BUILD_TIMEOUT_MS = 120_000
 const RUNS = 3
 const DAYS = ['2026-03-01', '2026-03-02']
 const ALL = { fromDate: '2026-01-01', toDate: '2026-12-31' }
+const { batchRuns } = tableSpecs
 /** Rows whose `run` is that of the run that computed them last. */
 const FACTS = ['sessions', 'session_minutes', 'qoe_minute']
 
@@ -140,6 +142,41 @@ it('loads the runs of the days alone, and a repeat writes nothing', async () => 
   })
 })
 
+it('leaves no row of an incarnation that is another one since it was numbered again', async () => {
+  const before = await tables()
+  const keptLong = { ...DEFAULT_FOLD_LIMITS, sessionKeepMs: 10 * 3_600_000 }
+  const incarnations = async (table: string) => {
+    const rows = await machine.query(
+      `SELECT DISTINCT session_id, incarnation FROM ${table} ORDER BY session_id, incarnation`,
+    )
+    return rows.map((row) => `${String(row['session_id'])}/${String(row['incarnation'])}`)
+  }
+  const numbered = await incarnations('events')
+  await clock.advance(1_000)
+  await run(ALL, { limits: keptLong })
+  const fewer = await incarnations('events')
+  expect(fewer.length).toBeLessThan(numbered.length)
+  for (const table of ['sessions', 'session_minutes'])
+    expect(await incarnations(table)).toEqual(fewer)
+  const [sums] = await machine.query(`
+    SELECT
+      (SELECT SUM(events) FROM qoe_minute WHERE cut = 'total') AS of_minutes,
+      (SELECT SUM(events) FROM session_minutes) AS of_session_minutes`)
+  expect(sums?.['of_minutes']).toEqual(sums?.['of_session_minutes'])
+  await clock.advance(1_000)
+  await run()
+  expect(await tables()).toEqual(before)
+})
+
+it('waits for a run that is half done', async () => {
+  const { objects } = machine.ports
+  const before = await machine.tables()
+  await objects.create(cutName(RUNS + 1), Buffer.from('{}'))
+  await expect(run()).rejects.toMatchObject({ code: 'BATCH_REPLAY_RUN_UNFINISHED' })
+  expect(await machine.tables()).toEqual(before)
+  await objects.delete(cutName(RUNS + 1))
+})
+
 it('ends with the code of a file that was altered, and leaves the rows and no leftovers', async () => {
   const { objects } = machine.ports
   const before = await machine.tables()
@@ -149,4 +186,46 @@ it('ends with the code of a file that was altered, and leaves the rows and no le
   await expect(run()).rejects.toMatchObject({ code: 'BATCH_RAW_FILE_DAMAGED' })
   expect(await machine.tables()).toEqual(before)
   expect(await machine.names(REPLAYS_FOLDER)).toEqual([])
+})
+
+it('keeps one row of a record that two runs have in their raw files', async () => {
+  const filled = machine
+  machine = await BatchMachine.open({ clock })
+  try {
+    const { log, objects, warehouse } = machine.ports
+    await fillLog({ log, clock, partitions: PARTITIONS, seed: 1, turns: 12 })
+    await machine.run()
+    const session = await warehouse.open()
+    const days = await session.query(
+      { sql: `SELECT DISTINCT ${batchRuns.partitionColumn} AS day FROM ${batchRuns.name}` },
+      { maxRows: 10, timeoutMs: 60_000 },
+    )
+    await session.replaceRows({
+      table: batchRuns.name,
+      select: { sql: `SELECT * FROM ${batchRuns.name} WHERE FALSE` },
+      scope: ['run'],
+      scopeSelect: { sql: 'SELECT CAST(1 AS INT64) AS run' },
+      dates: days.map((row) => String(row['day'])),
+      jobId: 'lose-control-rows',
+    })
+    await session.close()
+    const stored = await objects.read(manifestName(1))
+    const manifest = JSON.parse(Buffer.from(stored?.bytes ?? []).toString()) as object
+    const spent = Buffer.from(JSON.stringify({ ...manifest, ranges: [], files: [] }))
+    await objects.replace(manifestName(1), spent, stored?.info.generation ?? 0)
+    await fillLog({ log, clock, partitions: PARTITIONS, seed: 2, turns: 12 })
+    expect(await machine.run()).toMatchObject({ run: 2 })
+    const before = await tables()
+    await clock.advance(1_000)
+    expect(await run()).toMatchObject({ runs: [{ run: 1 }, { run: 2 }] })
+    expect(await tables()).toEqual(before)
+    for (const table of ['frames', 'rejects', 'exceptions'])
+      expect(
+        before[table]?.some((row) => row['run'] === 1n),
+        table,
+      ).toBe(true)
+  } finally {
+    await machine.close()
+    machine = filled
+  }
 })

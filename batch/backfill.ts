@@ -25,6 +25,7 @@ import {
   removeReplayLeftovers,
 } from './replay/reload-run.ts'
 import { replacingWarehouse } from './replay/replacing-warehouse.ts'
+import { refuseUnfinishedRun } from './unfinished-run.ts'
 
 export interface BackfillParts extends FactStepContext, ReloadParts {
   readonly clock: Clock
@@ -50,7 +51,10 @@ export interface BackfillReport {
   readonly days: readonly string[]
 }
 
-/** Throws `LEASE_HELD` while a run is under way, which would write the same rows. */
+/**
+ * Throws `LEASE_HELD` while a run is under way, which would write the same rows, and
+ * `BATCH_REPLAY_RUN_UNFINISHED` when one is half done: its jobs do not write again what is replaced.
+ */
 export async function backfill(
   parts: BackfillParts,
   range: BackfillRange,
@@ -64,6 +68,7 @@ export async function backfill(
   }
   try {
     const { control, files } = await lookUp(parts, range)
+    await refuseUnfinishedRun(objects, control, 'BATCH_REPLAY_RUN_UNFINISHED')
     if (control.lastRun === 0) return { run: undefined, runs: [], days: [] }
     await removeReplayLeftovers(objects)
     const jobs = `backfill-${clock.nowMs()}`

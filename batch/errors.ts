@@ -70,6 +70,12 @@ export const batchErrors = defineErrors({
     action:
       'Nothing was removed. Many sessions under one viewer id mean that a client sends the same id for everybody: correct it, and report this with the number in the message.',
   },
+  BATCH_REPLAY_RUN_UNFINISHED: {
+    rule: 'past runs are loaded into the tables again when no run of the batch is half done',
+    retryable: true,
+    action:
+      'Nothing was changed. Run the batch, so that the run named in the message is over, and give the command again: npx backhaul batch run.',
+  },
   BATCH_REPLAY_VIEW_TAKEN: {
     rule: 'a replay fills a view of the speed store that has no rows',
     retryable: false,

@@ -1,6 +1,7 @@
 /** The fifth step: the metrics of every session and minute that the run touched, by SQL. */
 import type { Cut } from '../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../shared/qoe/fold.ts'
+import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
 import { dateOf, type PartitionWatermark } from './control.ts'
@@ -11,6 +12,8 @@ export interface FactStepContext {
   readonly config: BatchConfig
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
+  /** Off when absent. */
+  readonly failpoints?: Failpoints
 }
 
 export interface FactsOfRun {
@@ -26,7 +29,7 @@ export async function computeFacts(
   context: FactStepContext,
   of: FactsOfRun,
 ): Promise<ReplacedFacts> {
-  const { warehouse, config, limits, cuts } = context
+  const { warehouse, config, limits, cuts, failpoints } = context
   const { run, dates, watermarks, jobs } = of
   if (watermarks.length === 0) return { sessionDates: [] }
   const lastMs = Math.max(...watermarks.map(({ watermarkMs }) => watermarkMs))
@@ -40,7 +43,7 @@ export async function computeFacts(
       watermarks,
       bucketCount: config.factBuckets,
     })
-    return await replaceFacts(session, `${jobs}-facts`)
+    return await replaceFacts(session, `${jobs}-facts`, failpoints)
   } finally {
     await session.close()
   }

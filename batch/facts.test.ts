@@ -102,6 +102,32 @@ test(
   TIMEOUT_MS,
 )
 
+test(
+  'a run that is repeated closes again what it closed by its watermark alone',
+  async () => {
+    const [group] = adversarialGroups({ from: 600, to: 620 }, RECORDS)
+    if (group === undefined) throw new Error('no logs')
+    const run = await FactsRun.open(group.limits)
+    try {
+      await run.load(group.logs)
+      await run.computeHistory()
+      const ticks = group.logs.map(({ partition, records }) => {
+        const { offset = 0, loggedAtMs = 0 } = records.at(-1) ?? {}
+        const tick = { offset: offset + 1, loggedAtMs: loggedAtMs + group.limits.sessionKeepMs }
+        return { partition, records: [{ kind: 'tick' as const, ...tick }] }
+      })
+      await run.load(ticks)
+      const replaced = await run.computeHistory()
+      expect(replaced.sessionDates).not.toEqual([])
+      await run.repeat(ticks)
+      expect(await run.computeHistory()).toEqual(replaced)
+    } finally {
+      await run.close()
+    }
+  },
+  TIMEOUT_MS,
+)
+
 test.each(SOME_DEFECTS)(
   'a defect shows: $name',
   async (defect) => {

@@ -10,6 +10,7 @@
  */
 import type { Cut } from '../shared/qoe/cuts.ts'
 import { paneLifeOf, type FoldLimits } from '../shared/qoe/fold.ts'
+import { type Failpoints, noFailpoints } from '../shared/runtime/failpoints.ts'
 import type {
   ParameterValue,
   QueryLimits,
@@ -133,6 +134,7 @@ async function computeTouched(
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
   await scratchRestored(session, NOTHING_RESTORED)
   await computeSessions(session, request.bucketCount, 'known')
+  await session.append('facts_all_incarnations', select('held-incarnations'))
   await session.scratch('facts_touched_minutes', minutes)
   await run(session, 'facts_duplicates', 'known-duplicates')
   await run(session, 'facts_arrivals', 'arrivals')
@@ -145,22 +147,28 @@ export interface ReplacedFacts {
   readonly sessionDates: readonly string[]
 }
 
-/** Puts what `computeHistory` or `computeDays` computed into the tables; a repeat changes nothing. */
+/**
+ * Puts what `computeHistory` or `computeDays` computed into the tables; a repeat changes nothing. Each
+ * table is written after those that are computed from it, so that a try which is cut off leaves what
+ * the next one tells the touched sessions and minutes by.
+ */
 export async function replaceFacts(
   session: WarehouseSession,
   jobId: string,
+  failpoints: Failpoints = noFailpoints,
 ): Promise<ReplacedFacts> {
   const sessionDates = await datesOf(session, 'session-dates')
+  const minuteDates = await datesOf(session, 'minute-dates')
   const incarnations = { sql: 'SELECT session_id, incarnation FROM facts_all_incarnations' }
   await session.replaceRows({
-    table: tables.sessions.name,
-    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessions}` },
-    scope: ['session_id', 'incarnation'],
-    scopeSelect: incarnations,
-    dates: sessionDates,
-    jobId: `${jobId}-sessions`,
+    table: tables.qoeMinute.name,
+    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.qoeMinute}` },
+    scope: ['minute_ms'],
+    scopeSelect: { sql: 'SELECT minute_ms FROM facts_touched_minutes' },
+    dates: minuteDates,
+    jobId: `${jobId}-qoe-minute`,
   })
-  const minuteDates = await datesOf(session, 'minute-dates')
+  await failpoints.hit('batch.afterSomeFacts')
   await session.replaceRows({
     table: tables.sessionMinutes.name,
     select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessionMinutes}` },
@@ -169,13 +177,14 @@ export async function replaceFacts(
     dates: minuteDates,
     jobId: `${jobId}-session-minutes`,
   })
+  await failpoints.hit('batch.afterSomeFacts')
   await session.replaceRows({
-    table: tables.qoeMinute.name,
-    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.qoeMinute}` },
-    scope: ['minute_ms'],
-    scopeSelect: { sql: 'SELECT minute_ms FROM facts_touched_minutes' },
-    dates: minuteDates,
-    jobId: `${jobId}-qoe-minute`,
+    table: tables.sessions.name,
+    select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessions}` },
+    scope: ['session_id', 'incarnation'],
+    scopeSelect: incarnations,
+    dates: sessionDates,
+    jobId: `${jobId}-sessions`,
   })
   return { sessionDates: sessionDates.toSorted() }
 }

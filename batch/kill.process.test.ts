@@ -7,6 +7,9 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { NewRecord } from '../shared/log/event-log.ts'
+import { encodeFrameRecord, FRAME_SCHEMA } from '../shared/log/record.ts'
+import { TOPICS } from '../shared/log/topics.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import type { FailpointName } from '../shared/runtime/failpoints.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
@@ -16,6 +19,8 @@ import { fillLog } from './testing/scenario.ts'
 
 const SCRIPT = join(import.meta.dirname, 'testing', 'run-to-the-kill.ts')
 const TURNS = 16
+/** A session of which the killed run has no copy: the watermark at its cut closes it. */
+const LEFT = 'left-alone'
 /** A killed process keeps its lease for a minute of its clock: the next one starts later than that. */
 const BETWEEN_RUNS_MS = 120_000
 const TIMEOUT_MS = 120_000
@@ -31,6 +36,7 @@ const KILLS: readonly (readonly [FailpointName, number, number])[] = [
   ['batch.afterLoads', 1, 1],
   ['batch.afterSomeInserts', 1, 2],
   ['batch.afterMerge', 1, 1],
+  ['batch.afterSomeFacts', 1, 2],
   ['batch.afterFacts', 1, 1],
   ['batch.afterQuality', 1, 1],
   ['batch.afterLedger', 1, 1],
@@ -54,6 +60,7 @@ beforeAll(async () => {
   const fill = (seed: number) =>
     fillLog({ log: machine.ports.log, clock, partitions: PARTITIONS, seed, turns: TURNS })
   await fill(1)
+  await machine.ports.log.append(TOPICS.events, 0, [lastFrameOf(LEFT, clock.nowMs())])
   await machine.run()
   await fill(2)
   await machine.closeStores()
@@ -65,6 +72,23 @@ beforeAll(async () => {
 }, TIMEOUT_MS)
 
 afterAll(() => rm(root, { recursive: true, force: true }))
+
+/** A frame with a gap in its seqs, which counts as lost once the session has closed. */
+function lastFrameOf(sessionId: string, nowMs: number): NewRecord {
+  const events = [
+    { seq: 0, type: 'playbackRequest', at: nowMs - 3_000 },
+    { seq: 1, type: 'playbackStart', at: nowMs - 2_000, playheadMs: 0 },
+    { seq: 3, type: 'heartbeat', at: nowMs - 1_000, playheadMs: 1_000 },
+  ]
+  const value = encodeFrameRecord({
+    contextJson: Buffer.from(JSON.stringify({ sessionId, contentId: 'content', cdn: 'cdn' })),
+    sentAtMs: nowMs,
+    receivedAtMs: nowMs,
+    rejectedSeqs: [],
+    events: events.map((event) => Buffer.from(JSON.stringify(event))),
+  })
+  return { key: sessionId, value, headers: { schema: FRAME_SCHEMA } }
+}
 
 /** The `n`-th run on the folder, in a process of its own. */
 function runBatch(folder: string, n: number, kill: readonly string[] = []): Promise<Ended> {
@@ -95,6 +119,8 @@ test.each(KILLS)('killed twice at %s', { timeout: TIMEOUT_MS }, async (name, fir
   expect(raw).toEqual(gold.raw)
   for (const [table, rows] of Object.entries(gold.tables))
     expect(tables[table], table).toEqual(rows)
+  const left = tables['sessions']?.filter((row) => row['session_id'] === LEFT)
+  expect(left).toMatchObject([{ closed: true, lost: 1n, run: 2n }])
   expect(tables['batch_runs']?.some((row) => row['run'] === 2n)).toBe(true)
   expect(tables['events']?.length).toBeGreaterThan(20)
   await rm(folder, { recursive: true, force: true })

@@ -31,6 +31,7 @@ import { checkQuality, type QualityFlag } from './quality.ts'
 import { writeRawFiles } from './raw-files.ts'
 import { reportOf, type RunReport, writeReport } from './report.ts'
 import type { BatchTelemetry } from './telemetry.ts'
+import { nextRun } from './unfinished-run.ts'
 
 export interface BatchParts {
   readonly log: EventLog
@@ -160,9 +161,7 @@ class Run {
     const { limits } = this.#parts
     const { outOfOrdernessMs } = limits
     const acceptLoss = this.#options.acceptLoss ?? []
-    let run = control.lastRun + 1
-    // A run of which no partition could be read has no control rows; its number is spent.
-    while ((await readManifest(this.#parts.objects, run))?.ranges.length === 0) run += 1
+    const run = await nextRun(this.#parts.objects, control)
     return takeCut({ ...this.#parts, outOfOrdernessMs, acceptLoss }, run, control)
   }
 

@@ -23,8 +23,7 @@ import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehou
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { DATES_MAX, ERASE_DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
-import { readManifest } from '../manifest.ts'
-import { cutName, LEASE_NAME } from '../object-names.ts'
+import { LEASE_NAME } from '../object-names.ts'
 import {
   type ErasedFile,
   type ErasurePlan,
@@ -39,6 +38,7 @@ import {
   writeObject,
 } from './erasure-objects.ts'
 import { removeReplayLeftovers } from '../replay/reload-run.ts'
+import { refuseUnfinishedRun } from '../unfinished-run.ts'
 import { supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
 import { rewriteFile } from './rewrite-file.ts'
@@ -174,24 +174,13 @@ class Erasure {
     const { names, record, earlierSessions } = this.#round
     const earlier = await readPlan(objects, names.plan)
     if (earlier !== undefined) return earlier
-    await this.#refuseUnfinishedRun(session)
+    // A run that took its cut before the record has frames of the viewer on their way.
+    await refuseUnfinishedRun(objects, await readControl(session), 'BATCH_ERASE_RUN_UNFINISHED')
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#lease.assertHeld()
     await writeObject(objects, names.plan, plan)
     return plan
-  }
-
-  /** A run that took its cut before the record has frames of the viewer on their way. */
-  async #refuseUnfinishedRun(session: WarehouseSession): Promise<void> {
-    const { objects } = this.#parts
-    let run = (await readControl(session)).lastRun + 1
-    while ((await readManifest(objects, run))?.ranges.length === 0) run += 1
-    if ((await objects.stat(cutName(run))) !== undefined)
-      throw batchErrors.create('BATCH_ERASE_RUN_UNFINISHED', {
-        expected: `run ${run} to be over`,
-        received: 'a cut without control rows',
-      })
   }
 
   async #rewriteFiles(plan: ErasurePlan): Promise<ErasedFile[]> {

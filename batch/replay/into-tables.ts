@@ -19,6 +19,7 @@ import {
   reloadRun,
   removeReplayLeftovers,
 } from './reload-run.ts'
+import { refuseUnfinishedRun } from '../unfinished-run.ts'
 
 export interface ReplayTablesParts extends ReloadParts {
   readonly clock: Clock
@@ -36,7 +37,10 @@ export interface ReplayRange {
   readonly toOffset: number
 }
 
-/** Throws `LEASE_HELD`, `BATCH_REPLAY_NOTHING`, and what reading, flattening and loading throw. */
+/**
+ * Throws `LEASE_HELD`, `BATCH_REPLAY_NOTHING`, what reading, flattening and loading throw, and
+ * `BATCH_REPLAY_RUN_UNFINISHED`: the jobs of a run that is half done do not write again what changes.
+ */
 export async function replayIntoTables(
   parts: ReplayTablesParts,
   range: ReplayRange,
@@ -49,7 +53,8 @@ export async function replayIntoTables(
     signal?.throwIfAborted()
   }
   try {
-    const { files, watermarks } = await lookUp(parts)
+    const { control, files, watermarks } = await lookUp(parts)
+    await refuseUnfinishedRun(objects, control, 'BATCH_REPLAY_RUN_UNFINISHED')
     const runs = [...new Set(files.filter((file) => isWithin(file, range)).map(({ run }) => run))]
     if (runs.length === 0)
       throw batchErrors.create('BATCH_REPLAY_NOTHING', {
@@ -82,11 +87,11 @@ function isWithin(file: LedgerEntry, { topic, partition, fromOffset, toOffset }:
 async function lookUp({ warehouse }: ReplayTablesParts) {
   const session = await warehouse.open()
   try {
-    const { partitions } = await readControl(session)
-    const watermarks = partitions
+    const control = await readControl(session)
+    const watermarks = control.partitions
       .filter(({ topic }) => topic === TOPICS.events)
       .map(({ logPartition: partition, watermarkMs }) => ({ partition, watermarkMs }))
-    return { files: await readLedger(session), watermarks }
+    return { control, files: await readLedger(session), watermarks }
   } finally {
     await session.close()
   }

@@ -5,6 +5,7 @@
  */
 import type {
   InsertMissingRequest,
+  Select,
   Warehouse,
   WarehouseSession,
 } from '../../shared/warehouse/warehouse.ts'
@@ -36,12 +37,46 @@ function replacingSession(session: WarehouseSession, run: number): WarehouseSess
 async function replaceRun(
   session: WarehouseSession,
   run: number,
-  { table, select, dates, jobId }: InsertMissingRequest,
+  request: InsertMissingRequest,
 ): Promise<number> {
+  const { table, dates, jobId } = request
   const scopeSelect = {
     sql: 'SELECT CAST(@replaced_run AS INT64) AS run',
     parameters: { replaced_run: run },
   }
-  const request = { table, select, scope: ['run'], scopeSelect, dates, jobId }
-  return (await session.replaceRows(request)).inserted
+  const select = withoutOtherRuns(session, run, request)
+  const replaced = { table, select, scope: ['run'], scopeSelect, dates, jobId }
+  return (await session.replaceRows(replaced)).inserted
+}
+
+/**
+ * A range may be in the raw files of two runs, after a loss of control rows: a record that another run
+ * has in the table stays that run's. Of events this is known by the places of their copies; their own
+ * key changes when incarnations are numbered again.
+ */
+function withoutOtherRuns(
+  session: WarehouseSession,
+  run: number,
+  { table, select, key, dates }: InsertMissingRequest,
+): Select {
+  const spec = session.tables.find(({ name }) => name === table)
+  if (spec === undefined || !key.includes('log_offset')) return select
+  const same = key.map((column) => `other.${column} = staged.${column}`)
+  return {
+    sql: `SELECT staged.*
+      FROM (${select.sql}) AS staged
+      WHERE NOT EXISTS (
+        SELECT 1
+        FROM ${table} AS other
+        WHERE other.${spec.partitionColumn} BETWEEN CAST(@first_date AS DATE) AND CAST(@last_date AS DATE)
+          AND other.run <> CAST(@replaced_run AS INT64)
+          AND ${same.join('\n          AND ')}
+      )`,
+    parameters: {
+      ...select.parameters,
+      replaced_run: run,
+      first_date: dates.toSorted()[0] ?? '',
+      last_date: dates.toSorted().at(-1) ?? '',
+    },
+  }
 }

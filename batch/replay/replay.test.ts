@@ -3,6 +3,7 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
+import { ArmedFailpoints } from '../../shared/runtime/failpoints.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import type { Row } from '../../shared/warehouse/warehouse.ts'
 import { createBatchTelemetry } from '../telemetry.ts'
@@ -176,6 +177,15 @@ it('brings lost rows of the tables back, and changes none that are there', async
     expect(await machine.names('batch/replays/')).toEqual([])
     await clock.advance(1_000)
   }
+  const failpoints = new ArmedFailpoints()
+  failpoints.arm('batch.afterSomeFacts', () => {
+    throw new Error('killed')
+  })
+  await expect(machine.run({ failpoints })).rejects.toThrow('killed')
+  await expect(replayIntoTables(parts, range)).rejects.toMatchObject({
+    code: 'BATCH_REPLAY_RUN_UNFINISHED',
+  })
+  await machine.run()
   const beyond = { ...range, fromOffset: 1_000_000, toOffset: 2_000_000 }
   await expect(replayIntoTables(parts, beyond)).rejects.toMatchObject({
     code: 'BATCH_REPLAY_NOTHING',

@@ -35,6 +35,7 @@ import {
   EXCEPTIONS_SCRATCH,
   FACTS_SCRATCH,
   type FactsRequest,
+  type ReplacedFacts,
   replaceFacts,
 } from '../facts.ts'
 import { loadCopies } from '../load-copies.ts'
@@ -157,10 +158,10 @@ export class FactsRun {
   }
 
   /** Brings the tables of facts up to date. */
-  async computeHistory(bucketCount = 1): Promise<void> {
-    await this.#during(async (session) => {
+  computeHistory(bucketCount = 1): Promise<ReplacedFacts> {
+    return this.#during(async (session) => {
       await computeHistory(session, this.#request(bucketCount))
-      await replaceFacts(session, `facts-${this.#run}-${this.#attempt}`)
+      return replaceFacts(session, `facts-${this.#run}-${this.#attempt}`)
     })
   }
 

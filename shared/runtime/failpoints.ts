@@ -32,6 +32,7 @@ export type FailpointName =
   | 'batch.afterLoads'
   | 'batch.afterSomeInserts'
   | 'batch.afterMerge'
+  | 'batch.afterSomeFacts'
   | 'batch.afterFacts'
   | 'batch.afterQuality'
   | 'batch.afterLedger'

@@ -1,3 +1,3 @@
--- The incarnations whose rows were computed; what the warehouse has of them is replaced.
+-- The incarnations whose rows were computed.
 SELECT session_id, incarnation
 FROM facts_incarnations

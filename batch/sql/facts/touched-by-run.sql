@@ -1,5 +1,6 @@
 -- The incarnations that a run may change, from the earliest of each session on: those of which it
--- loaded a copy, and those that were open and that the watermark at the cut closes.
+-- loaded a copy, and those that were open and that the watermark at the cut closes. What the run has
+-- closed already, before it was cut off, it closes again.
 WITH touched AS (
   SELECT e.session_id, e.incarnation, e.session_bucket
   FROM events AS e
@@ -15,7 +16,8 @@ WITH touched AS (
   FROM sessions AS s
   JOIN facts_watermarks AS w ON w.log_partition = s.log_partition
   CROSS JOIN facts_parameters AS p
-  WHERE NOT s.closed AND w.watermark_ms > s.last_logged_at_ms + p.session_timeout_ms
+  WHERE (NOT s.closed OR s.run = p.run)
+    AND w.watermark_ms > s.last_logged_at_ms + p.session_timeout_ms
 )
 SELECT session_id, session_bucket, MIN(incarnation) AS incarnation
 FROM touched
