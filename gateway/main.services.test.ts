@@ -49,8 +49,18 @@ const freePort = () =>
 async function createTopics(numPartitions: number): Promise<void> {
   const configEntries = EVENTS_SETTINGS
   const topics = Object.values(TOPICS).map((topic) => ({ topic, numPartitions, configEntries }))
-  await admin.createTopics({ topics, waitForLeaders: true })
+  await admin.createTopics({ topics, waitForLeaders: false })
+  // A broker that does not know of a topic yet says that it has none of it.
+  const names = topics.map(({ topic }) => topic)
+  await until(() =>
+    admin.fetchTopicMetadata({ topics: names }).then(
+      ({ topics: found }) => found.every(({ partitions }) => partitions.every(isLed)),
+      () => false,
+    ),
+  )
 }
+
+const isLed = ({ leader }: { readonly leader: number }) => leader >= 0
 
 function startMain(port: number, environment: Readonly<Record<string, string>> = {}) {
   return freePort().then(

@@ -67,6 +67,7 @@ export interface NewRecord {
   /** Partitioning key (`sessionId` for events); absent for ticks. */
   readonly key: string | undefined
   readonly value: Uint8Array
+  /** By name; none is called `__proto__`, which a client library that keeps them in an object cannot carry. */
   readonly headers: Readonly<Record<string, string>>
 }
 
