@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Alert } from '../../shared/alerts/alert.ts'
 import { ALERT_OUTBOX_PER_RULE_MAX } from '../../shared/alerts/limits.ts'
 import { emptyRuleState, type Outgoing } from '../../shared/alerts/rule-state.ts'
 import { parseRules, type AlertRule } from '../../shared/alerts/rules.ts'
@@ -8,6 +7,7 @@ import { ManualClock } from '../../shared/runtime/clock.ts'
 import { parseCut } from '../../shared/qoe/cuts.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { partitionRow } from '../../shared/speed/speed-store.contract.ts'
+import { outgoing } from '../testing/outgoing-alert.ts'
 import {
   scriptedErrors,
   scriptedLog,
@@ -27,29 +27,6 @@ const idsOf = (partition: number, count: number) =>
   Array.from({ length: 10_000 }, (_, index) => `alert-${index}`)
     .filter((id) => partitionOf(id, ALERT_PARTITIONS) === partition)
     .slice(0, count)
-
-function outgoing(id: string, to: Partial<Outgoing> = {}): Outgoing {
-  const alert: Alert = {
-    id,
-    alertId: id,
-    state: 'raised',
-    reason: 'condition',
-    rule: 'stalls',
-    title: 'Stalls',
-    severity: 'critical',
-    metric: 'stalledTimeRatio',
-    cut: 'cdn',
-    key: { cdn: id },
-    minuteStartMs: TO_MS - MINUTE_MS,
-    raisedMinuteStartMs: TO_MS - MINUTE_MS,
-    value: 0.2,
-    bound: 0.1,
-    baseline: null,
-    samples: 100,
-    judgedAtMs: TO_MS,
-  }
-  return { alert, toTopic: true, toWebhook: true, ...to }
-}
 
 let book: StateBook
 let appended: { readonly partition: number; readonly ids: (string | undefined)[] }[]

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import type { Alert } from '../../shared/alerts/alert.ts'
 import { emptyRuleState, type Outgoing } from '../../shared/alerts/rule-state.ts'
 import type { RuleStateRow } from '../../shared/speed/rows.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { outgoing } from '../testing/outgoing-alert.ts'
 import { scriptedErrors } from '../testing/test-doubles.ts'
 import { StateBook } from './state-book.ts'
 
@@ -31,29 +31,6 @@ function bookOn(store: RuleStore): Promise<StateBook> {
     store as Pick<SpeedStore, keyof RuleStore & keyof SpeedStore> as SpeedStore,
     'view',
   )
-}
-
-function outgoing(id: string): Outgoing {
-  const alert: Alert = {
-    id,
-    alertId: id,
-    state: 'raised',
-    reason: 'condition',
-    rule: 'stalls',
-    title: 'Stalls',
-    severity: 'critical',
-    metric: 'stalledTimeRatio',
-    cut: 'cdn',
-    key: { cdn: 'a' },
-    minuteStartMs: TO_MS - MINUTE_MS,
-    raisedMinuteStartMs: TO_MS - MINUTE_MS,
-    value: 0.2,
-    bound: 0.1,
-    baseline: null,
-    samples: 100,
-    judgedAtMs: TO_MS,
-  }
-  return { alert, toTopic: true, toWebhook: true }
 }
 
 const state = (judgedToMs = TO_MS, outbox: Outgoing[] = []) => ({
