@@ -49,7 +49,10 @@ async function openSpeedStore(parts: StoresParts, stack: StopStack): Promise<Spe
   return speed
 }
 
-/** No processor owns the folder, for others may write beside it; so each lets old rows go. */
+/**
+ * No processor owns the folder, for others may write beside it; so each lets old rows go. One that is
+ * stopped, not killed, within a commit keeps the others from writing until it goes on.
+ */
 async function openSharedFolder(
   { backhaul, clock, telemetry }: StoresParts,
   stack: StopStack,

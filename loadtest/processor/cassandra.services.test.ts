@@ -1,7 +1,7 @@
 /**
- * Rows 14 and 15 of the fault matrix at the processor on its own, on real Kafka and real Cassandra,
- * and the alerts that it raises there: answers of the store are lost, and the store is killed, while
- * sessions go on. The group's offset waits for rows that Cassandra has not acknowledged; a checkpoint
+ * Rows 9, 14 and 15 of the fault matrix at the processor on its own, on real Kafka and real Cassandra,
+ * and the alerts that it raises there: a processor is put to sleep, answers of the store are lost, and
+ * the store is killed, while sessions go on. The group's offset waits for rows that Cassandra has not acknowledged; a checkpoint
  * need not, because it holds them. Afterwards the rows are what an oracle says of the log, read back
  * by another client.
  */
@@ -19,8 +19,15 @@ import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { cassandraSettings } from '../../shared/speed/testing/cassandra-settings.ts'
 import { readTopic } from '../read-topic.ts'
-import { endOffsets, KafkaMachine, type ProcessorProcess, type Report } from './kafka-machine.ts'
+import {
+  endOffsets,
+  KafkaMachine,
+  VIEW,
+  type ProcessorProcess,
+  type Report,
+} from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
+import { StampWatch } from './stamp-watch.ts'
 
 const PARTITIONS = 2
 /** Processes start, and a minute must end; a shared machine takes its time. */
@@ -196,6 +203,31 @@ test('killed while no row can be written, it leaves the next one all that is mis
   cassandra.proxy.heal()
   await startProcessor()
   await expectRecovered()
+})
+
+// Not on the rows in a folder: whoever is stopped in a commit there keeps all others from writing.
+test('row 9: put to sleep past its session, it drops what it held, and the heir’s rows stand', async () => {
+  const zombie = processor
+  const watch = new StampWatch(await machine.openSpeed(), VIEW)
+  zombie.signal('SIGSTOP')
+  const heir = await machine.start()
+  await heir.progresses()
+  expect(await heir.reports()).toHaveLength(PARTITIONS)
+  zombie.signal('SIGCONT')
+  await expect.poll(() => zombie.metric('processor_fenced_total'), PATIENT).toBe(1)
+  const shared = async () => {
+    const reports = await Promise.all([zombie.reports(), heir.reports()])
+    return reports.map((owned) => owned.filter(({ state }) => state === 'running').length)
+  }
+  await expect.poll(shared, PATIENT).toEqual([PARTITIONS / 2, PARTITIONS / 2])
+  expect(await heir.metric('processor_fenced_total')).toBe(0)
+  await zombie.progresses()
+  await sessions.stop()
+  const counters = await machine.settle([zombie, heir])
+  expect((await machine.violations(counters)).slice(0, 10)).toEqual([])
+  await watch.stop()
+  expect(watch.regressions).toEqual([])
+  expect(watch.reads).toBeGreaterThan(5)
 })
 
 test('a minute that a rule holds in is told in playback.alerts', async () => {

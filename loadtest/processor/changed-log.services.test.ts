@@ -13,7 +13,7 @@ import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
-import { kafkaOf } from '../read-topic.ts'
+import { kafkaOf, readTopic } from '../read-topic.ts'
 import { KafkaMachine, VIEW, type ProcessorProcess } from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
 
@@ -76,6 +76,13 @@ async function stateOf(processor: ProcessorProcess, partition: number) {
   return (await processor.reports()).find((report) => report.partition === partition)
 }
 
+/** Without one the verdict of a machine has nothing to say of `playback.sessions`. */
+async function closedSessions(): Promise<number> {
+  let count = 0
+  await readTopic(kafka.bootstrap, TOPICS.sessions, () => (count += 1))
+  return count
+}
+
 /** Of the checkpoints of a partition’s first generation. */
 const prefixOf = (partition: number) => `checkpoints/processor/${VIEW}/e0/p${partition}/g1/`
 
@@ -134,6 +141,7 @@ test('a cut or altered checkpoint gives way to the one before; without any it bu
   expect(generations).toEqual([1, 1, 2])
   expect(await processor.metric('processor_checkpoints_damaged_total')).toBe(2)
   expect(await processor.metric('processor_rebuilds_total')).toBe(1)
+  await expect.poll(closedSessions, PATIENT).toBeGreaterThan(0)
   await sessions.stop()
   const counters = await machine.settle([processor])
   expect((await machine.violations(counters)).slice(0, 10)).toEqual([])

@@ -46,6 +46,7 @@ const MAIN = join(import.meta.dirname, '../../processor/main.ts')
 const RUN_TO_THE_KILL = join(import.meta.dirname, '../../processor/testing/run-to-the-kill/main.ts')
 const SEAL_KEY = Buffer.alloc(32, 3).toString('base64')
 const DEADLINE_MS = 60_000
+const PROGRESS_RECORDS = 20
 /** Around now, within which everything that a test sends lies. */
 const HOUR_MS = 3_600_000
 const POLL_MS = 100
@@ -98,6 +99,18 @@ export class ProcessorProcess extends MainProcess {
   async isReady(): Promise<void> {
     const isReady = async () => (await this.ask('/readyz'))?.status === 200
     await until(isReady, () => `it is ready:\n${this.stderr}`)
+  }
+
+  /** Resolves when it has read some more records of its partitions. */
+  async progresses(): Promise<void> {
+    const before = await this.#recordsRead()
+    const hasMore = async () => (await this.#recordsRead()) > before + PROGRESS_RECORDS
+    await until(hasMore, () => `it goes on after ${before} records:\n${this.stderr}`)
+  }
+
+  async #recordsRead(): Promise<number> {
+    const reports = await this.reports()
+    return reports.reduce((sum, { nextOffset = 0 }) => sum + nextOffset, 0)
   }
 
   /** SIGTERM, and its clean end. */

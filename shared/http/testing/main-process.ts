@@ -3,6 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
 const OUTPUT_KEPT_CHARS = 50_000
+/** A process that is stopped, or busy for so long, counts as one whose port is not open. */
+const ANSWER_DEADLINE_MS = 10_000
 
 export interface AdminAnswer {
   readonly status: number
@@ -38,10 +40,12 @@ export class MainProcess {
     started.add(this)
   }
 
-  /** What `path` of the port for operators answers; `undefined` while it is not open. */
+  /** What `path` of the port for operators answers; `undefined` while nothing does. */
   async ask(path: string): Promise<AdminAnswer | undefined> {
     try {
-      const response = await fetch(`http://127.0.0.1:${this.#adminPort}${path}`)
+      const response = await fetch(`http://127.0.0.1:${this.#adminPort}${path}`, {
+        signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
+      })
       return { status: response.status, text: await response.text() }
     } catch {
       return undefined
