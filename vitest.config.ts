@@ -47,7 +47,7 @@ export default defineConfig({
         test: {
           name: 'isolated',
           include: ['**/*.isolated.test.ts'],
-          testTimeout: 20_000,
+          testTimeout: 120_000,
         },
       },
       {

@@ -94,7 +94,7 @@ test('hls.js in CMCD event mode and the video element agree on start-up and stal
   const page = await browser.newPage()
   const measured = await playToTheEnd(page)
   const answer = await expect
-    .poll(async () => (await readSession())?.summary.state, { timeout: 20_000, interval: 250 })
+    .poll(async () => (await readSession())?.summary.state, { timeout: 60_000, interval: 250 })
     .toBe('ended')
     .then(readSession)
 
@@ -118,8 +118,8 @@ test('the dashboard shows that session', async () => {
     if (message.type() === 'error') problems.push(message.text())
   })
   await page.goto(`${standalone.servingUrl}/#/session/${SESSION_ID}`)
-  await page.getByText(SESSION_ID).first().waitFor({ timeout: 20_000 })
-  await page.getByRole('rowheader', { name: 'playbackStall' }).first().waitFor({ timeout: 20_000 })
+  await page.getByText(SESSION_ID).first().waitFor({ timeout: 60_000 })
+  await page.getByRole('rowheader', { name: 'playbackStall' }).first().waitFor({ timeout: 60_000 })
   await page.screenshot({ path: join(SCREENSHOTS, 'session.png'), fullPage: true })
   await page.goto(`${standalone.servingUrl}/`)
   await page.getByText('test-picture').first().waitFor({ timeout: 40_000 })

@@ -8,7 +8,7 @@ import { holdDataFolder } from './data-folder.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
 /** A machine under load takes its time to start a process. */
-const DEADLINE_MS = 40_000
+const DEADLINE_MS = 120_000
 
 let folder: string
 let blocker: Server | undefined

@@ -249,7 +249,7 @@ describe('the dashboard', () => {
         nextRunAtMs: systemClock.nowMs() + 50_000,
         reconcile: { ...reconcile, verdict: 'equal', defects: 0 },
       }
-      await lines.filter({ hasText: '№\u202f7' }).waitFor({ timeout: 20_000 })
+      await lines.filter({ hasText: '№\u202f7' }).waitFor({ timeout: 60_000 })
       const [boundary, last, next, verdict] = await lines.allInnerTexts()
       expect(boundary).toMatch(/^\d\d:\d\d, 2\u202fh ago|^\d\d:\d\d, \d+\u202fh ago/)
       expect(last).toMatch(/s ago, 2\.00\u202fs$/)
