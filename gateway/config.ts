@@ -393,3 +393,5 @@ function checkRoutes({ routes }: GatewayConfig): void {
     })
   }
 }
+
+export { relayConfig, type RelayConfig } from './relay/config.ts'

@@ -5,6 +5,7 @@
  */
 import type { decodeCmcd } from '../shared/events/cmcd.ts'
 import type { DecodedFrame, FrameResult } from '../shared/events/decoded-frame.ts'
+import type { FeedErrorCode, FrameErrorCode } from '../shared/events/event-errors.ts'
 import type { SessionContext } from '../shared/events/schema.ts'
 import { partitionOf } from '../shared/log/partitioner.ts'
 import { encodeFrameRecord } from '../shared/log/record.ts'
@@ -35,7 +36,10 @@ export interface Arrival {
   readonly receivedAtMs: number
 }
 
-export type UnreadableFrame = Extract<FrameResult, { ok: false }>
+type UnreadableFrame = Pick<Extract<FrameResult, { ok: false }>, 'detail'> & {
+  readonly frameNumber?: number | undefined
+  readonly code: FrameErrorCode | FeedErrorCode
+}
 
 interface FrameToKeep {
   readonly source: { readonly context: SessionContext; readonly contextBytes: Uint8Array }

@@ -66,12 +66,12 @@ export interface Ledgers {
   readonly frames: Record<Transport, number>
 }
 
-export type Transport = 'websocket' | 'http' | 'cmcd'
+export type Transport = 'websocket' | 'http' | 'cmcd' | 'relay'
 
 export function createLedgers(): Ledgers {
   return {
     events: new Ledger(),
     unreadable: new Ledger(),
-    frames: { websocket: 0, http: 0, cmcd: 0 },
+    frames: { websocket: 0, http: 0, cmcd: 0, relay: 0 },
   }
 }

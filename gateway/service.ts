@@ -115,7 +115,7 @@ export class GatewayService implements Running {
 }
 
 /** Keys made on the spot would differ between gateways: pseudonyms of one viewer would too. */
-function openKeys({ pseudonymKeys, sealKey }: BackhaulConfig) {
+export function openKeys({ pseudonymKeys, sealKey }: BackhaulConfig) {
   if (pseudonymKeys === '' || sealKey === '')
     throw gatewayErrors.create('GATEWAY_KEYS_REQUIRED', {
       expected: 'BACKHAUL_PSEUDONYM_KEYS and BACKHAUL_SEAL_KEY',

@@ -1,63 +1,39 @@
 /** Builds the gateway top to bottom and stops it in reverse. */
 import type { TemplatedApp } from 'uWebSockets.js'
 import type { TokenVerifier } from '../shared/auth/token-verifier.ts'
-import type { Pseudonymiser } from '../shared/events/identity.ts'
 import { DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
 import type { CorsRules } from '../shared/http/cors.ts'
 import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
-import type { EventLog } from '../shared/log/event-log.ts'
-import { logErrors } from '../shared/log/log-errors.ts'
-import type { Sealer } from '../shared/log/reject-record.ts'
-import { TOPICS } from '../shared/log/topics.ts'
-import type { Clock } from '../shared/runtime/clock.ts'
-import { BackhaulError } from '../shared/runtime/errors.ts'
-import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import type { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
-import type { Random } from '../shared/runtime/random.ts'
-import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { Admission } from './admission.ts'
 import { assertAuthenticated, IngestKeys } from './auth.ts'
-import { ByteBudget } from './byte-budget.ts'
 import { ClientAddresses } from './client-address.ts'
 import { Clients } from './clients.ts'
-import { ClockSkew } from './clock-skew.ts'
-import { extraTopics, type GatewayConfig } from './config.ts'
+import type { GatewayConfig } from './config.ts'
 import type { ConnectionSettings } from './connection.ts'
-import { Copies, type CopiesObserver } from './copies.ts'
 import { drain } from './drain.ts'
-import { createEnrichment } from './enrichment.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
+import { openIngest, type Ingest, type IngestOptions } from './ingest.ts'
 import type { RequestContext } from './ingest-request.ts'
-import { Intake } from './intake.ts'
-import type { LaneObserver } from './lane.ts'
-import { Lanes, type LanesOptions } from './lanes.ts'
-import { createLedgers, type Ledgers } from './ledger.ts'
+import type { Intake } from './intake.ts'
+import type { Ledgers } from './ledger.ts'
 import { assertGatewayLimits, PREFLIGHT_MAX_AGE_SECONDS, SWEEP_MS } from './limits.ts'
-import { Rejects } from './rejects.ts'
 import { rateBoundsOf } from './rate-settings.ts'
 import { Rates } from './rates.ts'
-import { parseRoutes } from './routes.ts'
+import { startRelay, type RelayOptions } from './relay/start.ts'
 import { createServer } from './server.ts'
-import { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts'
+import type { GatewayTelemetry } from './telemetry.ts'
 import { UpgradeRate } from './upgrade-rate.ts'
 
-export interface GatewayOptions {
-  readonly config: GatewayConfig
-  /** Its topics exist. */
-  readonly log: EventLog
-  readonly telemetry: TelemetryBase
-  readonly clock: Clock
-  readonly random: Random
+export interface GatewayOptions extends IngestOptions {
   readonly verifier: TokenVerifier
-  readonly pseudonymiser: Pseudonymiser
-  readonly sealer: Sealer
-  readonly failpoints: Failpoints
-  /** Partitions of `playback.events`. */
-  readonly partitions: number
   /** Keys accepted in `/cmcd/{ingestKey}`. */
   readonly ingestKeys?: readonly string[]
   /** One of several processes at one port: a drain leaves new clients to the others. */
   readonly sharesPort?: boolean
+  /** Feeds that are pulled as well; none without a path of their file. */
+  readonly relay?: Pick<RelayOptions, 'config' | 'objects' | 'spoolFolder'>
 }
 
 export interface RunningGateway extends Running {
@@ -82,37 +58,21 @@ export interface RunningGateway extends Running {
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   assertGatewayLimits()
   assertAuthenticated(options.config.host, options.verifier)
-  const partitions = await partitionsOf(options)
   const stack = new StopStack()
   try {
-    return await startParts(options, partitions, stack)
+    return await startParts(options, stack)
   } catch (error) {
     await stack.stop()
     throw error
   }
 }
 
-async function startParts(
-  options: GatewayOptions,
-  partitions: TopicPartitions,
-  stack: StopStack,
-): Promise<RunningGateway> {
+async function startParts(options: GatewayOptions, stack: StopStack): Promise<RunningGateway> {
   const { config, clock, random } = options
-  const instanceId = `gateway-${random.uuid()}`
-  const telemetry = createGatewayTelemetry(options.telemetry)
-  const ledgers = createLedgers()
-  const budget = new ByteBudget(config.inFlightMaxBytes)
-  const skew = new ClockSkew(config.maxClockSkewMs)
-  const copies = openCopies(options, partitions, telemetry)
-  stack.add('copies', () => copies.stop())
-  const observer = observe(telemetry, skew, copies)
-  const lanes = openLanes(options, partitions, { budget, observer })
-  stack.add('lanes', () => lanes.stop())
+  const ingest = await openIngest(options, stack)
+  const { telemetry, ledgers, budget, skew, copies, lanes, enrichment, intake } = ingest
   const { connectionsMax, requestsMax } = config
   const admission = new Admission({ connectionsMax, requestsMax, budget, lanes, skew })
-  const enrichment = openEnrichment(options, instanceId)
-  const rejects = openRejects(options, partitions, instanceId)
-  const intake = new Intake({ lanes, rejects, enrichment, budget, ledgers, clock })
   const { rates, addresses } = openRates(options)
   const clients = new Clients()
   const report = () =>
@@ -129,7 +89,7 @@ async function startParts(
       ready: admission.unreadyCode === undefined,
     })
   const parts = { admission, intake, enrichment, rates, addresses, telemetry, clients, report }
-  stack.add('sweep', startSweep(options, { lanes, copies, ...parts }))
+  stack.add('sweep', startSweep(options, { ingest, ...parts }))
   const server = createServer(serverOptions(options, parts))
   stack.add('server', () => void server.close())
   const listening = await listen(options, server)
@@ -140,8 +100,12 @@ async function startParts(
   stack.add('clients', () => drain({ clients, admission, telemetry, queues, ...timing }))
   // Alone, it goes on answering 503 to the end; among others, the kernel sends no one here any more.
   if (options.sharesPort === true) stack.add('shared listener', () => listening.close())
+  if (options.relay !== undefined && options.relay.config.feedsPath !== '') {
+    const relay = await startRelay({ ...options, ...options.relay, ingest })
+    stack.add('relay', () => relay.stop())
+  }
   const url = httpUrl(config.host, listening.port)
-  telemetry.listening(url, instanceId)
+  telemetry.listening(url, ingest.instanceId)
   return {
     url,
     port: listening.port,
@@ -173,114 +137,11 @@ export function addressRefused({ host, port }: GatewayConfig, systemCode: string
   })
 }
 
-function openEnrichment({ config, pseudonymiser }: GatewayOptions, instanceId: string) {
-  const cacheEntriesMax = config.contextCacheEntriesMax
-  return createEnrichment({ pseudonymiser, cacheEntriesMax, instanceId })
-}
-
-function openRejects(
-  { sealer }: GatewayOptions,
-  { rejects: partitions }: TopicPartitions,
-  instanceId: string,
-): Rejects {
-  return new Rejects({ sealer, partitions, headers: { schema: 'reject.v1', gateway: instanceId } })
-}
-
 function openRates({ config, clock, random }: GatewayOptions) {
   const { rateEntriesMax: entriesMax, trustedHops: hops, trustedNetworks: networks } = config
   return {
     rates: new Rates({ bounds: rateBoundsOf(config), entriesMax, clock, random }),
     addresses: new ClientAddresses({ hops, networks }),
-  }
-}
-
-interface TopicPartitions {
-  readonly rejects: number
-  /** Of each topic that a route leads to. */
-  readonly routed: ReadonlyMap<string, number>
-}
-
-/** Those of the events topic must be the configured ones. */
-async function partitionsOf({ log, config, partitions }: GatewayOptions): Promise<TopicPartitions> {
-  const events = await log.describeTopic(TOPICS.events)
-  if (events.partitions !== partitions)
-    throw logErrors.create('LOG_TOPIC_MISMATCH', {
-      expected: `${partitions} partitions of ${TOPICS.events}`,
-      received: `${events.partitions}`,
-    })
-  const routed = new Map<string, number>()
-  for (const topic of extraTopics(config))
-    routed.set(topic, (await log.describeTopic(topic)).partitions)
-  const rejects = await log.describeTopic(TOPICS.rejects)
-  return { rejects: rejects.partitions, routed }
-}
-
-function openLanes(
-  { config, log, clock, random, failpoints, partitions }: GatewayOptions,
-  { rejects }: TopicPartitions,
-  shared: { readonly budget: ByteBudget; readonly observer: LaneObserver },
-): Lanes {
-  return new Lanes({
-    ...shared,
-    ...laneBoundsOf(config),
-    log,
-    clock,
-    random,
-    failpoints,
-    eventPartitions: partitions,
-    rejectPartitions: rejects,
-  })
-}
-
-function openCopies(
-  { config, log, clock, random, failpoints }: GatewayOptions,
-  { routed }: TopicPartitions,
-  observer: CopiesObserver,
-): Copies {
-  const { pace, bounds } = laneBoundsOf(config)
-  return new Copies({
-    routes: parseRoutes(config.routes),
-    partitions: routed,
-    maxBytes: config.copiesMaxBytes,
-    pace,
-    bounds,
-    log,
-    clock,
-    random,
-    failpoints,
-    observer,
-  })
-}
-
-function laneBoundsOf(config: GatewayConfig): Pick<LanesOptions, 'pace' | 'bounds'> {
-  return {
-    pace: {
-      lingerMinMs: config.laneLingerMs,
-      lingerMaxMs: config.laneLingerMaxMs,
-      requestsPerSecond: config.appendRequestsPerSecond,
-    },
-    bounds: {
-      maxRecords: config.laneMaxRecords,
-      maxBytes: config.laneMaxBytes,
-      batchMaxRecords: config.batchMaxRecords,
-      batchMaxBytes: config.batchMaxBytes,
-      deadlineMs: config.appendDeadlineMs,
-    },
-  }
-}
-
-function observe(telemetry: GatewayTelemetry, skew: ClockSkew, copies: Copies): LaneObserver {
-  return {
-    recordAppended: (record) => copies.consider(record),
-    appended(lane, batch) {
-      skew.observe(batch)
-      telemetry.appended(lane, batch)
-    },
-    failed(lane, error, attempt) {
-      const { code = 'UNKNOWN', spec } = error instanceof BackhaulError ? error : {}
-      const action = spec?.retryable === false ? spec.action : undefined
-      telemetry.appendFailed(lane, { code, message: String(error), attempt, action })
-    },
   }
 }
 
@@ -296,15 +157,11 @@ interface Parts {
 }
 
 /** Everything that happens by time; returns what ends it. */
-function startSweep(
-  { clock }: GatewayOptions,
-  parts: Parts & { readonly lanes: Lanes; readonly copies: Copies },
-) {
-  const { lanes, copies, clients, admission, telemetry, report } = parts
+function startSweep({ clock }: GatewayOptions, parts: Parts & { readonly ingest: Ingest }) {
+  const { ingest, clients, admission, telemetry, report } = parts
   let unreadyCode: string | undefined = undefined
   return clock.every(SWEEP_MS, () => {
-    lanes.expire()
-    copies.expire()
+    ingest.expire()
     clients.sweep()
     if (admission.unreadyCode !== unreadyCode) {
       unreadyCode = admission.unreadyCode

@@ -12,6 +12,10 @@ import * as batchLimits from '../batch/limits.ts'
 import { batchMetrics } from '../batch/telemetry.ts'
 import { gatewayConfig } from '../gateway/config.ts'
 import { gatewayErrors } from '../gateway/errors.ts'
+import { relayConfig } from '../gateway/relay/config.ts'
+import { relayErrors } from '../gateway/relay/errors.ts'
+import * as relayLimits from '../gateway/relay/limits.ts'
+import { relayMetrics } from '../gateway/relay/telemetry.ts'
 import * as gatewayLimits from '../gateway/limits.ts'
 import { poolMetrics } from '../gateway/pool/telemetry.ts'
 import { gatewayMetrics } from '../gateway/telemetry.ts'
@@ -71,6 +75,7 @@ const root = join(import.meta.dirname, '..')
 const settings = [
   { title: 'All services', spec: backhaulConfig },
   { title: 'Gateway', spec: gatewayConfig },
+  { title: 'Relay', spec: relayConfig },
   { title: 'Processor', spec: processorConfig },
   { title: 'Processor: alerts', spec: alertsConfig },
   { title: 'Processor on its own', spec: speedStoreConfig },
@@ -95,6 +100,7 @@ const files: Readonly<Record<string, () => string>> = {
         },
       },
       { title: 'Gateway', catalogue: gatewayErrors.catalogue },
+      { title: 'Relay', catalogue: relayErrors.catalogue },
       { title: 'Tokens', catalogue: authErrors.catalogue },
       {
         title: 'Processor and alert rules',
@@ -115,6 +121,7 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/limits.md': () =>
     limitsPage([
       limitsOf('Gateway', gatewayLimits, 'gateway/limits.ts'),
+      limitsOf('Relay', relayLimits, 'gateway/relay/limits.ts'),
       limitsOf('Processor', processorLimits, 'processor/limits.ts'),
       limitsOf('Alert rules', ruleLimits, 'shared/alerts/limits.ts'),
       limitsOf('Evaluator of alert rules', alertLimits, 'processor/alerts/limits.ts'),
@@ -135,6 +142,7 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/metrics.md': () =>
     metricsPage([
       { title: 'Gateway', metrics: { ...gatewayMetrics, ...poolMetrics } },
+      { title: 'Relay', metrics: relayMetrics },
       { title: 'Processor', metrics: { ...processorMetrics, ...alertMetrics } },
       { title: 'Batch', metrics: batchMetrics },
       { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics } },

@@ -31,6 +31,7 @@ export interface DataFolder {
   readonly logFolder: string
   readonly speedFolder: string
   readonly objectsFolder: string
+  readonly relaySpoolFolder: string
   /** A secret kept in the folder (mode 0600), made at first use: 32 random bytes, base64. */
   secret(name: string): string
   /** The server that holds the folder at this moment, if any. */
@@ -95,6 +96,7 @@ function foldersOf(path: string): DataFolder {
     logFolder: join(path, 'log'),
     speedFolder: join(path, 'speed'),
     objectsFolder: join(path, 'objects'),
+    relaySpoolFolder: join(path, 'relay-spool'),
     secret: (name) => readOrMakeSecret(join(path, 'secrets'), name),
     holder: () => askHolder(holderAddress(path)),
   }

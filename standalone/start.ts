@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { batchConfig } from '../batch/config.ts'
-import { extraTopics, gatewayConfig } from '../gateway/config.ts'
+import { extraTopics, gatewayConfig, relayConfig } from '../gateway/config.ts'
 import { startGateway } from '../gateway/start.ts'
 import {
   alertsConfig,
@@ -58,6 +58,7 @@ export interface RunningStandalone {
 export const standaloneConfigs: readonly ConfigSpec[] = [
   backhaulConfig,
   gatewayConfig,
+  relayConfig,
   processorConfig,
   alertsConfig,
   servingConfig,
@@ -81,7 +82,8 @@ async function startAll(
   stack: StopStack,
 ): Promise<RunningStandalone> {
   const settings = readSettings(environment)
-  const { config, cuts, gatewaySettings, processorSettings, servingSettings, alerts } = settings
+  const { config, cuts, alerts, gatewaySettings, relaySettings } = settings
+  const { processorSettings, servingSettings } = settings
   const telemetry = createTelemetryBase(config.logLevel)
 
   const folder = await holdDataFolder(config.dataDir)
@@ -132,6 +134,7 @@ async function startAll(
     sealer,
     failpoints: noFailpoints,
     ingestKeys: config.authIngestKeys,
+    relay: { config: relaySettings, spoolFolder: folder.relaySpoolFolder, objects: stores.objects },
   })
   stack.add('gateway', () => gateway.stop())
   // The log and its topics are there, and nobody waits for it.
@@ -159,6 +162,7 @@ function readSettings(environment: StandaloneOptions['environment']) {
     cuts,
     alerts: readAlertSettings(environment, cuts, readFile),
     gatewaySettings: readConfig(gatewayConfig, environment, readFile),
+    relaySettings: readConfig(relayConfig, environment, readFile),
     processorSettings: readConfig(processorConfig, environment, readFile),
     servingSettings: readConfig(servingConfig, environment, readFile),
   }

@@ -44,9 +44,14 @@ export const eventErrors = defineErrors({
     'a CMCD body must not hold more records than the limit',
     'Send smaller batches.',
   ),
+  FEED_MESSAGE_INVALID: rejected(
+    'a message of an upstream feed must be one that its mapping understands',
+    'Correct the feed or its mapping; the message is kept in the reject topic.',
+  ),
 })
 
 export type EventsErrorCode = keyof typeof eventErrors.catalogue
 export type FrameErrorCode = Extract<EventsErrorCode, `FRAME_${string}` | 'CONTEXT_INVALID'>
 export type EventErrorCode = Extract<EventsErrorCode, `EVENT_${string}`>
+export type FeedErrorCode = Extract<EventsErrorCode, `FEED_${string}`>
 export type CmcdErrorCode = Extract<EventsErrorCode, `CMCD_${string}`>

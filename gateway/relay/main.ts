@@ -1,0 +1,82 @@
+/**
+ * `npm run relay`: pulls the upstream feeds of RELAY_FEEDS_PATH into the event log on Kafka. Any number
+ * run beside one another; each connection of a feed is owned by one of them. SIGTERM and SIGINT hand
+ * the connections over.
+ */
+import { readFileSync } from 'node:fs'
+import { startAdminServer } from '../../shared/http/admin-server.ts'
+import { jsonAnswer, problemAnswer } from '../../shared/http/problem.ts'
+import { kafkaConfig } from '../../shared/log/kafka-config.ts'
+import { systemClock as clock } from '../../shared/runtime/clock.ts'
+import { readConfig, refuseUnknownSettings } from '../../shared/runtime/config.ts'
+import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { StopStack } from '../../shared/runtime/lifecycle.ts'
+import { systemRandom as random } from '../../shared/runtime/random.ts'
+import { backhaulConfig } from '../../shared/runtime/settings.ts'
+import { stopOnSignals } from '../../shared/runtime/stop-signals.ts'
+import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
+import { gatewayConfig } from '../config.ts'
+import { relayConfig, type RelayConfig } from './config.ts'
+import { relayErrors } from './errors.ts'
+import { STOP_MARGIN_MS } from './limits.ts'
+import { RelayService } from './service.ts'
+
+const environment = process.env
+
+async function main(): Promise<void> {
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  refuseUnknownSettings([backhaulConfig, gatewayConfig, relayConfig, kafkaConfig], environment)
+  const backhaul = readConfig(backhaulConfig, environment, readFile)
+  const gateway = readConfig(gatewayConfig, environment, readFile)
+  const config = readConfig(relayConfig, environment, readFile)
+  const kafka = readConfig(kafkaConfig, environment, readFile)
+  const telemetry = createTelemetryBase(backhaul.logLevel)
+  const service = new RelayService({ backhaul, gateway, config, kafka, telemetry, clock, random })
+  const stack = new StopStack()
+  const admin = await openAdmin(config, service, telemetry)
+  stack.add('port for operators', () => admin.close())
+  stack.add('relay', () => service.stop())
+  const { log } = telemetry
+  stopOnSignals(stack, {
+    clock,
+    deadlineMs: gateway.appendDeadlineMs + STOP_MARGIN_MS,
+    announce: (signal) => log.info({ signal }, 'stopping'),
+    stopped: () => log.info('stopped'),
+    failed: (error) => log.error({ err: error }, 'not stopped cleanly'),
+  })
+  await service.start()
+}
+
+function openAdmin(
+  { adminHost: host, adminPort: port }: RelayConfig,
+  service: RelayService,
+  { registry }: ReturnType<typeof createTelemetryBase>,
+) {
+  return startAdminServer({
+    address: { host, port },
+    readiness() {
+      const { unreadyCode } = service
+      if (unreadyCode === undefined) return jsonAnswer(200, { status: 'ready' })
+      return problemAnswer(relayErrors.create(unreadyCode))
+    },
+    metrics() {
+      service.report()
+      return registry.metrics()
+    },
+    errors: {
+      pathUnknown: () => relayErrors.create('RELAY_PATH_UNKNOWN'),
+      internal: () => relayErrors.create('RELAY_INTERNAL'),
+      unavailable: (systemCode) =>
+        relayErrors.create('RELAY_ADMIN_PORT_UNAVAILABLE', {
+          expected: 'RELAY_ADMIN_HOST and RELAY_ADMIN_PORT to name a free address',
+          received: `${host} and ${port}, of which the system says ${systemCode}`,
+        }),
+    },
+  })
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
+  else console.error(error)
+  process.exit(1)
+})
