@@ -394,4 +394,4 @@ function checkRoutes({ routes }: GatewayConfig): void {
   }
 }
 
-export { relayConfig, type RelayConfig } from './relay/config.ts'
+export { relayConfig } from './relay/config.ts'

@@ -23,6 +23,7 @@ const RUNS: readonly (readonly [BenchName, number, number])[] = [
   ['gateway', 1, 50_000],
   ['gateway', 10, 300_000],
   ['gateway', 100, 1_000_000],
+  ['relay', 100, 1_000_000],
   ['processor', 100, 1_000_000],
   ['processor', 10, 500_000],
   ['recovery', 3, 50_000],

@@ -8,8 +8,8 @@ import { systemClock } from '../../shared/runtime/clock.ts'
 import { benchFrames } from './events.ts'
 import { perEvent, type BenchResult } from './results.ts'
 
-const CONNECTIONS = 8
-const DEADLINE_MS = 120_000
+export const CONNECTIONS = 8
+export const DEADLINE_MS = 120_000
 
 export async function benchGateway(eventsPerFrame: number, events: number): Promise<BenchResult> {
   const child = fork(join(import.meta.dirname, 'gateway-process.ts'), { stdio: 'inherit' })
@@ -37,14 +37,14 @@ export async function benchGateway(eventsPerFrame: number, events: number): Prom
   }
 }
 
-function answer<Message>(child: ChildProcess): Promise<Message> {
+export function answer<Message>(child: ChildProcess): Promise<Message> {
   return new Promise((resolve, reject) => {
     child.once('message', (message) => resolve(message as Message))
     child.once('exit', (code) => reject(new Error(`the gateway process ended with ${code}`)))
   })
 }
 
-async function cpuMs(child: ChildProcess): Promise<number> {
+export async function cpuMs(child: ChildProcess): Promise<number> {
   const answered = answer<{ cpuMs: number }>(child)
   child.send('cpu')
   return (await answered).cpuMs

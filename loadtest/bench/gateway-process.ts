@@ -1,17 +1,18 @@
 /**
- * The gateway over the embedded log, in a process of its own so that its CPU time is its own.
- * Speaks to its parent over IPC: says where it listens, answers `cpu` and `memory`, stops at `stop`.
+ * The gateway over the embedded log, in a process of its own so that its CPU time is its own; with the
+ * path of a file of feeds it pulls these. Speaks to its parent over IPC: says where it listens, answers `cpu` and `memory`, stops at `stop`.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gatewayConfig } from '../../gateway/config.ts'
+import { gatewayConfig, relayConfig } from '../../gateway/config.ts'
 import { startGateway } from '../../gateway/start.ts'
 import { createTokenVerifier } from '../../shared/auth/token-verifier.ts'
 import { createPseudonymiser, parseKeyring } from '../../shared/events/identity.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
 import { createSealer } from '../../shared/log/reject-record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
+import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
@@ -29,6 +30,8 @@ const SETTINGS = {
   GATEWAY_UPGRADES_PER_SECOND_MAX: '100000',
   GATEWAY_UPGRADES_BURST_MAX: '100000',
 }
+const [feedsPath = ''] = process.argv.slice(2)
+const readFile = (path: string) => readFileSync(path, 'utf8')
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-bench-'))
 const key = Buffer.alloc(32, 7)
 const clock = systemClock
@@ -46,8 +49,14 @@ await log.ensureTopics(
     retentionBytes: 2 ** 40,
   })),
 )
+const objects = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
 const gateway = await startGateway({
-  config: readConfig(gatewayConfig, SETTINGS, (path) => readFileSync(path, 'utf8')),
+  config: readConfig(gatewayConfig, SETTINGS, readFile),
+  relay: {
+    config: readConfig(relayConfig, { RELAY_FEEDS_PATH: feedsPath }, readFile),
+    objects,
+    spoolFolder: join(folder, 'relay-spool'),
+  },
   log,
   telemetry: createTelemetryBase('error'),
   clock,
@@ -84,6 +93,7 @@ async function tellMemory(): Promise<void> {
 
 async function stop(): Promise<void> {
   await gateway.stop()
+  await objects.close()
   await log.close()
   rmSync(folder, { recursive: true, force: true })
   process.exit(0)

@@ -8,6 +8,7 @@ import { benchDecodeAndFold, benchFold } from './fold-bench.ts'
 import { benchGateway } from './gateway-bench.ts'
 import { benchProcessor } from './processor-bench.ts'
 import { benchRecovery } from './recovery-bench.ts'
+import { benchRelay } from './relay-bench.ts'
 import type { BenchResult } from './results.ts'
 import {
   benchDecode,
@@ -33,6 +34,7 @@ const BENCHES = {
   decodeAndFold: benchDecodeAndFold,
   state: benchState,
   gateway: benchGateway,
+  relay: benchRelay,
   processor: benchProcessor,
   recovery: benchRecovery,
   acksBesideBatch: benchAcksBesideBatch,

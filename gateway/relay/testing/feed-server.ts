@@ -11,8 +11,8 @@ import { WebSocketServer, type WebSocket } from 'ws'
 
 export interface FeedServerOptions {
   readonly port?: number
-  /** A certificate and its key, PEM: then the feed is wss. */
-  readonly tls?: { readonly cert: string; readonly key: string }
+  /** A certificate and its key in a PKCS12 file: then the feed is wss. */
+  readonly tls?: { readonly pfx: Uint8Array; readonly passphrase: string }
 }
 
 interface Kept {
@@ -38,8 +38,11 @@ export class FeedServer {
 
   constructor({ port = 0, tls }: FeedServerOptions = {}) {
     this.#scheme = tls === undefined ? 'ws' : 'wss'
-    this.#server = tls === undefined ? createServer() : (createTlsServer(tls) as unknown as Server)
-    this.#server.on('connection', (socket) => {
+    this.#server =
+      tls === undefined
+        ? createServer()
+        : (createTlsServer({ ...tls, pfx: Buffer.from(tls.pfx) }) as unknown as Server)
+    this.#server.on('connection', (socket: Socket) => {
       this.#raw.add(socket)
       socket.on('close', () => this.#raw.delete(socket))
     })
