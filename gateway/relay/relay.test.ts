@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { decodeReject } from '../../shared/log/reject-record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
-import { FeedServer } from './testing/feed-server.ts'
+import { FeedServer } from '../../shared/http/testing/feed-server.ts'
 import { eventsOf, startTestRelay, stopTestRelays } from './testing/test-relay.ts'
 
 const servers: FeedServer[] = []

@@ -14,7 +14,7 @@ import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
-import { FeedServer } from './testing/feed-server.ts'
+import { FeedServer } from '../../shared/http/testing/feed-server.ts'
 import { startTestRelay, stopTestRelays } from './testing/test-relay.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')

@@ -38,7 +38,10 @@ function runScript(script: string, ...args: readonly string[]): Promise<Ended> {
   })
 }
 
-async function runBench(name: BenchName, ...args: readonly string[]): Promise<BenchResult[]> {
+export async function runBench(
+  name: BenchName,
+  ...args: readonly string[]
+): Promise<BenchResult[]> {
   const { code, lines } = await runScript(join(FOLDER, 'bench', 'run-one.ts'), name, ...args)
   if (code !== 0) throw new Error(`the benchmark ended with ${code}: ${lines.join('\n')}`)
   return JSON.parse(lines.at(-1) ?? '') as BenchResult[]
@@ -184,6 +187,6 @@ export const commandProofs: readonly Proof[] = [
   acksBesideBatch,
 ]
 
-function perEventClaim({ name, nsPerEvent }: BenchResult): Claim {
+export function perEventClaim({ name, nsPerEvent }: BenchResult): Claim {
   return { kind: 'told', what: name, measured: nsPerEvent, unit: 'ns/event' }
 }
