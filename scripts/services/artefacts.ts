@@ -52,6 +52,10 @@ export function goTool(module: string, version: string): string {
   return folder
 }
 
+export function hasGo(): boolean {
+  return spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0
+}
+
 /** Runs a tool to its end and returns what it printed; throws with its output when it fails. */
 export function runTool(
   command: string,

@@ -54,11 +54,26 @@ describe('npm run services', () => {
     expect(await isPortOpen(port)).toBe(false)
   })
 
+  it('does the same with GCS, the proxy before it included', async () => {
+    const [port = 0] = await freePorts(1)
+    expect(await services('up', 'gcs', '--port', `${port}`)).toContain(
+      `GCS_BUCKET=backhaul GCS_ENDPOINT=http://127.0.0.1:${port}`,
+    )
+    expect(await services('status')).toContain(`gcs proxy: running, port ${port}`)
+    expect(await services('logs', 'gcs')).toContain('server started at')
+    const listed = await fetch(`http://127.0.0.1:${port}/storage/v1/b/backhaul/o`)
+    expect(listed.status).toBe(200)
+    await services('down', 'gcs')
+    expect(await isPortOpen(port)).toBe(false)
+    expect(await services('status')).toContain('none is up')
+  })
+
   it.each([
     [['up', 'nothing'], 'usage'],
     [['up', 'kafka', '--brokers', '2'], '--brokers is 1 or 3; received 2'],
     [['up', 'kafka', '--port', 'x'], '--port is a port from 1 to 65533; received x'],
     [['up', 'cassandra', '--port', '0'], '--port is a port from 1 to 65535; received 0'],
+    [['up', 'gcs', '--port', '0'], '--port is a port from 1 to 65535; received 0'],
     [['up', 'cassandra', '--sync', 'never'], '--sync is periodic or batch; received never'],
     [[], 'usage'],
   ])('refuses %j and says what it takes', async (args, reason) => {
