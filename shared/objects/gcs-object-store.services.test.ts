@@ -1,19 +1,14 @@
 /** The object store on a server that speaks the API of GCS: its contract, then what may befall it. */
-import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ApiEffect, ApiRequest } from '../../scripts/services/api-proxy.ts'
 import { FaultProxy } from '../../scripts/services/fault-proxy.ts'
 import { startGcs, type Gcs } from '../../scripts/services/gcs.ts'
-import { readConfig } from '../runtime/config.ts'
-import { systemClock } from '../runtime/clock.ts'
-import { systemRandom } from '../runtime/random.ts'
 import { createCheckpointStore } from './checkpoint-store.ts'
-import { gcsConfig, type GcsConfig } from './gcs-config.ts'
 import { REQUEST_ATTEMPTS_MAX } from './gcs-limits.ts'
-import { openGcsObjectStore } from './gcs-object-store.ts'
 import { describeLease } from './lease.contract.ts'
 import { describeObjectStore, type ObjectStoreHarness } from './object-store.contract.ts'
 import type { ObjectStore } from './object-store.ts'
+import { freshBucket, openBucket } from './testing/gcs-bucket.ts'
 
 let gcs: Gcs
 
@@ -22,28 +17,13 @@ beforeAll(async () => {
 })
 afterAll(() => gcs.stop())
 
-function settings(changes: Partial<GcsConfig> & Pick<GcsConfig, 'bucket'>): GcsConfig {
-  const given = { GCS_BUCKET: changes.bucket, GCS_CREDENTIALS: 'none' }
-  const defaults = readConfig(gcsConfig, given, () => '')
-  return { ...defaults, endpoint: gcs.endpoint, ...changes }
-}
-
-const open = (changes: Partial<GcsConfig> & Pick<GcsConfig, 'bucket'>): Promise<ObjectStore> =>
-  openGcsObjectStore({ config: settings(changes), clock: systemClock, random: systemRandom })
-
-async function freshBucket(): Promise<string> {
-  const bucket = `bucket-${randomUUID()}`
-  await gcs.createBucket(bucket)
-  return bucket
-}
-
 /** One bucket for a suite, whose tests keep to folders of their own. */
 function suiteHarness(): () => Promise<ObjectStoreHarness> {
   let bucket: Promise<string> | undefined
   return async () => {
-    bucket ??= freshBucket()
+    bucket ??= freshBucket(gcs)
     const name = await bucket
-    return { open: () => open({ bucket: name }), dispose: () => Promise.resolve() }
+    return { open: () => openBucket(gcs, name), dispose: () => Promise.resolve() }
   }
 }
 
@@ -60,8 +40,8 @@ describe('the object store on GCS', () => {
   let store: ObjectStore
 
   beforeEach(async () => {
-    bucket = await freshBucket()
-    store = await open({ bucket })
+    bucket = await freshBucket(gcs)
+    store = await openBucket(gcs, bucket)
     return async () => {
       gcs.proxy.heal()
       await store.close()
@@ -163,7 +143,7 @@ describe('the object store on GCS', () => {
 
   it('repeats requests that are not answered in time', async () => {
     await store.create('a', Buffer.from('a'))
-    const hasty = await open({ bucket, requestTimeoutMs: 500 })
+    const hasty = await openBucket(gcs, bucket, { requestTimeoutMs: 500 })
     for (const to of [isUpload, isDownload])
       gcs.proxy.inject({ to, times: 1, effect: { kind: 'swallowed' } })
     await hasty.create('b', Buffer.from('b'))
@@ -175,7 +155,7 @@ describe('the object store on GCS', () => {
     const bytes = Buffer.alloc(400_000, 'abc')
     await store.create('long', bytes)
     const proxy = await FaultProxy.start(Number(new URL(gcs.endpoint).port))
-    const cut = await open({ bucket, endpoint: `http://127.0.0.1:${proxy.port}` })
+    const cut = await openBucket(gcs, bucket, { endpoint: `http://127.0.0.1:${proxy.port}` })
     proxy.inject('down', { cutAfterBytes: 100_000 })
     const reading = cut.read('long')
     await expect.poll(() => proxy.passedBytes('down')).toBe(0)
@@ -223,7 +203,7 @@ describe('the object store on GCS', () => {
 
   it('does not open on a bucket that is missing, and does not take it for an empty one', async () => {
     const bucketMissing = { code: 'OBJECT_BUCKET_MISSING' }
-    await expect(open({ bucket: 'never-made' })).rejects.toMatchObject(bucketMissing)
+    await expect(openBucket(gcs, 'never-made')).rejects.toMatchObject(bucketMissing)
     gcs.proxy.inject({
       to: ({ url }) => url.pathname.startsWith(`/storage/v1/b/${bucket}`),
       effect: refused(404),
