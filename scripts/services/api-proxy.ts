@@ -13,6 +13,9 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+/** What a proxy prints that is a process of its own, once it takes requests. */
+export const PROXY_READY = 'the proxy is ready'
+
 export interface ApiRequest {
   readonly method: string
   readonly url: URL

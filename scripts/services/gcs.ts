@@ -8,14 +8,14 @@
  * await gcs.stop()
  * ```
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ApiProxy } from './api-proxy.ts'
+import type { ApiProxy } from './api-proxy.ts'
+import { ApiServer } from './api-server.ts'
 import { goTool } from './artefacts.ts'
-import { keepingPreconditions, PROXY_READY } from './gcs/proxy/rule.ts'
+import { keepingPreconditions } from './gcs/proxy/rule.ts'
 import { freePorts } from './ports.ts'
-import { ServerProcess } from './server-process.ts'
 
 const MODULE = 'github.com/fsouza/fake-gcs-server'
 const VERSION = 'v1.56.1'
@@ -25,7 +25,7 @@ export interface GcsOptions {
   readonly port?: number
   /** Where objects and logs are kept; by default a temporary folder that goes when it is stopped. */
   readonly folder?: string
-  /** Outlives this process; its proxy is then a process of its own, which no fault is injected into. */
+  /** Outlives this process; no fault is then injected into it. */
   readonly detached?: boolean
 }
 
@@ -34,63 +34,62 @@ export function prepareGcs(): string {
   return join(goTool(MODULE, VERSION), 'fake-gcs-server')
 }
 
+/** Where a server whose data is in `folder` has its objects as files: `<bucket>/<name>`. */
+export function objectsFolder(folder: string): string {
+  return join(folder, 'objects')
+}
+
 export async function startGcs(options: GcsOptions = {}): Promise<Gcs> {
-  const program = prepareGcs()
-  const temporary = options.folder === undefined
+  const command = prepareGcs()
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'backhaul-gcs-'))
   const [targetPort = 0, freePort = 0] = await freePorts(2)
   const port = options.port ?? freePort
-  const gcs = new Gcs({ program, folder, port, targetPort, temporary, options })
-  try {
-    await gcs.start()
-  } catch (error) {
-    await gcs.stop()
-    throw error
-  }
-  return gcs
-}
-
-interface GcsParts {
-  readonly program: string
-  readonly folder: string
-  readonly port: number
-  readonly targetPort: number
-  readonly temporary: boolean
-  readonly options: GcsOptions
+  // Clients name the proxy, and are sent to it.
+  const proxy = `127.0.0.1:${port}`
+  const server = await ApiServer.start({
+    name: 'gcs',
+    folder,
+    temporary: options.folder === undefined,
+    port,
+    targetPort,
+    command,
+    args: [
+      '-scheme=http',
+      '-host=127.0.0.1',
+      `-port=${targetPort}`,
+      `-public-host=${proxy}`,
+      `-external-url=http://${proxy}`,
+      '-backend=filesystem',
+      `-filesystem-root=${objectsFolder(folder)}`,
+    ],
+    readyLine: 'server started at',
+    proxy: {
+      rule: keepingPreconditions(),
+      script: join(import.meta.dirname, 'gcs', 'proxy', 'main.ts'),
+      args: [],
+    },
+    detached: options.detached ?? false,
+  })
+  return new Gcs(server, folder)
 }
 
 export class Gcs {
-  readonly #parts: GcsParts
-  readonly #server: ServerProcess
-  #proxy: ApiProxy | undefined
+  readonly #server: ApiServer
+  /** Where the server has objects as files: `<bucket>/<name>`. */
+  readonly objectsFolder: string
 
-  constructor(parts: GcsParts) {
-    this.#parts = parts
-    this.#server = new ServerProcess({
-      name: 'gcs',
-      folder: join(parts.folder, 'server'),
-      command: parts.program,
-      args: this.#arguments(),
-      port: parts.targetPort,
-      readyLine: 'server started at',
-      detached: parts.options.detached ?? false,
-    })
+  constructor(server: ApiServer, folder: string) {
+    this.#server = server
+    this.objectsFolder = objectsFolder(folder)
   }
 
   /** Where clients reach it, through the proxy. */
   get endpoint(): string {
-    return `http://127.0.0.1:${this.#parts.port}`
+    return this.#server.endpoint
   }
 
   get proxy(): ApiProxy {
-    if (this.#proxy === undefined) throw new Error('the proxy is a process of its own')
-    return this.#proxy
-  }
-
-  /** Starts the server, and its proxy where it does not run. */
-  async start(): Promise<void> {
-    await this.#server.start()
-    if (this.#proxy === undefined) await this.#startProxy()
+    return this.#server.proxy
   }
 
   async createBucket(name: string): Promise<void> {
@@ -102,46 +101,16 @@ export class Gcs {
     if (!answer.ok) throw new Error(`bucket ${name} was not created: ${await answer.text()}`)
   }
 
-  async stop(): Promise<void> {
-    await this.#proxy?.stop()
-    await this.#server.stop()
-    if (this.#parts.temporary) rmSync(this.#parts.folder, { recursive: true, force: true })
+  start(): Promise<void> {
+    return this.#server.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#server.stop()
   }
 
   /** Ends the server without warning, as a crash would; its objects stay. */
-  async kill(): Promise<void> {
-    await this.#server.kill()
-  }
-
-  #arguments(): string[] {
-    const { folder, port, targetPort } = this.#parts
-    // Clients name the proxy, and are sent to it.
-    const proxy = `127.0.0.1:${port}`
-    return [
-      '-scheme=http',
-      '-host=127.0.0.1',
-      `-port=${targetPort}`,
-      `-public-host=${proxy}`,
-      `-external-url=http://${proxy}`,
-      '-backend=filesystem',
-      `-filesystem-root=${join(folder, 'objects')}`,
-    ]
-  }
-
-  async #startProxy(): Promise<void> {
-    const { folder, port, targetPort, options } = this.#parts
-    if (options.detached !== true) {
-      this.#proxy = await ApiProxy.start({ port, targetPort, rule: keepingPreconditions() })
-      return
-    }
-    await new ServerProcess({
-      name: 'gcs proxy',
-      folder: join(folder, 'proxy'),
-      command: process.execPath,
-      args: [join(import.meta.dirname, 'gcs', 'proxy', 'main.ts'), `${port}`, `${targetPort}`],
-      port,
-      readyLine: PROXY_READY,
-      detached: true,
-    }).start()
+  kill(): Promise<void> {
+    return this.#server.kill()
   }
 }

@@ -1,6 +1,6 @@
 /** The proxy before the stand-in for GCS as a process of its own: `main.ts PORT TARGET_PORT`. */
-import { ApiProxy } from '../../api-proxy.ts'
-import { keepingPreconditions, PROXY_READY } from './rule.ts'
+import { ApiProxy, PROXY_READY } from '../../api-proxy.ts'
+import { keepingPreconditions } from './rule.ts'
 
 const [port, targetPort] = process.argv.slice(2).map(Number)
 if (port === undefined || targetPort === undefined)

@@ -9,29 +9,17 @@ import {
   type ApiRule,
   type Forward,
 } from '../../api-proxy.ts'
-
-/** What the process of the proxy prints when it takes requests. */
-export const PROXY_READY = 'the proxy before gcs is ready'
+import { InTurn } from '../../in-turn.ts'
 
 const OBJECT_PATH = /^\/storage\/v1\/b\/([^/]+)\/o\/(.+)$/
 const UPLOAD_PATH = /^\/upload\/storage\/v1\/b\/([^/]+)\/o$/
 
 export function keepingPreconditions(): ApiRule {
-  const last = new Map<string, Promise<unknown>>()
-  return async (request, forward) => {
+  const turns = new InTurn()
+  return (request, forward) => {
     const object = writtenObject(request)
     if (object === undefined) return forward(request)
-    const done = (last.get(object) ?? Promise.resolve()).then(() => write(request, forward))
-    const settled = done.then(
-      () => undefined,
-      () => undefined,
-    )
-    last.set(object, settled)
-    try {
-      return await done
-    } finally {
-      if (last.get(object) === settled) last.delete(object)
-    }
+    return turns.run(object, () => write(request, forward))
   }
 }
 
