@@ -29,9 +29,9 @@ export class CloudClient {
   readonly #timeoutMs: number
 
   constructor({ credentials, requestTimeoutMs }: CloudClientOptions) {
-    // Without a client the library would look for credentials at the cloud's metadata address.
-    this.#auth =
-      credentials === 'none' ? new PassThroughClient() : new GoogleAuth({ scopes: SCOPES })
+    // Without a project the library asks other APIs for it before the first request; none names it here.
+    const found = { scopes: SCOPES, projectId: 'unnamed' }
+    this.#auth = credentials === 'none' ? new PassThroughClient() : new GoogleAuth(found)
     this.#timeoutMs = requestTimeoutMs
   }
 

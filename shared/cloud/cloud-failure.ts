@@ -4,8 +4,13 @@ import { z } from 'zod'
 /** Reasons by which an API refuses with 403 what is only too much at a time. */
 const TOO_MUCH: readonly string[] = ['rateLimitExceeded', 'userRateLimitExceeded']
 /** Of the token endpoint, and of the library that looks for credentials. */
-const NO_CREDENTIALS =
-  /invalid_grant|invalid_client|invalid_rapt|unauthorized_client|Could not (load the default credentials|refresh access token)/
+const NO_CREDENTIALS = new RegExp(
+  [
+    'invalid_grant|invalid_client|invalid_rapt|unauthorized_client',
+    'Could not (load the default credentials|refresh access token)',
+    'Unable to read the credential file|does not exist, or it is not a file',
+  ].join('|'),
+)
 
 const cloudErrorSchema = z.object({
   error: z.object({
