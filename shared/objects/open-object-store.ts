@@ -5,7 +5,6 @@ import type { Random } from '../runtime/random.ts'
 import type { TelemetryBase } from '../runtime/telemetry.ts'
 import { openFolderObjectStore } from './folder-object-store.ts'
 import { gcsConfig, objectStoreConfig, type GcsConfig } from './gcs-config.ts'
-import { openGcsObjectStore } from './gcs-object-store.ts'
 import type { ObjectStore } from './object-store.ts'
 
 export interface ObjectStoreSettings {
@@ -35,8 +34,10 @@ export interface OpenObjectStoreOptions {
   readonly telemetry?: TelemetryBase
 }
 
-export function openObjectStore(options: OpenObjectStoreOptions): Promise<ObjectStore> {
+export async function openObjectStore(options: OpenObjectStoreOptions): Promise<ObjectStore> {
   const { gcs, folder, clock, random, telemetry } = options
   if (gcs === undefined) return openFolderObjectStore({ folder, clock })
+  // The library below takes some 25 MB and half a second to load: none of a process without a bucket.
+  const { openGcsObjectStore } = await import('./gcs-object-store.ts')
   return openGcsObjectStore({ config: gcs, clock, random, ...(telemetry && { telemetry }) })
 }
