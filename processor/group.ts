@@ -10,10 +10,11 @@
 import type { EventLog, GroupHandler, GroupMember } from '../shared/log/event-log.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
+import { fullJitterMs, type RetryLimits } from '../shared/runtime/full-jitter.ts'
 import type { Running } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import { REASSIGN_DEADLINE_MS } from './limits.ts'
-import { describeFailure, fullJitterMs, isRetryable, type RetryLimits } from './retry.ts'
+import { describeFailure, isRetryable } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 
 /** The right to work on a partition, for one generation of the group. */

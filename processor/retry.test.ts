@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
-import { fullJitterMs, retry, type RetryContext } from './retry.ts'
+import { retry, type RetryContext } from './retry.ts'
 import { scriptedErrors, turnOfTheLoop } from './testing/test-doubles.ts'
 
 const limits = { retryDelayMs: 100, retryDelayMaxMs: 5_000 }
@@ -51,14 +51,5 @@ describe('retry', () => {
     await turnOfTheLoop()
     ending.abort(new Error('ended'))
     await expect(repeated).rejects.toThrow('ended')
-  })
-
-  it('doubles the ceiling of the delay up to the cap, and jitters over all of it', () => {
-    const top = { ...seededRandom(1), next: () => 0.999_999 }
-    const ceilings = [0, 1, 5, 6, 2_000].map((attempt) =>
-      Math.round(fullJitterMs(attempt, limits, top)),
-    )
-    expect(ceilings).toEqual([100, 200, 3_200, 5_000, 5_000])
-    expect(fullJitterMs(3, limits, { ...top, next: () => 0 })).toBe(0)
   })
 })

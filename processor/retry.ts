@@ -1,12 +1,8 @@
-/** Repeats of calls that fail for a while: capped exponential delays with full jitter. */
+/** Repeats of calls that fail for a while, without end. */
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
+import { fullJitterMs, type RetryLimits } from '../shared/runtime/full-jitter.ts'
 import type { Random } from '../shared/runtime/random.ts'
-
-export interface RetryLimits {
-  readonly retryDelayMs: number
-  readonly retryDelayMaxMs: number
-}
 
 export interface RetryContext {
   readonly clock: Clock
@@ -15,12 +11,6 @@ export interface RetryContext {
   /** Ends the repeats: the call then rejects with the signal's reason. */
   readonly signal: AbortSignal
   onRetry(error: BackhaulError, attempt: number): void
-}
-
-/** Uniform in [0, min(retryDelayMaxMs, retryDelayMs · 2^attempt)), ms. */
-export function fullJitterMs(attempt: number, limits: RetryLimits, random: Random): number {
-  const ceilingMs = Math.min(limits.retryDelayMaxMs, limits.retryDelayMs * 2 ** attempt)
-  return random.next() * ceilingMs
 }
 
 /**

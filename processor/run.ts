@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { kafkaConfig } from '../shared/log/kafka-config.ts'
+import { readObjectStoreSettings } from '../shared/objects/open-object-store.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
@@ -56,12 +57,13 @@ async function start(environment: Environment, failpoints: Failpoints): Promise<
   await service.start()
 }
 
-/** Those of Cassandra are read, and what is wrong with them said, only where rows go there. */
+/** Those of Cassandra are read, and what is wrong with them said, only where rows go there; so with GCS. */
 function readSettings(environment: Environment) {
   const readFile = (path: string) => readFileSync(path, 'utf8')
   const { speedStore } = readConfig(speedStoreConfig, environment, readFile)
   const usesCassandra = speedStore === 'cassandra'
-  const known = usesCassandra ? [...KNOWN, cassandraConfig] : KNOWN
+  const { gcs, specs } = readObjectStoreSettings(environment, readFile)
+  const known = [...KNOWN, ...specs, ...(usesCassandra ? [cassandraConfig] : [])]
   refuseUnknownSettings(known, environment)
   const backhaul = readConfig(backhaulConfig, environment, readFile)
   return {
@@ -69,6 +71,7 @@ function readSettings(environment: Environment) {
     config: readConfig(processorConfig, environment, readFile),
     kafka: readConfig(kafkaConfig, environment, readFile),
     cassandra: usesCassandra ? readConfig(cassandraConfig, environment, readFile) : undefined,
+    gcs,
     alerts: readAlertSettings(environment, backhaul.cuts.map(parseCut), readFile),
   }
 }

@@ -53,6 +53,7 @@ async function serviceOf(): Promise<ProcessorService> {
     config: configOf({ PROCESSOR_ADMIN_PORT: `${adminPort}` }),
     kafka: readConfig(kafkaConfig, {}, () => ''),
     cassandra: undefined,
+    gcs: undefined,
     alerts: undefined,
     telemetry: silentTelemetry(),
     clock: systemClock,

@@ -6,6 +6,7 @@
 import { awaitTopics } from '../shared/log/await-topics.ts'
 import type { KafkaConfig } from '../shared/log/kafka-config.ts'
 import { openKafkaEventLog } from '../shared/log/kafka-event-log.ts'
+import type { GcsConfig } from '../shared/objects/gcs-config.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
 import { topicSpecs } from '../shared/log/topics.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
@@ -28,6 +29,8 @@ export interface ProcessorServiceOptions {
   readonly kafka: KafkaConfig
   /** Absent where rows are in the data folder. */
   readonly cassandra: CassandraConfig | undefined
+  /** Absent where checkpoints are in the data folder. */
+  readonly gcs: GcsConfig | undefined
   /** Absent where no alert rules are evaluated. */
   readonly alerts: AlertSettings | undefined
   readonly telemetry: TelemetryBase
@@ -80,7 +83,7 @@ export class ProcessorService implements Running {
   }
 
   async #startParts(): Promise<void> {
-    const { backhaul, config, kafka, cassandra, clock, random, telemetry } = this.#options
+    const { backhaul, config, kafka, cassandra, gcs, clock, random, telemetry } = this.#options
     const sealer = openSealer(backhaul)
     const admin = await startAdmin({
       service: this,
@@ -89,7 +92,7 @@ export class ProcessorService implements Running {
       registry: telemetry.registry,
     })
     this.#stack.add('port for operators', () => admin.close())
-    const parts = { backhaul, cassandra, clock, random, telemetry }
+    const parts = { backhaul, cassandra, gcs, clock, random, telemetry }
     const stores = await openStores(parts, this.#stack)
     const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
     this.#stack.add('event log', () => log.close())

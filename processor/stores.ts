@@ -1,13 +1,14 @@
 /**
  * The stores of a processor on its own, whose log is on Kafka. This is the one place that knows
  * which adapters stand behind its ports: checkpoints are in the folder BACKHAUL_DATA_DIR, which all
- * processors that share partitions see; rows are beside them, laid out as standalone lays them out,
- * or in Cassandra.
+ * processors that share partitions see, or in a bucket; rows are in that folder, laid out as standalone
+ * lays them out, or in Cassandra.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
+import type { GcsConfig } from '../shared/objects/gcs-config.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
+import { openObjectStore } from '../shared/objects/open-object-store.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { StopStack } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
@@ -23,6 +24,8 @@ export interface StoresParts {
   readonly backhaul: BackhaulConfig
   /** Absent where rows are in the folder. */
   readonly cassandra: CassandraConfig | undefined
+  /** Absent where checkpoints are in the folder. */
+  readonly gcs: GcsConfig | undefined
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: TelemetryBase
@@ -33,10 +36,11 @@ export async function openStores(
   parts: StoresParts,
   stack: StopStack,
 ): Promise<{ readonly speed: SpeedStore; readonly objects: ObjectStore }> {
-  const { backhaul, clock } = parts
+  const { backhaul, gcs, clock, random, telemetry } = parts
   await mkdir(backhaul.dataDir, { recursive: true })
   const speed = await openSpeedStore(parts, stack)
-  const objects = await openFolderObjectStore({ folder: join(backhaul.dataDir, 'objects'), clock })
+  const folder = join(backhaul.dataDir, 'objects')
+  const objects = await openObjectStore({ gcs, folder, clock, random, telemetry })
   stack.add('object store', () => objects.close())
   return { speed, objects }
 }

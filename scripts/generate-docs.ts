@@ -49,6 +49,9 @@ import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
 import { rejectErrors } from '../shared/log/reject-record.ts'
 import { erasureErrors } from '../shared/objects/erasures.ts'
+import { gcsConfig, objectStoreConfig } from '../shared/objects/gcs-config.ts'
+import * as gcsLimits from '../shared/objects/gcs-limits.ts'
+import { gcsObjectMetrics } from '../shared/objects/gcs-telemetry.ts'
 import { objectErrors } from '../shared/objects/object-errors.ts'
 import * as foldLimits from '../shared/qoe/fold.ts'
 import { configErrors } from '../shared/runtime/config.ts'
@@ -84,6 +87,8 @@ const settings = [
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
   { title: 'Event log on Kafka', spec: kafkaConfig },
   { title: 'Speed store on Cassandra', spec: cassandraConfig },
+  { title: 'Object store', spec: objectStoreConfig },
+  { title: 'Object store on GCS', spec: gcsConfig },
 ]
 
 const files: Readonly<Record<string, () => string>> = {
@@ -136,6 +141,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Event log on Kafka', kafkaLimits, 'shared/kafka/limits.ts'),
       limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
       limitsOf('Speed store on Cassandra', cassandraLimits, 'shared/speed/cassandra-limits.ts'),
+      limitsOf('Object store on GCS', gcsLimits, 'shared/objects/gcs-limits.ts'),
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
       limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
     ]),
@@ -150,6 +156,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Event log on Kafka', metrics: kafkaLogMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },
       { title: 'Speed store on Cassandra', metrics: cassandraSpeedMetrics },
+      { title: 'Object store on GCS', metrics: gcsObjectMetrics },
       { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
     ]),
   'docs/schema.json': () => `${JSON.stringify(eventJsonSchema(), undefined, 2)}\n`,

@@ -1,5 +1,5 @@
 /**
- * `npm run services -- up kafka [--brokers 3] | up cassandra | status | logs kafka | down [kafka]`: real
+ * `npm run services -- up kafka [--brokers 3] | up cassandra | up gcs | up bigquery | status | logs kafka | down [kafka]`: real
  * services on this machine, for tests by hand, benchmarks and development. `prefetch` only fetches what they run
  * from. With `--data DIR` as the first argument they live there instead of in a temporary folder.
  */
@@ -14,15 +14,22 @@ import {
   type ServiceCommand,
 } from './services/command-line.ts'
 import { prepareCassandra } from './services/cassandra.ts'
+import { prepareBigQuery } from './services/bigquery.ts'
+import { bigQueryCommand } from './services/bigquery/command.ts'
+import { hasGo } from './services/artefacts.ts'
 import { cassandraCommand } from './services/cassandra/command.ts'
+import { prepareGcs } from './services/gcs.ts'
+import { gcsCommand } from './services/gcs/command.ts'
 import { prepareKafka } from './services/kafka.ts'
-import { canBuildK6, prepareK6 } from './services/k6.ts'
+import { prepareK6 } from './services/k6.ts'
 import { kafkaCommand } from './services/kafka/command.ts'
 
 /** Every service that can be started; each has a file of its own in `services/`. */
 const SERVICES: Readonly<Record<string, ServiceCommand>> = {
   kafka: kafkaCommand,
   cassandra: cassandraCommand,
+  gcs: gcsCommand,
+  bigquery: bigQueryCommand,
 }
 
 function usage(): Error {
@@ -65,8 +72,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   async prefetch() {
     console.log(`services: kafka runs from ${prepareKafka()}`)
     console.log(`services: cassandra runs from ${prepareCassandra()}`)
-    if (canBuildK6()) console.log(`services: k6 is ${prepareK6()}`)
-    else console.log('services: k6 is built by Go, which is not installed')
+    console.log(`services: bigquery runs from ${prepareBigQuery()}`)
+    if (!hasGo()) return console.log('services: gcs and k6 are built by Go, which is not installed')
+    console.log(`services: gcs is ${prepareGcs()}`)
+    console.log(`services: k6 is ${prepareK6()}`)
   },
 }
 

@@ -20,7 +20,7 @@ const SUITES: readonly Suite[] = [
   { name: 'unit', projects: ['unit', 'batch', 'isolated'], tools: [] },
   { name: 'processes', projects: ['process'], tools: [] },
   { name: 'alert rules', projects: ['alerts'], tools: ['promtool'] },
-  { name: 'services', projects: ['services'], tools: ['java', 'mvn'] },
+  { name: 'services', projects: ['services'], tools: ['java', 'mvn', 'go', 'python3'] },
   { name: 'load', projects: ['load'], tools: ['java', 'mvn', 'go'] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
   { name: 'kill and restart', projects: ['soak'], tools: [] },

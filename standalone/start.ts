@@ -22,7 +22,8 @@ import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
 import { topicSpecs } from '../shared/log/topics.ts'
 import { createErasureReader } from '../shared/objects/erasures.ts'
-import { openFolderObjectStore } from '../shared/objects/folder-object-store.ts'
+import type { GcsConfig } from '../shared/objects/gcs-config.ts'
+import { openObjectStore, readObjectStoreSettings } from '../shared/objects/open-object-store.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
@@ -54,7 +55,7 @@ export interface RunningStandalone {
   stop(): Promise<void>
 }
 
-/** Every setting that a standalone process reads. */
+/** Every setting that a standalone process reads, but for those of the object store. */
 export const standaloneConfigs: readonly ConfigSpec[] = [
   backhaulConfig,
   gatewayConfig,
@@ -88,7 +89,8 @@ async function startAll(
 
   const folder = await holdDataFolder(config.dataDir)
   stack.add('data folder', () => folder.release())
-  const stores = await openStores({ config, folder, clock, telemetry }, stack)
+  const parts = { config, gcs: settings.gcs, folder, clock, random, telemetry }
+  const stores = await openStores(parts, stack)
 
   await stores.log.ensureTopics(topicSpecs(config, extraTopics(gatewaySettings)))
   const { pseudonymiser, sealer } = openKeys(config, folder)
@@ -150,7 +152,8 @@ async function startAll(
 
 function readSettings(environment: StandaloneOptions['environment']) {
   const readFile = (path: string) => readFileSync(path, 'utf8')
-  refuseUnknownSettings(standaloneConfigs, environment)
+  const { gcs, specs } = readObjectStoreSettings(environment, readFile)
+  refuseUnknownSettings([...standaloneConfigs, ...specs], environment)
   // The process of the batch reads these; what is wrong with them is said here, at once.
   readConfig(batchConfig, environment, readFile)
   readConfig(scheduleConfig, environment, readFile)
@@ -159,6 +162,7 @@ function readSettings(environment: StandaloneOptions['environment']) {
   const cuts = config.cuts.map(parseCut)
   return {
     config,
+    gcs,
     cuts,
     alerts: readAlertSettings(environment, cuts, readFile),
     gatewaySettings: readConfig(gatewayConfig, environment, readFile),
@@ -176,12 +180,15 @@ function verifierOf(config: BackhaulConfig, clock: Clock) {
 
 interface StoreParts {
   readonly config: BackhaulConfig
+  readonly gcs: GcsConfig | undefined
   readonly folder: DataFolder
   readonly clock: Clock
+  readonly random: Random
   readonly telemetry: TelemetryBase
 }
 
-async function openStores({ config, folder, clock, telemetry }: StoreParts, stack: StopStack) {
+async function openStores(parts: StoreParts, stack: StopStack) {
+  const { config, gcs, folder, clock, random, telemetry } = parts
   const log = await openLmdbEventLog({
     folder: folder.logFolder,
     mapBytes: config.logMapBytes,
@@ -197,7 +204,13 @@ async function openStores({ config, folder, clock, telemetry }: StoreParts, stac
     telemetry,
   })
   stack.add('speed store', () => speed.close())
-  const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })
+  const objects = await openObjectStore({
+    gcs,
+    folder: folder.objectsFolder,
+    clock,
+    random,
+    telemetry,
+  })
   stack.add('object store', () => objects.close())
   return { log, speed, objects }
 }

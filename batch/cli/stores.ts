@@ -14,8 +14,9 @@ import type { Access } from '../../shared/lmdb/owner-row.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
 import { createSealer, type Sealer } from '../../shared/log/reject-record.ts'
-import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import type { GcsConfig } from '../../shared/objects/gcs-config.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
+import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { parseCut, type Cut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import { viewId } from '../../shared/qoe/view.ts'
@@ -24,6 +25,7 @@ import { readConfig } from '../../shared/runtime/config.ts'
 import { assert } from '../../shared/runtime/errors.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { StopStack } from '../../shared/runtime/lifecycle.ts'
+import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig, type BackhaulConfig } from '../../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
@@ -46,6 +48,8 @@ export interface CommandSettings {
   readonly common: BackhaulConfig
   readonly batch: BatchConfig
   readonly processor: ProcessorConfig
+  /** Absent where objects are in the data folder. */
+  readonly gcs: GcsConfig | undefined
   /** Those of the server beside, so that both compute the same metrics. */
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
@@ -152,9 +156,10 @@ export class Stores {
     const common = readConfig(backhaulConfig, environment, readFile)
     const processor = readConfig(processorConfig, environment, readFile)
     const batch = readConfig(batchConfig, environment, readFile)
+    const { gcs } = readObjectStoreSettings(environment, readFile)
     const limits = foldLimitsOf(processor)
     const cuts = common.cuts.map(parseCut)
-    return { common, processor, batch, limits, cuts, view: viewId(cuts, limits) }
+    return { common, processor, batch, gcs, limits, cuts, view: viewId(cuts, limits) }
   }
 
   async #openLog(access: CommandAccess): Promise<EventLog> {
@@ -181,9 +186,11 @@ export class Stores {
   }
 
   async #openObjects(): Promise<ObjectStore> {
-    const objects = await openFolderObjectStore({
+    const objects = await openObjectStore({
+      gcs: this.settings.gcs,
       folder: this.folder.objectsFolder,
       clock: this.#options.clock,
+      random: systemRandom,
     })
     this.#stack.add('object store', () => objects.close())
     return objects

@@ -1,16 +1,17 @@
 /**
  * `npm run sql`: answers one statement, or asks for statements. It reads the objects of
- * BACKHAUL_DATA_DIR beside a running server and writes nothing there.
+ * BACKHAUL_DATA_DIR, or of the bucket GCS_BUCKET, beside a running server and writes nothing there.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import { configErrors, readConfig } from '../../shared/runtime/config.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
 import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
 import type { RowFormat } from './rows-as-text.ts'
@@ -40,14 +41,16 @@ async function main(): Promise<void> {
   const wanted = argumentsOrUsage()
   if (wanted === undefined) return
   const { statement, format, maxRows, timeoutMs } = wanted
-  const { dataDir } = readConfig(backhaulConfig, process.env, (path) => readFileSync(path, 'utf8'))
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  const { dataDir } = readConfig(backhaulConfig, process.env, readFile)
+  const { gcs } = readObjectStoreSettings(process.env, readFile)
   const folder = join(dataDir, 'objects')
-  if (!existsSync(folder))
+  if (gcs === undefined && !existsSync(folder))
     throw configErrors.create('CONFIG_INVALID', {
       expected: 'BACKHAUL_DATA_DIR to name the data folder of a server',
       received: dataDir,
     })
-  const store = await openFolderObjectStore({ folder, clock: systemClock })
+  const store = await openObjectStore({ gcs, folder, clock: systemClock, random: systemRandom })
   const warehouse = await openDuckDbWarehouse({
     store,
     temporaryFolder: tmpdir(),

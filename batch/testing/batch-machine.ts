@@ -114,41 +114,21 @@ export class BatchMachine {
     return reportOf(await this.batch(settings).run(options))
   }
 
-  async query(sql: string): Promise<readonly Row[]> {
-    const session = await this.ports.warehouse.open()
-    try {
-      return await session.query({ sql }, QUERY_LIMITS)
-    } finally {
-      await session.close()
-    }
+  query(sql: string): Promise<readonly Row[]> {
+    return queryOf(this.ports.warehouse, sql)
   }
 
-  /** All rows of all tables, in the order of their keys, without what depends on when a run was. */
-  async tables(): Promise<Record<string, readonly Row[]>> {
-    const found: Record<string, readonly Row[]> = {}
-    for (const { name, key } of Object.values(tables)) {
-      const rows = await this.query(`SELECT * FROM ${name} ORDER BY ${key.join(', ')}`)
-      found[name] = rows.map((row) =>
-        Object.fromEntries(Object.entries(row).filter(([column]) => !TIMES.includes(column))),
-      )
-    }
-    return found
+  tables(): Promise<Record<string, readonly Row[]>> {
+    return tablesOf(this.ports.warehouse)
   }
 
-  /** Every raw file with its bytes, in base64. */
-  async rawFiles(): Promise<Map<string, string>> {
-    const found = new Map<string, string>()
-    for (const name of await this.names('raw/')) {
-      const stored = await this.ports.objects.read(name)
-      found.set(name, Buffer.from(stored?.bytes ?? []).toString('base64'))
-    }
-    return found
+  rawFiles(): Promise<Map<string, string>> {
+    return rawFilesOf(this.ports.objects)
   }
 
   /** Names of the objects under the prefix. */
-  async names(prefix: string): Promise<string[]> {
-    const listed = await this.ports.objects.list(prefix, { limit: 100_000 })
-    return listed.map(({ name }) => name)
+  names(prefix: string): Promise<string[]> {
+    return namesOf(this.ports.objects, prefix)
   }
 
   /** Closes the stores and leaves the folder. */
@@ -166,6 +146,42 @@ export class BatchMachine {
 
 /** Of `batch_runs`: when a run began and ended. */
 const TIMES = ['started_at', 'ended_at']
+
+/** All rows of all tables, in the order of their keys, without what depends on when a run was. */
+export async function tablesOf(warehouse: Warehouse): Promise<Record<string, readonly Row[]>> {
+  const found: Record<string, readonly Row[]> = {}
+  for (const { name, key } of Object.values(tables)) {
+    const rows = await queryOf(warehouse, `SELECT * FROM ${name} ORDER BY ${key.join(', ')}`)
+    found[name] = rows.map((row) =>
+      Object.fromEntries(Object.entries(row).filter(([column]) => !TIMES.includes(column))),
+    )
+  }
+  return found
+}
+
+/** Every raw file with its bytes, in base64. */
+export async function rawFilesOf(objects: ObjectStore): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  for (const name of await namesOf(objects, 'raw/')) {
+    const stored = await objects.read(name)
+    found.set(name, Buffer.from(stored?.bytes ?? []).toString('base64'))
+  }
+  return found
+}
+
+async function namesOf(objects: ObjectStore, prefix: string): Promise<string[]> {
+  const listed = await objects.list(prefix, { limit: 100_000 })
+  return listed.map(({ name }) => name)
+}
+
+async function queryOf(warehouse: Warehouse, sql: string): Promise<readonly Row[]> {
+  const session = await warehouse.open()
+  try {
+    return await session.query({ sql }, QUERY_LIMITS)
+  } finally {
+    await session.close()
+  }
+}
 
 export function configOf(settings: Readonly<Record<string, string>>): BatchConfig {
   return readConfig(batchConfig, settings, () => '')

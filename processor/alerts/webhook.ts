@@ -11,10 +11,10 @@ import type { Alert } from '../../shared/alerts/alert.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { describeValue, type BackhaulError } from '../../shared/runtime/errors.ts'
 import type { Failpoints } from '../../shared/runtime/failpoints.ts'
+import { fullJitterMs } from '../../shared/runtime/full-jitter.ts'
 import type { Random } from '../../shared/runtime/random.ts'
 import type { AlertsConfig } from '../config.ts'
 import { processorErrors } from '../errors.ts'
-import { fullJitterMs } from '../retry.ts'
 import {
   ALERT_STEP_MS,
   ALERT_WEBHOOK_RETRY_FIRST_MS,

@@ -52,6 +52,31 @@ export function goTool(module: string, version: string): string {
   return folder
 }
 
+/** The folder of a virtual environment with the packages that a list pins, made when it is not there yet. */
+export function pythonPackages(requirementsPath: string, finish: (folder: string) => void): string {
+  const name = basename(dirname(requirementsPath))
+  const key = createHash('sha256').update(readFileSync(requirementsPath)).digest('hex').slice(0, 12)
+  const folder = join(cacheFolder(), `${name}-${key}`)
+  if (existsSync(folder)) return folder
+  console.log(`services: fetching the packages of ${name} into ${folder}`)
+  mkdirSync(cacheFolder(), { recursive: true })
+  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
+  try {
+    runTool('python3', ['-m', 'venv', partial])
+    const install = ['-m', 'pip', 'install', '-q', '--no-deps', '-r', requirementsPath]
+    runTool(join(partial, 'bin', 'python'), install)
+    finish(partial)
+    if (!existsSync(folder)) renameSync(partial, folder)
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
+  return folder
+}
+
+export function hasGo(): boolean {
+  return spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0
+}
+
 /** Runs a tool to its end and returns what it printed; throws with its output when it fails. */
 export function runTool(
   command: string,

@@ -54,11 +54,37 @@ describe('npm run services', () => {
     expect(await isPortOpen(port)).toBe(false)
   })
 
+  it('does the same with GCS, the proxy before it included', async () => {
+    const [port = 0] = await freePorts(1)
+    expect(await services('up', 'gcs', '--port', `${port}`)).toContain(
+      `GCS_BUCKET=backhaul GCS_ENDPOINT=http://127.0.0.1:${port}`,
+    )
+    expect(await services('status')).toContain(`gcs proxy: running, port ${port}`)
+    expect(await services('logs', 'gcs')).toContain('server started at')
+    const listed = await fetch(`http://127.0.0.1:${port}/storage/v1/b/backhaul/o`)
+    expect(listed.status).toBe(200)
+    await services('down', 'gcs')
+    expect(await isPortOpen(port)).toBe(false)
+    expect(await services('status')).toContain('none is up')
+  })
+
+  it('does the same with BigQuery, which loads from the GCS beside it', async () => {
+    const [port = 0] = await freePorts(1)
+    const where = `http://127.0.0.1:${port}/bigquery/v2/projects/local`
+    expect(await services('up', 'bigquery', '--port', `${port}`)).toContain(where)
+    expect(await services('status')).toContain(`bigquery proxy: running, port ${port}`)
+    expect((await fetch(`${where}/datasets`)).status).toBe(200)
+    await services('down', 'bigquery')
+    expect(await isPortOpen(port)).toBe(false)
+  })
+
   it.each([
     [['up', 'nothing'], 'usage'],
     [['up', 'kafka', '--brokers', '2'], '--brokers is 1 or 3; received 2'],
     [['up', 'kafka', '--port', 'x'], '--port is a port from 1 to 65533; received x'],
     [['up', 'cassandra', '--port', '0'], '--port is a port from 1 to 65535; received 0'],
+    [['up', 'gcs', '--port', '0'], '--port is a port from 1 to 65535; received 0'],
+    [['up', 'bigquery', '--port', 'x'], '--port is a port from 1 to 65535; received x'],
     [['up', 'cassandra', '--sync', 'never'], '--sync is periodic or batch; received never'],
     [[], 'usage'],
   ])('refuses %j and says what it takes', async (args, reason) => {

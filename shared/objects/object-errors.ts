@@ -24,6 +24,30 @@ export const objectErrors = defineErrors({
     status: 503,
     action: 'Check the store; whether the write happened is open, and it is safe to repeat.',
   },
+  OBJECT_BUCKET_MISSING: {
+    rule: 'the bucket of the objects must exist',
+    retryable: false,
+    action:
+      'Set GCS_BUCKET to the bucket that has the objects. Where there is none yet: gcloud storage buckets create gs://BUCKET --location=LOCATION --uniform-bucket-level-access.',
+  },
+  OBJECT_CREDENTIALS_REFUSED: {
+    rule: 'requests to the object store must bear valid credentials',
+    retryable: false,
+    action:
+      'Give the process application default credentials: workload identity, a file that GOOGLE_APPLICATION_CREDENTIALS names, or on a desk gcloud auth application-default login. Then start the work again.',
+  },
+  OBJECT_NOT_AUTHORIZED: {
+    rule: 'the credentials must be allowed what is asked of the object store',
+    retryable: false,
+    action:
+      'Grant it: gcloud storage buckets add-iam-policy-binding gs://BUCKET --member=serviceAccount:ACCOUNT --role=roles/storage.objectUser. Then start the work again.',
+  },
+  OBJECT_REQUEST_REFUSED: {
+    rule: 'the object store must take requests as they are made',
+    retryable: false,
+    action:
+      'Check GCS_ENDPOINT, GCS_BUCKET and the policies of the bucket (retention, holds, organisation) against what the message says.',
+  },
   OBJECT_DAMAGED: {
     rule: 'an object must have the size and checksum with which it was written',
     retryable: false,

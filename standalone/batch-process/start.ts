@@ -7,13 +7,14 @@ import { batchConfig } from '../../batch/config.ts'
 import { createBatch, type Batch } from '../../batch/start.ts'
 import { foldLimitsOf, processorConfig } from '../../processor/config.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
-import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
+import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { parseCut } from '../../shared/qoe/cuts.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { StopStack, type Running } from '../../shared/runtime/lifecycle.ts'
+import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
 import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
@@ -81,7 +82,14 @@ async function startAll(
     failpoints: noFailpoints,
   })
   stack.add('event log', () => log.close())
-  const objects = await openFolderObjectStore({ folder: folder.objectsFolder, clock })
+  const { gcs } = readObjectStoreSettings(environment, readFile)
+  const objects = await openObjectStore({
+    gcs,
+    folder: folder.objectsFolder,
+    clock,
+    random: systemRandom,
+    telemetry,
+  })
   stack.add('object store', () => objects.close())
   const openWarehouse = warehouseOpener({ objects, folder, clock }, stack)
   const warehouse = await openWarehouse('warehouse', BATCH_DATABASE_MIB)
