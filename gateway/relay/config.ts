@@ -16,7 +16,7 @@ export const relayConfig = defineConfig({
       doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
     }),
     adminPort: setting.integer({
-      default: 8_078,
+      default: 8_077,
       min: 0,
       max: 65_535,
       unit: 'port',

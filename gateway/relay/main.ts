@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { startAdminServer } from '../../shared/http/admin-server.ts'
 import { jsonAnswer, problemAnswer } from '../../shared/http/problem.ts'
 import { kafkaConfig } from '../../shared/log/kafka-config.ts'
+import { readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings } from '../../shared/runtime/config.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
@@ -25,13 +26,16 @@ const environment = process.env
 
 async function main(): Promise<void> {
   const readFile = (path: string) => readFileSync(path, 'utf8')
-  refuseUnknownSettings([backhaulConfig, gatewayConfig, relayConfig, kafkaConfig], environment)
+  const { gcs, specs } = readObjectStoreSettings(environment, readFile)
+  const known = [backhaulConfig, gatewayConfig, relayConfig, kafkaConfig, ...specs]
+  refuseUnknownSettings(known, environment)
   const backhaul = readConfig(backhaulConfig, environment, readFile)
   const gateway = readConfig(gatewayConfig, environment, readFile)
   const config = readConfig(relayConfig, environment, readFile)
   const kafka = readConfig(kafkaConfig, environment, readFile)
   const telemetry = createTelemetryBase(backhaul.logLevel)
-  const service = new RelayService({ backhaul, gateway, config, kafka, telemetry, clock, random })
+  const settings = { backhaul, gateway, config, kafka, gcs }
+  const service = new RelayService({ ...settings, telemetry, clock, random })
   const stack = new StopStack()
   const admin = await openAdmin(config, service, telemetry)
   stack.add('port for operators', () => admin.close())

@@ -4,6 +4,7 @@
  */
 import type { BackhaulError } from '../../shared/runtime/errors.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
+import { fullJitterMs } from '../../shared/runtime/full-jitter.ts'
 import type { Random } from '../../shared/runtime/random.ts'
 import type { RelayConfig } from './config.ts'
 import type { CursorStore } from './cursor-store.ts'
@@ -121,9 +122,10 @@ export class OwnedConnection {
   /** Full jitter over a window that doubles: a feed that fell is not met by all at once. */
   async #wait(): Promise<void> {
     const { clock, random } = this.#options
-    const windowMs = Math.min(RECONNECT_MAX_MS, RECONNECT_MS * 2 ** this.#failures)
-    this.#failures = Math.min(this.#failures + 1, 30)
-    await clock.sleep(random.next() * windowMs, this.#stopping.signal)
+    const bounds = { retryDelayMs: RECONNECT_MS, retryDelayMaxMs: RECONNECT_MAX_MS }
+    const waitMs = fullJitterMs(this.#failures, bounds, random)
+    this.#failures += 1
+    await clock.sleep(waitMs, this.#stopping.signal)
   }
 
   async #untilRoom(): Promise<void> {

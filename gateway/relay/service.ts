@@ -8,7 +8,8 @@ import { awaitTopics } from '../../shared/log/await-topics.ts'
 import type { KafkaConfig } from '../../shared/log/kafka-config.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { topicSpecs } from '../../shared/log/topics.ts'
-import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import type { GcsConfig } from '../../shared/objects/gcs-config.ts'
+import { openObjectStore } from '../../shared/objects/open-object-store.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { StopStack, type Running } from '../../shared/runtime/lifecycle.ts'
@@ -28,6 +29,8 @@ export interface RelayServiceOptions {
   readonly gateway: GatewayConfig
   readonly config: RelayConfig
   readonly kafka: KafkaConfig
+  /** Absent where leases and positions are in the data folder. */
+  readonly gcs: GcsConfig | undefined
   readonly telemetry: TelemetryBase
   readonly clock: Clock
   readonly random: Random
@@ -83,7 +86,7 @@ export class RelayService implements Running {
   }
 
   async #startParts(): Promise<void> {
-    const { backhaul, gateway, config, clock, random, telemetry, kafka } = this.#options
+    const { backhaul, gateway, config, clock, random, telemetry, kafka, gcs } = this.#options
     const keys = openKeys(backhaul)
     const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
     this.#stack.add('event log', () => log.close())
@@ -105,7 +108,7 @@ export class RelayService implements Running {
     )
     await mkdir(backhaul.dataDir, { recursive: true })
     const folder = join(backhaul.dataDir, 'objects')
-    const objects = await openFolderObjectStore({ folder, clock })
+    const objects = await openObjectStore({ gcs, folder, clock, random, telemetry })
     this.#stack.add('object store', () => objects.close())
     const spoolFolder = join(backhaul.dataDir, 'relay-spool')
     const relay = await startRelay({ ...common, config, ingest, objects, spoolFolder })
