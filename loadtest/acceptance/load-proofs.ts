@@ -1,6 +1,6 @@
 /** Proofs by k6 on the gateway and a real broker, all on this machine. */
 import { systemClock } from '../../shared/runtime/clock.ts'
-import { parseLoadCommand } from '../load/command-line.ts'
+import { parseLoadCommand, type LoadCommand } from '../load/command-line.ts'
 import { figuresOf, keepReport, type LoadReport } from '../load/report.ts'
 import { runLoad } from '../load/run-load.ts'
 import { highestStep } from './ceiling.ts'
@@ -17,7 +17,7 @@ interface LoadProof {
 }
 
 /** Starting, waiting for what is left, and counting what is in Kafka. */
-const AROUND_MINUTES = 0.7
+export const AROUND_MINUTES = 0.7
 const SECOND_MS = 1_000
 const MIB = 2 ** 20
 /** Beside what the allocator keeps, nothing may grow while the log is away. */
@@ -27,7 +27,7 @@ const FILLING_MS = 20_000
 
 const at = (frame: number) => ['--frame', `${frame}`]
 
-function p99(report: LoadReport, atMost: number): Claim {
+export function p99(report: LoadReport, atMost: number): Claim {
   const measured = report.summary.ackP99Ms
   return { kind: 'floor', what: 'ack p99', measured, unit: 'ms', bound: { atMost } }
 }
@@ -54,7 +54,7 @@ function perCore(report: LoadReport, atLeast: number, aim: number): Claim {
   return { kind: 'floor', what, measured, unit: 'events/s/core', bound: { atLeast }, aim }
 }
 
-function held(report: LoadReport, eventsPerSecond: number): Claim {
+export function held(report: LoadReport, eventsPerSecond: number): Claim {
   const measured = figuresOf(report).eventsPerSecond
   // The first second opens the connections; a rate is held when no more than that is missing.
   const bound = { atLeast: eventsPerSecond * 0.99 }
@@ -208,12 +208,23 @@ async function runProof(proof: LoadProof, context: ProofContext): Promise<Measur
   const minutes = Math.min(proof.minutes, context.minutesMax)
   const command = parseLoadCommand([...proof.args, '--minutes', `${minutes}`])
   const report = await runLoad(command, { said: context.said })
+  return {
+    claims: [...countClaims(report), ...proof.claims(report)],
+    ...(command.name === 'ceiling' ? { held: highestStep(report) } : {}),
+    ...keptLoad(command, report, context),
+  }
+}
+
+/** Keeps report and charts; returns what a proof that is a load says of it beside its claims. */
+export function keptLoad(
+  command: LoadCommand,
+  report: LoadReport,
+  context: ProofContext,
+): Pick<Measured, 'load' | 'details'> {
   const kept = keepReport(report, systemClock.nowMs(), context.folder)
   context.said(`charts in ${kept.at(-1)}`)
   const { summary, inKafka } = report
   return {
-    claims: [...countClaims(report), ...proof.claims(report)],
-    ...(command.name === 'ceiling' ? { held: highestStep(report) } : {}),
     load: {
       ...figuresOf(report),
       eventsPerSecondDue: command.options.eventsPerSecond,
