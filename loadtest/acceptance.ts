@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { parseAcceptanceCommand } from './acceptance/command-line.ts'
 import { commandProofs } from './acceptance/command-proofs.ts'
+import { compareProofs } from './acceptance/compare-proofs.ts'
 import { loadProofs } from './acceptance/load-proofs.ts'
 import { pipelineProofs } from './acceptance/pipeline-proofs.ts'
 import { processorProofs } from './acceptance/processor-proofs.ts'
@@ -25,6 +26,7 @@ const PROOFS = [
   ...processorProofs,
   ...commandProofs,
   ...pipelineProofs,
+  ...compareProofs,
 ]
 const ROOT = join(import.meta.dirname, '..')
 const MINUTE_MS = 60_000

@@ -17,7 +17,7 @@ import { FrameBuilder } from './k6/frames.ts'
 import { Sessions } from './k6/schedule.ts'
 
 export interface FillOptions {
-  readonly log: EventLog
+  readonly log: Pick<EventLog, 'append'>
   /** Of `playback.events`, which must exist. */
   readonly partitions: number
   readonly eventsPerFrame: number
