@@ -16,13 +16,13 @@ const DIFFERENCES_SAID = 10
 export const COMPARED: readonly CompareProof[] = [
   {
     name: 'side-by-side-viewers',
-    of: "the simulator's viewers, some 8 events a frame",
+    of: 'viewers of the simulator, some 8 events a frame',
     filler: fillWithViewers,
     events: 6_000_000,
   },
   {
     name: 'side-by-side-100',
-    of: "k6's frames of 100 events",
+    of: 'frames of k6, 100 events each',
     filler: fillWithFrames,
     events: 12_000_000,
   },
