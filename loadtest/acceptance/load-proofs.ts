@@ -126,11 +126,9 @@ function outageClaims(report: LoadReport): readonly Claim[] {
   const away = seconds.filter(({ atMs }) => atMs > outage.fromMs + FILLING_MS && atMs < outage.toMs)
   const bytes = away.map(({ gatewayBytes }) => gatewayBytes)
   const growth = Math.max(0, ...bytes) - (bytes[0] ?? 0)
-  const silent = seconds.findLastIndex(
-    ({ atMs, acknowledged }) => atMs > outage.fromMs && acknowledged === 0,
-  )
-  const resumed = seconds[silent + 1]
-  if (silent < 0 || resumed === undefined) throw new Error('the outage was not seen to end')
+  // Not the first after the last silence: an overloaded machine has silent seconds of its own.
+  const resumed = seconds.find(({ atMs, acknowledged }) => atMs > outage.toMs && acknowledged > 0)
+  if (resumed === undefined) throw new Error('nothing was acknowledged after the outage')
   const waited = Math.max(0, resumed.atMs - outage.toMs) / SECOND_MS
   const bound = { atMost: GROWTH_MAX_MIB }
   const what = 'gateway memory, growth while Kafka is down'
