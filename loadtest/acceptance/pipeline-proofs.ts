@@ -139,10 +139,11 @@ function ceilingClaims({ report, pipeline }: PipelineLoad): Claim[] {
   ]
 }
 
-function useClaims({ report, pipeline: { use } }: PipelineLoad): Claim[] {
+function useClaims({ report, pipeline }: PipelineLoad): Claim[] {
   const told = (what: string, measured: number, unit: string): Claim => {
     return { kind: 'told', what, measured, unit }
   }
+  const { use, reader } = pipeline
   const perCpuSecond = report.summary.eventsSent / Math.max(0.01, use.processorCpuSeconds)
   return [
     told('gateway', figuresOf(report).gatewayCores, 'cores'),
@@ -151,6 +152,7 @@ function useClaims({ report, pipeline: { use } }: PipelineLoad): Claim[] {
     told('Cassandra', use.cassandraCores, 'cores'),
     told('events a CPU second of the processor', Math.round(perCpuSecond), 'events/s/core'),
     told('processor memory, highest', Math.round(use.processorHighestBytes / MIB), 'MiB'),
+    told('looks at the rows that the store did not answer', reader.failedLooks, ''),
   ]
 }
 

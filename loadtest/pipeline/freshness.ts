@@ -12,10 +12,10 @@ interface Sightings {
   next: number
 }
 
-/** Weighed by events. */
+/** Weighed by events. What was never seen is as old as can be told. */
 export interface Freshness {
   readonly events: number
-  /** Never seen in a row. */
+  /** Never seen in a row, or only later than can be told. */
   readonly unseen: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -31,7 +31,7 @@ export interface SeenRecord {
   readonly key: string
 }
 
-const DELAY_MAX_MS = 10 * 60_000
+export const DELAY_MAX_MS = 10 * 60_000
 const SECOND_MS = 1_000
 
 export class FreshnessOfCut {
@@ -55,7 +55,7 @@ export class FreshnessOfCut {
   /** Records of a partition come in order, after everything was seen. */
   take({ partition, offset, loggedAtMs, events, key }: SeenRecord): void {
     const known = this.#sightings.get(`${partition} ${key}`)
-    let delayMs = Infinity
+    let delayMs = DELAY_MAX_MS
     if (known !== undefined) {
       while ((known.lastOffsets[known.next] ?? Infinity) < offset) known.next += 1
       const seenAtMs = known.atMs[known.next]
@@ -82,7 +82,7 @@ export class FreshnessOfCut {
       let left = Math.ceil(events * p)
       return ascending.find(([, count]) => (left -= count) <= 0)?.[0] ?? 0
     }
-    const unseen = delays.get(Infinity) ?? 0
+    const unseen = delays.get(DELAY_MAX_MS) ?? 0
     return { events, unseen, p50Ms: quantile(0.5), p99Ms: quantile(0.99) }
   }
 }

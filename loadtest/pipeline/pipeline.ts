@@ -22,6 +22,12 @@ export interface PipelineOptions {
   readonly partitions: number
 }
 
+interface PipelineParts {
+  readonly cassandra: Cassandra
+  readonly processor: ProcessorProcess
+  readonly folder: string
+}
+
 export interface PipelineUse {
   /** While the load ran. */
   readonly processorCores: number
@@ -57,14 +63,17 @@ export class Pipeline implements Downstream {
     const cassandra = await startCassandra({ profile: 'load', commitLogSync: 'periodic' })
     try {
       const processor = await startProcessor(options, cassandra, folder)
-      return new Pipeline(cassandra, processor, folder)
+      return new Pipeline(options, { cassandra, processor, folder })
     } catch (error) {
       await cassandra.stop()
       throw error
     }
   }
 
-  private constructor(cassandra: Cassandra, processor: ProcessorProcess, folder: string) {
+  private constructor(
+    { partitions }: PipelineOptions,
+    { cassandra, processor, folder }: PipelineParts,
+  ) {
     this.#cassandra = cassandra
     this.#processor = processor
     this.#folder = folder
@@ -74,7 +83,7 @@ export class Pipeline implements Downstream {
       this.#use.processorHighestBytes = Math.max(this.#use.processorHighestBytes, residentBytes)
     })
     const { directContactPoint: contactPoint } = cassandra
-    this.reader = new RowReader({ contactPoint, keyspace: KEYSPACE, view: VIEW })
+    this.reader = new RowReader({ contactPoint, keyspace: KEYSPACE, view: VIEW, partitions })
   }
 
   get use(): PipelineUse {
@@ -96,7 +105,7 @@ export class Pipeline implements Downstream {
   async settle(eventsSent: number): Promise<void> {
     let changedMs = clock.monotonicMs()
     while (this.#eventsInRows < eventsSent && clock.monotonicMs() - changedMs < STILL_MS) {
-      const events = await this.reader.eventsInRows()
+      const events = await this.reader.eventsInRows().catch(() => this.#eventsInRows)
       if (events !== this.#eventsInRows) changedMs = clock.monotonicMs()
       this.#eventsInRows = events
       await clock.sleep(LOOK_EVERY_MS)
@@ -156,6 +165,11 @@ async function startProcessor(
   }
   const processor = new ProcessorProcess({ script: [MAIN], adminPort, environment })
   process.once('exit', () => processor.signal('SIGKILL'))
-  await processor.isReady()
+  try {
+    await processor.isReady()
+  } catch (error) {
+    processor.signal('SIGKILL')
+    throw error
+  }
   return processor
 }

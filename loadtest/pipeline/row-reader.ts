@@ -10,6 +10,8 @@ export interface RowReaderOptions {
   readonly contactPoint: string
   readonly keyspace: string
   readonly view: string
+  /** Of the log. */
+  readonly partitions: number
 }
 
 /** Narrow cuts that are looked at: all rows of one key, and rows of a few. */
@@ -20,12 +22,12 @@ export type WatchedCut = (typeof WATCHED_CUTS)[number]
 const LOOK_EVERY_MS = 200
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
-/** Behind a minute that has ended its rows still change for what comes late. */
-const LOOK_BACK_MS = 2 * MINUTE_MS
+/** Rows of the minute before a partition's newest still change. */
+const LOOK_BACK_MS = MINUTE_MS
 /** Of narrow cuts. */
 const KEY_BUCKETS = [0, 1, 2, 3]
 
-const NEWEST = `SELECT key, partition, last_offset FROM minutes
+const NEWEST = `SELECT minute_ms, key, partition, last_offset FROM minutes
   WHERE view_id = ? AND cut = ? AND key_bucket IN ? AND hour_ms IN ? AND minute_ms >= ?`
 const SUMS = `SELECT aggregates FROM minutes
   WHERE view_id = ? AND cut = 'total' AND key_bucket IN ? AND hour_ms IN ?`
@@ -38,11 +40,18 @@ export class RowReader {
   readonly #client: Client
   readonly #view: string
   readonly #startMs = clock.nowMs()
+  /** Of each cut the newest minute of each partition that was seen. */
+  readonly #newestMs: Readonly<Record<WatchedCut, number[]>>
   readonly #stopping = new AbortController()
   readonly #looking: Promise<void>
+  #looks = 0
+  #failedLooks = 0
+  #failure: unknown
 
-  constructor({ contactPoint, keyspace, view }: RowReaderOptions) {
+  constructor({ contactPoint, keyspace, view, partitions }: RowReaderOptions) {
     this.#view = view
+    const newestMs = () => Array.from({ length: partitions }, () => this.#startMs)
+    this.#newestMs = { total: newestMs(), cdn: newestMs() }
     this.#client = new Client({
       contactPoints: [contactPoint],
       localDataCenter: 'datacenter1',
@@ -50,8 +59,11 @@ export class RowReader {
       queryOptions: { prepare: true },
     })
     this.#looking = this.#look()
-    // Told by `stop`; until then the load goes on.
-    this.#looking.catch(() => undefined)
+  }
+
+  /** Looks that the store did not answer: what they would have seen is seen later. */
+  get failedLooks(): number {
+    return this.#failedLooks
   }
 
   /** Events in the rows of all minutes since it began to look. */
@@ -64,33 +76,42 @@ export class RowReader {
     }, 0)
   }
 
-  /** Rejects when it could not look at some moment. */
+  /** Rejects when the store has answered no look at all. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    try {
-      await this.#looking
-    } finally {
-      await this.#client.shutdown()
-    }
+    await this.#looking
+    await this.#client.shutdown()
+    if (this.#looks === 0) throw new Error('no row was read', { cause: this.#failure })
   }
 
   async #look(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      await Promise.all(WATCHED_CUTS.map((cut) => this.#lookAt(cut)))
+      try {
+        await Promise.all(WATCHED_CUTS.map((cut) => this.#lookAt(cut)))
+        this.#looks += 1
+      } catch (error) {
+        // A store under too much load lets reads time out; that is measured, and no end of it.
+        this.#failedLooks += 1
+        this.#failure = error
+      }
       await clock.sleep(LOOK_EVERY_MS, signal)
     }
   }
 
+  /** However far a partition is behind, its newest rows are among those that are read. */
   async #lookAt(cut: WatchedCut): Promise<void> {
-    const fromMs = Math.max(this.#startMs, clock.nowMs() - LOOK_BACK_MS)
-    const minuteMs = Math.floor(fromMs / MINUTE_MS) * MINUTE_MS
+    const newestMs = this.#newestMs[cut]
+    const fromMs = Math.floor(Math.min(...newestMs) / MINUTE_MS) * MINUTE_MS - LOOK_BACK_MS
     const place = [this.#view, cut, KEY_BUCKETS, hoursFrom(fromMs)]
-    const { rows } = await this.#client.execute(NEWEST, [...place, types.Long.fromNumber(minuteMs)])
+    const { rows } = await this.#client.execute(NEWEST, [...place, types.Long.fromNumber(fromMs)])
     const seenAtMs = clock.nowMs()
     for (const row of rows) {
+      const partition = row['partition'] as number
+      const minuteMs = (row['minute_ms'] as types.Long).toNumber()
       const lastOffset = (row['last_offset'] as types.Long).toNumber()
-      this.cuts[cut].saw(row['partition'] as number, row['key'] as string, lastOffset, seenAtMs)
+      newestMs[partition] = Math.max(newestMs[partition] ?? 0, minuteMs)
+      this.cuts[cut].saw(partition, row['key'] as string, lastOffset, seenAtMs)
     }
   }
 }
