@@ -10,7 +10,10 @@ import { join } from 'node:path'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { parseAcceptanceCommand } from './acceptance/command-line.ts'
 import { commandProofs } from './acceptance/command-proofs.ts'
+import { compareProofs } from './acceptance/compare-proofs.ts'
 import { loadProofs } from './acceptance/load-proofs.ts'
+import { pipelineProofs } from './acceptance/pipeline-proofs.ts'
+import { processorProofs } from './acceptance/processor-proofs.ts'
 import { profileProofs } from './acceptance/profile-proofs.ts'
 import { relayProofs } from './acceptance/relay-proofs.ts'
 import type { Proof } from './acceptance/proof.ts'
@@ -18,7 +21,15 @@ import { isBroken, REHEARSALS, writeRun, type Outcome } from './acceptance/resul
 import { claimRows } from './acceptance/tables.ts'
 import { circumstances, isClean } from './bench/results.ts'
 
-const PROOFS = [...loadProofs, ...profileProofs, ...commandProofs, ...relayProofs]
+const PROOFS = [
+  ...loadProofs,
+  ...profileProofs,
+  ...processorProofs,
+  ...commandProofs,
+  ...pipelineProofs,
+  ...compareProofs,
+  ...relayProofs,
+]
 const ROOT = join(import.meta.dirname, '..')
 const MINUTE_MS = 60_000
 

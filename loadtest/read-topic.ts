@@ -62,7 +62,7 @@ export async function readTopic(
 }
 
 /** Ends of the partitions that hold anything. */
-async function endOffsets(kafka: Kafka, topic: string): Promise<Map<number, number>> {
+export async function endOffsets(kafka: Kafka, topic: string): Promise<Map<number, number>> {
   const admin = kafka.admin()
   await admin.connect()
   const offsets = await admin.fetchTopicOffsets(topic)

@@ -25,7 +25,13 @@ import { alertsConfig, processorConfig, speedStoreConfig } from '../processor/co
 import { processorErrors } from '../processor/errors.ts'
 import * as processorLimits from '../processor/limits.ts'
 import { processorMetrics } from '../processor/telemetry.ts'
-import { acceptancePage, loadTable, stageTable, withSection } from '../loadtest/acceptance/pages.ts'
+import {
+  acceptancePage,
+  loadTable,
+  sidesTable,
+  stageTable,
+  withSection,
+} from '../loadtest/acceptance/pages.ts'
 import { openApiDocument } from '../serving/openapi.ts'
 import { servingConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
@@ -165,7 +171,10 @@ const files: Readonly<Record<string, () => string>> = {
   'client/protocol-types.ts': () => clientTypes(),
   'docs/acceptance.md': () => acceptancePage(),
   'README.md': () => withSection(written('README.md'), 'load', loadTable()),
-  'docs/performance.md': () => withSection(written('docs/performance.md'), 'stages', stageTable()),
+  'docs/performance.md': () => {
+    const staged = withSection(written('docs/performance.md'), 'stages', stageTable())
+    return withSection(staged, 'sides', sidesTable())
+  },
 }
 
 const checkOnly = process.argv.includes('--check')

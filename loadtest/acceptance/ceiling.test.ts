@@ -34,7 +34,8 @@ const NOTHING = {
 
 test('the highest step that is held is found, with its events a core', () => {
   const step = highestStep({ command, seconds: secondsUpTo(65_000) })
-  expect(step).toEqual({ eventsPerSecond: 60_000, eventsPerCoreSecond: 50_000, ackP99Ms: 20 })
+  expect(step).toMatchObject({ eventsPerSecond: 60_000, eventsPerCoreSecond: 50_000, ackP99Ms: 20 })
+  expect(step.span).toEqual({ fromMs: 32_000, toMs: 36_000 })
 })
 
 test('a step that keeps its rate only by a queue is not held', () => {
@@ -42,6 +43,13 @@ test('a step that keeps its rate only by a queue is not held', () => {
     second.events > 30_000 ? { ...second, ackP99Ms: 1_500 } : second,
   )
   expect(highestStep({ command, seconds: late }).eventsPerSecond).toBe(30_000)
+})
+
+test('a step that what stands behind the log does not keep up with is not held', () => {
+  const isFresh = ({ toMs }: { readonly toMs: number }) => toMs <= 24_000
+  expect(highestStep({ command, seconds: secondsUpTo(65_000) }, isFresh).eventsPerSecond).toBe(
+    40_000,
+  )
 })
 
 test('a hiccup in a lower step does not hide a higher one', () => {

@@ -8,6 +8,14 @@ export interface HeldStep {
   readonly eventsPerCoreSecond: number
   /** Of the step's worst second. */
   readonly ackP99Ms: number
+  /** When it was measured; absent when nothing was held. */
+  readonly span?: Span
+}
+
+/** Epoch ms. */
+export interface Span {
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 /** What is acknowledged may lag behind what falls due by this share of a step. */
@@ -17,7 +25,11 @@ const ACK_P99_MAX_MS = 1_000
 /** The steps before still echo in the beginning of one, and the first step starts cold. */
 const SETTLING_SHARE = 1 / 3
 
-export function highestStep(report: Pick<LoadReport, 'command' | 'seconds'>): HeldStep {
+/** With `isFresh`, what stands behind the log must keep up with the step as well. */
+export function highestStep(
+  report: Pick<LoadReport, 'command' | 'seconds'>,
+  isFresh: (span: Span) => boolean = () => true,
+): HeldStep {
   const { command, seconds } = report
   const stages = SCENARIOS[command.name]?.stages(command.options) ?? []
   let highest: HeldStep = { eventsPerSecond: 0, eventsPerCoreSecond: 0, ackP99Ms: 0 }
@@ -30,7 +42,8 @@ export function highestStep(report: Pick<LoadReport, 'command' | 'seconds'>): He
     const untilMs = fromMs + lengthMs
     const step = lines.filter(({ atMs }) => atMs > settledMs && atMs <= untilMs)
     // A step that only hiccuped is not the ceiling; one that falls behind leaves the next no chance.
-    if (isHeld(step, stage.eventsPerSecond)) highest = stepOf(step)
+    const span = { fromMs: settledMs, toMs: untilMs }
+    if (isHeld(step, stage.eventsPerSecond) && isFresh(span)) highest = { ...stepOf(step), span }
     fromMs = untilMs
   }
   return highest

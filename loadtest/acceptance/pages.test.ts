@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseAcceptanceCommand } from './command-line.ts'
-import { acceptancePage, loadTable, withSection } from './pages.ts'
+import { acceptancePage, loadTable, sidesTable, withSection } from './pages.ts'
 import type { Claim, Proof } from './proof.ts'
 import { isBroken, type AcceptanceRun, type KeptOutcome, type Outcome } from './results.ts'
 
@@ -64,7 +64,32 @@ test('the table of loads names the commit and the machine', () => {
   expect(table).toContain('2026-11-26 at commit abc1234, 2 cores of a processor, 24 GiB, Node v22')
 })
 
+test('programs that did the same work stand beside each other', () => {
+  const used = {
+    cpuSeconds: 20,
+    wallSeconds: 31,
+    peakMiB: 900,
+    ownPeakMiB: 700,
+    brokerCpuSeconds: 4,
+  }
+  const side = { ...used, name: 'a program', keeps: 'its rows', eventsPerCpuSecond: 300_000 }
+  const compared: Outcome = {
+    name: 'side-by-side-100',
+    shows: 'two programs',
+    tookSeconds: 200,
+    claims: [],
+    sides: [side, { ...side, name: 'another', eventsPerCpuSecond: 40_000 }],
+  }
+  const table = sidesTable(kept(compared))
+  expect(table).toMatch(/^Frames of k6, 100 events each:/)
+  expect(table).toMatch(
+    /\| a program \| +300,000 \| +20 s \| +31 s \| +900 MiB \| +700 MiB \| +4 s \|/,
+  )
+  expect(table).toMatch(/\| another +\| +40,000 \|/)
+})
+
 test('without a run the pages say so', () => {
+  expect(sidesTable(kept())).toContain('No run is kept yet')
   expect(loadTable(kept())).toContain('No run is kept yet')
   expect(acceptancePage(kept())).toContain('No run is kept yet')
 })

@@ -1,4 +1,6 @@
 /** What the kept runs say, on the pages that readers see: nothing measured is written by hand. */
+import type { Side } from '../compare/side-by-side.ts'
+import { COMPARED } from './compare-proofs.ts'
 import type { HeldStep } from './ceiling.ts'
 import type { MeasuredLoad } from './proof.ts'
 import { PROFILED_FRAMES, profileName } from './profile-proofs.ts'
@@ -92,6 +94,42 @@ export function stageTable(kept = newestOutcomes()): string {
 function stagesOf(kept: KeptOutcome | undefined): ReadonlyMap<string, number> {
   if (kept === undefined || 'failure' in kept.outcome) return new Map()
   return new Map(kept.outcome.stages?.map(({ stage, nsPerEvent }) => [stage, nsPerEvent]))
+}
+
+/** What each side used for the same work. */
+export function sidesTable(kept = newestOutcomes()): string {
+  const tables = COMPARED.flatMap(({ name, of }) => {
+    const found = kept.get(name)
+    if (found === undefined || 'failure' in found.outcome) return []
+    const rows = (found.outcome.sides ?? []).map(sideRow)
+    const title = `${of[0]?.toUpperCase()}${of.slice(1)}:`
+    return [`${title}\n\n${markdownTable(SIDE_COLUMNS, rows)}\n\n${provenance([found.run])}`]
+  })
+  return tables.length === 0 ? NOTHING : tables.join('\n\n')
+}
+
+const SIDE_COLUMNS: readonly Column[] = [
+  ['', 'left'],
+  ['events/CPU s', 'right'],
+  ['CPU', 'right'],
+  ['wall', 'right'],
+  ['memory, highest', 'right'],
+  ['of it not mapped files', 'right'],
+  ["broker's CPU", 'right'],
+  ['keeps', 'left'],
+]
+
+function sideRow(side: Side): string[] {
+  return [
+    side.name,
+    number(side.eventsPerCpuSecond),
+    `${number(side.cpuSeconds)} s`,
+    `${number(side.wallSeconds)} s`,
+    `${number(side.peakMiB)} MiB`,
+    `${number(side.ownPeakMiB)} MiB`,
+    `${number(side.brokerCpuSeconds)} s`,
+    side.keeps,
+  ]
 }
 
 /** Every claim, with its proof's newest run. */

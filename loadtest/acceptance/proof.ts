@@ -1,4 +1,5 @@
 /** What a proof is, and what it says. */
+import type { Side } from '../compare/side-by-side.ts'
 import type { LoadFigures } from '../load/report.ts'
 import type { StageCost } from '../profile/profile-load.ts'
 import type { HeldStep } from './ceiling.ts'
@@ -45,6 +46,8 @@ export interface Measured {
   readonly held?: HeldStep
   /** Of a proof that is a profile; what an event costs at each stage. */
   readonly stages?: readonly StageCost[]
+  /** Of a proof that puts programs beside each other. */
+  readonly sides?: readonly Side[]
   /** Further numbers, for those who ask why. */
   readonly details?: unknown
 }

@@ -13,19 +13,40 @@ export interface LogCount {
   readonly foreignEvents: number
 }
 
+/** A record of the load. */
+export interface LoggedFrame {
+  readonly partition: number
+  readonly offset: number
+  /** Append time, epoch ms. */
+  readonly loggedAtMs: number
+  readonly events: number
+  readonly cdn: string
+}
+
 interface Frame {
-  readonly session: { readonly sessionId: string }
+  readonly session: { readonly sessionId: string; readonly cdn: string }
   readonly events: readonly { readonly seq: number }[]
 }
 
+/** With `logged` told of each record, in order of its partition. */
 export async function countEvents(
   brokers: readonly string[],
   topic: string,
   sessionPrefix: string,
+  logged: (frame: LoggedFrame) => void = () => undefined,
 ): Promise<LogCount> {
   const seen = new SeenEvents(sessionPrefix)
-  await readTopic(brokers, topic, ({ value }) => {
-    if (value !== null) seen.take(value)
+  await readTopic(brokers, topic, ({ value, offset, timestamp }, partition) => {
+    const frame = value === null ? undefined : seen.take(value)
+    if (frame === undefined) return
+    const { session, events } = frame
+    logged({
+      partition,
+      offset: Number(offset),
+      loggedAtMs: Number(timestamp),
+      events: events.length,
+      cdn: session.cdn,
+    })
   })
   return seen.count()
 }
@@ -43,16 +64,19 @@ class SeenEvents {
     this.#prefix = prefix
   }
 
-  take(value: Buffer): void {
+  /** The frame, if it is one of the load. */
+  take(value: Buffer): Frame | undefined {
     // A tick has no value.
-    if (value.length === 0) return
+    if (value.length === 0) return undefined
     this.#records += 1
-    const { session, events } = JSON.parse(value.toString()) as Frame
+    const frame = JSON.parse(value.toString()) as Frame
+    const { session, events } = frame
     if (!session.sessionId.startsWith(this.#prefix)) {
       this.#foreign += events.length
-      return
+      return undefined
     }
     for (const { seq } of events) this.#mark(session.sessionId, seq)
+    return frame
   }
 
   count(): LogCount {

@@ -24,6 +24,16 @@ export function usageOf(pid: number): ProcessUsage {
   return { cpuMs: (ticks * 1_000) / TICKS_PER_SECOND, residentBytes: pages * PAGE_BYTES }
 }
 
+/** Memory that is the process's own: without files that are mapped, which the kernel takes when it needs it. */
+export function ownBytesOf(pid: number): number {
+  try {
+    const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return Number(kib ?? 0) * 1_024
+  } catch {
+    return 0
+  }
+}
+
 export interface ThreadUsage {
   readonly id: number
   readonly name: string

@@ -11,7 +11,7 @@ import type { LoadSettings } from '../k6/settings.ts'
 import type { LoadCommand } from './command-line.ts'
 import { startGatewayUnderLoad, type GatewayUnderLoad } from './gateway-under-load.ts'
 import { runK6 } from './k6-process.ts'
-import { countEvents } from './log-count.ts'
+import { countEvents, type LoggedFrame } from './log-count.ts'
 import { Meter } from './meter.ts'
 import { scheduleOutage } from './outage.ts'
 import { usageOf } from './process-usage.ts'
@@ -22,9 +22,22 @@ export interface LoadWatch {
   /** Options of Node for the gateway's process. */
   readonly nodeOptions?: readonly string[]
   said?(line: string): void
+  /** What to start behind the log once the gateway has made its topics. */
+  downstream?(brokers: readonly string[]): Promise<Downstream>
   /** The gateway is ready and the load begins. */
   started?(gateway: GatewayUnderLoad): void
   second?(second: MeasuredSecond): void
+}
+
+/** What works behind the log while a load runs, and is measured with it. */
+export interface Downstream {
+  /** The last frame of the load was sent, and answered if it ever is. */
+  loadEnded(): void
+  /** Resolves when all that was sent is worked off, or nothing moves any more. */
+  settle(eventsSent: number): Promise<void>
+  /** Each record of the load, as it is read back, in order of its partition. */
+  logged(frame: LoggedFrame): void
+  stop(): Promise<void>
 }
 
 /** A session sends a frame this often at the full rate. */
@@ -44,7 +57,12 @@ export async function runLoad(command: LoadCommand, watch: LoadWatch = {}): Prom
     const { nodeOptions } = watch
     const gateway = await startGatewayUnderLoad(command, kafka.bootstrap, nodeOptions)
     try {
-      return await load({ command, watch, k6, kafka, gateway })
+      const downstream = await watch.downstream?.(kafka.bootstrap)
+      try {
+        return await load({ command, watch, k6, kafka, gateway, downstream })
+      } finally {
+        await downstream?.stop()
+      }
     } finally {
       await gateway.stop()
     }
@@ -59,9 +77,11 @@ interface Running {
   readonly k6: string
   readonly kafka: Kafka
   readonly gateway: GatewayUnderLoad
+  readonly downstream: Downstream | undefined
 }
 
-async function load({ command, watch, k6, kafka, gateway }: Running): Promise<LoadReport> {
+async function load(running: Running): Promise<LoadReport> {
+  const { command, watch, k6, kafka, gateway, downstream } = running
   const settings = loadSettings(command, gateway.url)
   const seconds: MeasuredSecond[] = []
   const meter = new Meter(gateway.pid, kafka.broker(1))
@@ -75,8 +95,13 @@ async function load({ command, watch, k6, kafka, gateway }: Running): Promise<Lo
   })
   await outage.over()
   const gatewayCpuMs = usageOf(gateway.pid).cpuMs - startCpuMs
+  downstream?.loadEnded()
+  await downstream?.settle(summary.eventsSent)
   watch.said?.('counting what is in Kafka')
-  const inKafka = await countEvents(kafka.bootstrap, TOPICS.events, sessionPrefix(settings))
+  const prefix = sessionPrefix(settings)
+  const inKafka = await countEvents(kafka.bootstrap, TOPICS.events, prefix, (frame) =>
+    downstream?.logged(frame),
+  )
   const { scenario: _scenario, ...asked } = command
   const { span } = outage
   return {

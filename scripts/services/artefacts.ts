@@ -5,7 +5,15 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 
@@ -34,6 +42,28 @@ export function mavenJars(pomPath: string): string {
     rmSync(partial, { recursive: true, force: true })
   }
   return folder
+}
+
+/** The class path of a Java program whose sources lie beside their pom, compiled when it is not yet. */
+export function javaProgram(sources: string): string {
+  const jars = mavenJars(join(sources, 'pom.xml'))
+  const files = readdirSync(sources).filter((name) => name.endsWith('.java'))
+  const paths = files.toSorted().map((name) => join(sources, name))
+  const hash = createHash('sha256').update(jars)
+  for (const path of paths) hash.update(readFileSync(path))
+  const name = `${basename(sources)}-classes`
+  const folder = join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 12)}`)
+  const classPath = `${folder}:${join(jars, '*')}`
+  if (existsSync(folder)) return classPath
+  console.log(`services: compiling ${basename(sources)} into ${folder}`)
+  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
+  try {
+    runTool('javac', ['--release', '17', '-cp', join(jars, '*'), '-d', partial, ...paths])
+    if (!existsSync(folder)) renameSync(partial, folder)
+  } finally {
+    rmSync(partial, { recursive: true, force: true })
+  }
+  return classPath
 }
 
 /** The folder of the program that Go builds from a published module, built when it is not there yet. */
