@@ -13,6 +13,7 @@ import type { Cut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError, type ErrorFactory } from '../shared/runtime/errors.ts'
 import { LiveChannel } from './live-channel.ts'
+import type { ContentView } from './content-feed.ts'
 import { CutFeed } from './cut-feed.ts'
 import {
   liveClientMessageSchema,
@@ -34,6 +35,8 @@ export interface LiveSink {
 
 export interface LiveHubOptions extends ReadingContext {
   readonly cuts: readonly Cut[]
+  /** Absent where there is no content metadata. */
+  readonly content?: ContentView | undefined
   /** Resolves once every later alert reaches the listener. */
   readonly beginAlerts: (onAlert: (alert: Alert) => void) => Promise<void>
   readonly readAlerts: () => Promise<AlertsResponse>
