@@ -49,7 +49,7 @@ describe('a line', () => {
   })
 
   it.each([
-    ['no JSON', '{"contentId":"m"', 'JSON', undefined],
+    ['no JSON', '{"contentId":"m"', 'JSON', 'breaks off'],
     ['no object', '[]', 'object', '[]'],
     ['no title', { contentId: 'm' }, 'string', 'nothing'],
     ['an empty id', { contentId: '', title: 'T' }, 'at least 1', '""'],
@@ -75,7 +75,7 @@ describe('a line', () => {
     expect(code).toBe('CONTENT_LINE_INVALID')
     expect(message).toContain(`; expected `)
     expect(message).toContain(expected)
-    if (received !== undefined) expect(message).toContain(received)
+    expect(message).toContain(received)
     expect(message).not.toContain('\n')
   })
 
