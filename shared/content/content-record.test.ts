@@ -1,6 +1,13 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeContent, encodeContent, inOrder, parseContentLine } from './content-record.ts'
+import {
+  decodeContent,
+  encodeContent,
+  inOrder,
+  metadataSchema,
+  parseContentLine,
+} from './content-record.ts'
 import { CONTENT_LINE_MAX_BYTES } from './limits.ts'
 import { anyContentId, anyVersion } from './testing/content-arbitrary.ts'
 
@@ -122,4 +129,13 @@ describe('a record', () => {
     const value = Buffer.from(JSON.stringify({ contentId: 'm', versions, more: 1 }))
     expect(decodeContent('m', value)?.versions).toEqual([{ validFromMs: 0, title: 'T' }])
   })
+})
+
+it('has every field on the page that explains them', () => {
+  const page = readFileSync(new URL('../../docs/content.md', import.meta.url), 'utf8')
+  for (const field of ['contentId', 'validFrom', 'deleted', ...Object.keys(metadataSchema.shape)])
+    expect(page).toMatch(new RegExp(`^\\| \`${field}\` `, 'm'))
+  const lines = /```json\n([\s\S]*?)```/.exec(page)?.[1]?.trim().split('\n') ?? []
+  expect(lines.length).toBeGreaterThan(3)
+  for (const line of lines) expect(parse(line)).not.toHaveProperty('error')
 })
