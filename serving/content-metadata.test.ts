@@ -76,14 +76,16 @@ interface Setup {
   readonly source?: TestSource | undefined
   /** Minutes before this one are in the history alone. */
   readonly boundary?: number
+  /** How long ago the last of the minutes ended; long enough for the history when absent. */
+  readonly minutesAgo?: number
 }
 
 const PLAYS = { news: 3, film: 5, new: 7, other: 11 } as const
 const MINUTES = 4
 
 /** Four minutes of plays, the earlier ones in the history and the later ones in the speed store. */
-async function serve({ source, boundary = 0 }: Setup) {
-  const clock = new ManualClock(at(MINUTES) + 24 * 60 * MINUTE_MS)
+async function serve({ source, boundary = 0, minutesAgo = 24 * 60 }: Setup) {
+  const clock = new ManualClock(at(MINUTES + minutesAgo))
   const speed = new MemorySpeedStore()
   const rows = Array.from({ length: MINUTES }, (_, minute) =>
     Object.entries(PLAYS).map(([id, plays]) => ({ minute, id, values: { plays, events: plays } })),
@@ -211,6 +213,25 @@ describe('a cut by metadata', () => {
     })
     source.catalogue.delete('film')
     expect(playsOf(await qoe('by=contentType'))).toMatchObject({ vod: [0, 7, 7, 7] })
+  })
+
+  it('is followed live', async () => {
+    const source = sourceOfAll()
+    const { serving } = await serve({ source, minutesAgo: 1 })
+    const socket = new WebSocket(`${serving.url.replace('http', 'ws')}/v1/live`)
+    try {
+      const update = await new Promise<unknown>((resolve, reject) => {
+        socket.onerror = () => reject(new Error('the connection failed'))
+        socket.onmessage = ({ data }) => resolve(JSON.parse(String(data)))
+        const subscribe = { id: 'x', by: ['genre'], where: ['contentType:vod'], minutes: 10 }
+        socket.onopen = () => socket.send(JSON.stringify({ subscribe }))
+      })
+      expect(update).toMatchObject({
+        update: { content: { contents: 2 }, series: [{ key: { genre: 'drama' } }] },
+      })
+    } finally {
+      socket.close()
+    }
   })
 
   it('is refused where there is no metadata, and a cut by content is not', async () => {

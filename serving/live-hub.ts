@@ -216,7 +216,7 @@ export class LiveHub {
       series?: number | undefined
     },
   ): void {
-    const { limits, cuts } = this.#options
+    const { limits, cuts, content } = this.#options
     if (asked.minutes > limits.liveMinutesMax)
       throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
         expected: `minutes up to ${limits.liveMinutesMax}`,
@@ -224,7 +224,7 @@ export class LiveHub {
       })
     const selection = selectCut(
       { by: parseBy(asked.by.join(',')), where: asked.where },
-      { cuts, limits },
+      { cuts, limits, content },
     )
     const seriesMax = Math.min(asked.series ?? limits.seriesDefault, limits.seriesMax)
     const name = JSON.stringify([asked.by, asked.where.toSorted(), asked.minutes, seriesMax])
