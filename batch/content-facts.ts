@@ -15,7 +15,8 @@ import { CONTENTS_MAX } from '../shared/content/limits.ts'
 import { CARRIED_COLUMNS, factColumn, metadataColumns } from '../shared/warehouse/content-table.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
-import { scratchValues, type ValueRow } from './insert-values.ts'
+import { scratchLines } from './insert-lines.ts'
+import type { ValueRow } from './insert-values.ts'
 import { DATES_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
 import { readSql } from './read-sql.ts'
 
@@ -57,12 +58,12 @@ export async function beginContent(
   const changed = [...hashes].flatMap(([id, hash]) => (known.get(id) === hash ? [] : id))
   if (catalogue.contents > 0) for (const id of known.keys()) if (!hashes.has(id)) changed.push(id)
   const { columns } = tables.content
-  await scratchValues(session, {
+  await scratchLines(session, {
     scratch: 'content_changed',
     columns: columns.filter(({ name }) => name === 'content_id'),
     rows: changed.map((id) => ({ content_id: id })),
   })
-  await scratchValues(session, {
+  await scratchLines(session, {
     scratch: 'content_changed_rows',
     columns,
     rows: changed.flatMap((id) => {
