@@ -9,6 +9,8 @@ import { allTables } from '../shared/warehouse/tables.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import { QUALITY_CHECKS } from './quality-checks.ts'
 import {
+  DURATION_MS,
+  genreOf,
   HAND_WORKED,
   HAND_WORKED_AT_MS,
   openAnalystsAudience,
@@ -273,6 +275,30 @@ describe('questions', () => {
     const sent = sum(audience.evenings.flat(), ({ events }) => events.length) + 10
     expect(total(rows, 'events')).toBe(sent)
     expect(new Set(rows.map((row) => row['schema']))).toEqual(new Set([FRAME_SCHEMA]))
+  })
+
+  it('and: plays and stalls add up to what the plans say, by genre of the content', () => {
+    const rows = answer('And: what do genres')
+    expect(rows.map((row) => row['of_genre'])).toEqual(['drama', 'news', 'unknown'])
+    for (const row of rows.filter(({ of_genre }) => of_genre !== 'unknown')) {
+      const of = now().filter(({ part }) => genreOf(part.contentId) === row['of_genre'])
+      expect(Number(row['plays'])).toBe(sum(of, ({ part }) => part.play))
+      expect(Number(row['stall_ms'])).toBe(sum(of, ({ part }) => part.stallMs))
+    }
+    expect(rows.at(-1)).toMatchObject({ plays: 1n, stall_ms: 10_000n, watched_ms: 60_000n })
+  })
+
+  it('and: the share played of titles whose duration is known', () => {
+    const rows = answer('And: how much of a title')
+    for (const row of rows) {
+      const of = now().filter(
+        ({ part }) => part.contentId === row['catalogue_title'] && part.play === 1,
+      )
+      expect(row['catalogue_genre']).toBe(genreOf(String(row['catalogue_title'])))
+      expect(Number(row['plays'])).toBe(of.length)
+      const share = sum(of, ({ part }) => part.mediaUs) / (1_000 * DURATION_MS * of.length)
+      expect(row['share_played']).toBeCloseTo(share, 3)
+    }
   })
 
   it('reading: p50 from the histogram is that of the plans, within a bucket', () => {

@@ -4,6 +4,7 @@ import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
+import { beginContent, finishContent, type ContentOfRun } from './content-facts.ts'
 import { dateOf, type PartitionWatermark } from './control.ts'
 import { computeHistory, replaceFacts, type ReplacedFacts } from './facts.ts'
 
@@ -12,6 +13,8 @@ export interface FactStepContext {
   readonly config: BatchConfig
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
+  /** Content metadata as it is now; what the history holds of it stays when absent. */
+  readonly content?: ContentOfRun | undefined
   /** Off when absent. */
   readonly failpoints?: Failpoints
 }
@@ -29,12 +32,13 @@ export async function computeFacts(
   context: FactStepContext,
   of: FactsOfRun,
 ): Promise<ReplacedFacts> {
-  const { warehouse, config, limits, cuts, failpoints } = context
+  const { warehouse, config, limits, cuts, content, failpoints } = context
   const { run, dates, watermarks, jobs } = of
   if (watermarks.length === 0) return { sessionDates: [] }
   const lastMs = Math.max(...watermarks.map(({ watermarkMs }) => watermarkMs))
   const session = await warehouse.open()
   try {
+    const changed = content && (await beginContent(session, content, of))
     await computeHistory(session, {
       run,
       fromDate: dates[0] ?? dateOf(lastMs),
@@ -42,8 +46,11 @@ export async function computeFacts(
       cuts,
       watermarks,
       bucketCount: config.factBuckets,
+      ...(changed === undefined ? {} : { content: changed.select }),
     })
-    return await replaceFacts(session, `${jobs}-facts`, failpoints)
+    const replaced = await replaceFacts(session, `${jobs}-facts`, failpoints)
+    if (changed !== undefined) await finishContent(session, changed)
+    return replaced
   } finally {
     await session.close()
   }

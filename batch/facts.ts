@@ -45,6 +45,8 @@ export interface FactsRequest {
   readonly watermarks: readonly { readonly partition: number; readonly watermarkMs: number }[]
   /** Into how many groups the sessions are divided, at most. */
   readonly bucketCount: number
+  /** Content metadata in the columns of `content`; what that table holds when absent. */
+  readonly content?: Select
 }
 
 /**
@@ -292,8 +294,9 @@ export async function numberIncarnations(session: WarehouseSession): Promise<voi
 
 async function scratchInputs(
   session: WarehouseSession,
-  { watermarks, cuts }: FactsRequest,
+  { watermarks, cuts, content }: FactsRequest,
 ): Promise<void> {
+  await session.scratch('facts_content', content ?? { sql: `SELECT * FROM ${tables.content.name}` })
   await run(session, 'facts_numbers', 'numbers')
   await session.scratch('facts_watermarks', watermarksSelect(watermarks))
   await session.scratch('facts_cuts', cutsSelect(cuts))

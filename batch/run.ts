@@ -6,6 +6,7 @@
  *   cut ─► raw files ─► manifest ─► staging files ─► tables ─► facts ─► quality ─► ledger, report
  *   ─► control rows
  */
+import type { ContentSource } from '../shared/content/content-source.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { acquireLease } from '../shared/objects/lease.ts'
@@ -18,6 +19,7 @@ import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import { allTables } from '../shared/warehouse/tables.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
+import type { ContentOfRun } from './content-facts.ts'
 import { boundaryOf, type Control, readControl, watermarksAtCut, writeControl } from './control.ts'
 import { type AcceptedLoss, type Cut, type Problem, takeCut } from './cut.ts'
 import { computeFacts } from './fact-step.ts'
@@ -43,6 +45,8 @@ export interface BatchParts {
   readonly cuts: readonly QoeCut[]
   readonly telemetry: BatchTelemetry
   readonly failpoints: Failpoints
+  /** Content metadata; absent where there is none. */
+  readonly content?: ContentSource
   /** Who runs; shown to whoever is refused meanwhile. */
   readonly holder: string
   /** For files on their way. */
@@ -128,9 +132,10 @@ class Run {
     const watermarks = watermarksAtCut(control, manifest)
     const { dates } = loaded
     const jobs = jobsOf(cut.run)
-    const { sessionDates } = await this.#step('facts', () =>
-      computeFacts(this.#parts, { run: cut.run, dates, watermarks, jobs }),
-    )
+    const { sessionDates } = await this.#step('facts', async () => {
+      const context = { ...this.#parts, content: await this.#content() }
+      return computeFacts(context, { run: cut.run, dates, watermarks, jobs })
+    })
     await failpoints.hit('batch.afterFacts')
     const flags = await this.#step('quality', () =>
       checkQuality(this.#parts, { cut, manifest, dates, sessionDates }),
@@ -196,6 +201,20 @@ class Run {
     const { run } = cut
     const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
     return load(context, { run, files: staging, jobs: jobsOf(run) })
+  }
+
+  /** The metadata as it is now, or the last good; a source that cannot be read holds no run up. */
+  async #content(): Promise<ContentOfRun | undefined> {
+    const { content, clock, telemetry } = this.#parts
+    if (content === undefined) return undefined
+    const takenAtMs = clock.nowMs()
+    try {
+      await content.refresh((error) => telemetry.contentRefused(error), this.#options.signal)
+    } catch (error) {
+      this.#options.signal?.throwIfAborted()
+      telemetry.contentFailed(error)
+    }
+    return { catalogue: content.catalogue, takenAtMs }
   }
 
   async #boundary(control: Control, manifest: Manifest): Promise<number | undefined> {

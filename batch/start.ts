@@ -1,4 +1,5 @@
 /** Builds the batch from its ports. It does nothing by itself: a schedule or the CLI asks for runs. */
+import type { ContentSource } from '../shared/content/content-source.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
@@ -23,6 +24,8 @@ export interface BatchOptions {
   readonly cuts: readonly Cut[]
   readonly telemetry: TelemetryBase
   readonly failpoints: Failpoints
+  /** Content metadata; absent where there is none. */
+  readonly content?: ContentSource
   /** Who runs; shown to whoever is refused meanwhile. */
   readonly holder: string
   /** For files on their way; may be shared, created when it is missing. */

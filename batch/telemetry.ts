@@ -1,8 +1,10 @@
 /** What the batch reports: its metrics, and the named events that move them. */
+import { BackhaulError } from '../shared/runtime/errors.ts'
 import {
   createMetrics,
   defineMetrics,
   type Logger,
+  type MetricsOf,
   type TelemetryBase,
 } from '../shared/runtime/telemetry.ts'
 import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
@@ -102,6 +104,18 @@ export const batchMetrics = defineMetrics({
     help: 'Rows that runs inserted into tables; a repeat inserts none.',
     labels: ['table'],
   },
+  contentFailures: {
+    kind: 'counter',
+    name: 'batch_content_failures_total',
+    help: 'Runs that could not read the source of content metadata, by error code: the last good counts on.',
+    labels: ['code'],
+  },
+  contentRefused: {
+    kind: 'counter',
+    name: 'batch_content_refused_total',
+    help: 'Lines and records of content metadata that were left out, by error code.',
+    labels: ['code'],
+  },
 })
 
 export interface BatchTelemetry {
@@ -121,6 +135,8 @@ export interface BatchTelemetry {
     readonly boundaryMs: number | undefined
   }): void
   reconciled(summary: ReconcileSummary): void
+  contentFailed(error: unknown): void
+  contentRefused(error: BackhaulError): void
   runIdle(): void
   runRefused(error: Error): void
   runFailed(error: unknown): void
@@ -177,6 +193,7 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       if (defects > 0) log.error(counts, 'live and history differ without a proof')
       else log.info(counts, 'live and history were compared')
     },
+    ...contentEvents(metrics, log),
     runIdle() {
       metrics.runs.inc({ outcome: 'idle' })
     },
@@ -187,6 +204,23 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
     runFailed(error) {
       metrics.runs.inc({ outcome: 'failed' })
       log.error({ err: error }, 'the run failed; the next goes on with it')
+    },
+  }
+}
+
+function contentEvents(
+  metrics: MetricsOf<Pick<typeof batchMetrics, 'contentFailures' | 'contentRefused'>>,
+  log: Logger,
+): Pick<BatchTelemetry, 'contentFailed' | 'contentRefused'> {
+  return {
+    contentFailed(error) {
+      const code = error instanceof BackhaulError ? error.code : 'unknown'
+      metrics.contentFailures.inc({ code })
+      log.error({ err: error }, 'content metadata cannot be read: the last good counts on')
+    },
+    contentRefused(error) {
+      metrics.contentRefused.inc({ code: error.code })
+      log.warn({ err: error }, 'content metadata was left out')
     },
   }
 }

@@ -42,13 +42,17 @@ const EVENTS_SETTINGS = [
   { name: 'message.timestamp.type', value: 'LogAppendTime' },
   { name: 'min.insync.replicas', value: '1' },
 ]
+const CONTENT_SETTINGS = [...EVENTS_SETTINGS, { name: 'cleanup.policy', value: 'compact' }]
 const TOPIC_RESOURCE = kafkajs.ConfigResourceTypes.TOPIC
 const freePort = () =>
   claimPort({ host: '127.0.0.1', port: 0 }, (code) => new Error(`no free port: ${code}`))
 
 async function createTopics(numPartitions: number): Promise<void> {
-  const configEntries = EVENTS_SETTINGS
-  const topics = Object.values(TOPICS).map((topic) => ({ topic, numPartitions, configEntries }))
+  const topics = Object.values(TOPICS).map((topic) => ({
+    topic,
+    numPartitions,
+    configEntries: topic === TOPICS.content ? CONTENT_SETTINGS : EVENTS_SETTINGS,
+  }))
   await admin.createTopics({ topics, waitForLeaders: false })
   // A broker that does not know of a topic yet says that it has none of it.
   const names = topics.map(({ topic }) => topic)

@@ -35,6 +35,7 @@ import {
 import { openApiDocument } from '../serving/openapi.ts'
 import { servingConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
+import { contentMetrics } from '../serving/content-telemetry.ts'
 import { historyMetrics } from '../serving/history/telemetry.ts'
 import * as servingLimits from '../serving/limits.ts'
 import { servingMetrics } from '../serving/telemetry.ts'
@@ -43,6 +44,8 @@ import { alertErrors } from '../shared/alerts/alert-errors.ts'
 import * as ruleLimits from '../shared/alerts/limits.ts'
 import { authErrors } from '../shared/auth/auth-errors.ts'
 import * as authLimits from '../shared/auth/limits.ts'
+import { contentErrors } from '../shared/content/content-errors.ts'
+import * as contentLimits from '../shared/content/limits.ts'
 import { eventErrors } from '../shared/events/event-errors.ts'
 import { identityErrors } from '../shared/events/identity.ts'
 import * as eventLimits from '../shared/events/limits.ts'
@@ -112,6 +115,7 @@ const files: Readonly<Record<string, () => string>> = {
       },
       { title: 'Gateway', catalogue: gatewayErrors.catalogue },
       { title: 'Relay', catalogue: relayErrors.catalogue },
+      { title: 'Content metadata', catalogue: contentErrors.catalogue },
       { title: 'Tokens', catalogue: authErrors.catalogue },
       {
         title: 'Processor and alert rules',
@@ -143,6 +147,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Standalone', standaloneLimits, 'standalone/limits.ts'),
       limitsOf('Client', clientLimits, 'client/limits.ts'),
       limitsOf('Frames, CMCD and identity', eventLimits, 'shared/events/limits.ts'),
+      limitsOf('Content metadata', contentLimits, 'shared/content/limits.ts'),
       limitsOf('Tokens', authLimits, 'shared/auth/limits.ts'),
       limitsOf('Event log on Kafka', kafkaLimits, 'shared/kafka/limits.ts'),
       limitsOf('Embedded event log', logLimits, 'shared/log/lmdb-limits.ts'),
@@ -157,7 +162,7 @@ const files: Readonly<Record<string, () => string>> = {
       { title: 'Relay', metrics: relayMetrics },
       { title: 'Processor', metrics: { ...processorMetrics, ...alertMetrics } },
       { title: 'Batch', metrics: batchMetrics },
-      { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics } },
+      { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics, ...contentMetrics } },
       { title: 'Standalone', metrics: standaloneMetrics },
       { title: 'Event log on Kafka', metrics: kafkaLogMetrics },
       { title: 'Embedded event log', metrics: lmdbLogMetrics },

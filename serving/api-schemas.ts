@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { alertSchema } from '../shared/alerts/alert.ts'
 import { RULE_METRICS } from '../shared/alerts/rule-metrics.ts'
+import { servedMetadataSchema } from '../shared/content/content-record.ts'
 import { reconcileSummarySchema } from '../shared/warehouse/reconcile-summary.ts'
 import type { ServingLimits } from './limits.ts'
 
@@ -87,8 +88,22 @@ export type QoeBucket = z.infer<typeof qoeBucketSchema>
 const keySchema = z
   .record(z.string(), z.string())
   .describe('Value of each dimension of `by`, e.g. {"cdn":"a"}')
+const titleSchema = z
+  .string()
+  .optional()
+  .describe('Title of the key’s content, or of its series, where the metadata has one')
+const contentStateSchema = z.object({
+  contents: count('Contents whose metadata is known; all others are `unknown`'),
+  asOfMs: nullableEpochMs('When its source was last read without a failure; null before the first'),
+  stale: flag('It was not read for long: what came since may be missing'),
+})
+export type ContentState = z.infer<typeof contentStateSchema>
+const contentStateField = contentStateSchema
+  .optional()
+  .describe('How old the content metadata is, where the question has a dimension of it')
 const seriesSchema = z.object({
   key: keySchema,
+  title: titleSchema,
   other: z
     .literal(true)
     .optional()
@@ -130,6 +145,7 @@ export const qoeResponseSchema = z.object({
   windowMs: z.int().describe('What each bucket covers; `stepMs` unless a window was asked for'),
   by: z.array(z.string()),
   ...freshnessFields,
+  content: contentStateField,
   series: z.array(seriesSchema).describe('Most events first'),
 })
 export type QoeResponse = z.infer<typeof qoeResponseSchema>
@@ -144,9 +160,11 @@ export const topResponseSchema = z.object({
   fromMs: epochMs('Start of the window'),
   toMs: epochMs('End of the window, exclusive'),
   ...freshnessFields,
+  content: contentStateField,
   items: z.array(
     z.object({
       key: keySchema,
+      title: titleSchema,
       value: z.number().describe('The metric asked for'),
       samples: z.number().min(0).describe('What the value rests on; of a count the count itself'),
       metrics: qoeMetricsSchema,
@@ -177,6 +195,9 @@ const endReasonSchema = z.enum(['finish', 'sessionEnd', 'fail', 'content', 'time
 const sessionSummarySchema = z.object({
   part: z.int().min(0).describe('A new part begins when the content changes'),
   contentId: z.string().optional(),
+  content: servedMetadataSchema
+    .optional()
+    .describe('Metadata of the content as of `firstEventTimeMs`; absent while none is known'),
   firstEventTimeMs: epochMs('Session time of the first event'),
   lastEventTimeMs: epochMs('Session time of the last event'),
   state: stateSchema,
@@ -281,7 +302,10 @@ const sessionListItemSchema = z.object({
   sessionId: z.string(),
   incarnation: z.int().min(0),
   contentId: z.string().optional(),
-  contentTitle: z.string().optional(),
+  contentTitle: z
+    .string()
+    .optional()
+    .describe('As the player said, else as the content metadata says'),
   cdn: z.string().optional(),
   deviceType: z.string().optional(),
   player: z.string().optional(),
@@ -411,6 +435,7 @@ export const liveUpdateSchema = z.object({
   toMs: epochMs('End of the window, exclusive'),
   by: z.array(z.string()),
   ...freshnessFields,
+  content: contentStateField,
   series: z.array(seriesSchema),
 })
 export type LiveUpdate = z.infer<typeof liveUpdateSchema>

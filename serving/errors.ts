@@ -35,6 +35,13 @@ export const servingErrors = defineErrors({
     status: 400,
     action: 'Ask for dimensions of one configured cut, or add a cut to BACKHAUL_CUTS.',
   },
+  SERVING_CONTENT_ABSENT: {
+    rule: 'a dimension of content metadata needs a source of it',
+    retryable: false,
+    status: 400,
+    action:
+      'Set BACKHAUL_CONTENT_SOURCE to topic or file, and load the metadata (docs/content.md).',
+  },
   SERVING_QUERY_TOO_LARGE: {
     rule: 'a query must not read more rows than the limit',
     retryable: false,

@@ -127,6 +127,8 @@ export interface ServingLimits {
   readonly narrowStaleAfterMs: number
   /** The same for wide cuts, whose rows are written less often. */
   readonly wideStaleAfterMs: number
+  /** Age of content metadata, beyond the interval at which it is looked for, from which it is stale. */
+  readonly contentStaleAfterMs: number
   /** Attempts or plays below which ratios are marked `lowSample`. */
   readonly lowSampleBelow: number
 }
@@ -199,6 +201,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   heartbeatIntervalMs: 30_000,
   narrowStaleAfterMs: 20_000,
   wideStaleAfterMs: 60_000,
+  contentStaleAfterMs: 60_000,
   lowSampleBelow: 25,
 }
 

@@ -9,7 +9,7 @@ import type { CutFeed } from './cut-feed.ts'
 import { freshnessOf } from './freshness.ts'
 import type { ServingLimits } from './limits.ts'
 import { bucketFacts } from './qoe.ts'
-import type { Selection } from './qoe-query.ts'
+import { contentStateOf, type Selection } from './qoe-query.ts'
 import { groupKeys, toSeries } from './series.ts'
 
 export interface ChannelOptions {
@@ -61,6 +61,7 @@ export class LiveChannel<Member> {
       ...range,
       by: [...selection.by],
       ...freshnessOf(selection.cut, feed.facts, moment.nowMs, moment.limits),
+      ...contentStateOf(selection),
     }
     const whole = once(() => JSON.stringify({ full: true, ...base, series }))
     // A series came or went: a client that patches buckets would keep a stale one.

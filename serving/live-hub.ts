@@ -13,6 +13,7 @@ import type { Cut } from '../shared/qoe/cuts.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError, type ErrorFactory } from '../shared/runtime/errors.ts'
 import { LiveChannel } from './live-channel.ts'
+import type { ContentView } from './content-feed.ts'
 import { CutFeed } from './cut-feed.ts'
 import {
   liveClientMessageSchema,
@@ -34,6 +35,8 @@ export interface LiveSink {
 
 export interface LiveHubOptions extends ReadingContext {
   readonly cuts: readonly Cut[]
+  /** Absent where there is no content metadata. */
+  readonly content?: ContentView | undefined
   /** Resolves once every later alert reaches the listener. */
   readonly beginAlerts: (onAlert: (alert: Alert) => void) => Promise<void>
   readonly readAlerts: () => Promise<AlertsResponse>
@@ -213,7 +216,7 @@ export class LiveHub {
       series?: number | undefined
     },
   ): void {
-    const { limits, cuts } = this.#options
+    const { limits, cuts, content } = this.#options
     if (asked.minutes > limits.liveMinutesMax)
       throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
         expected: `minutes up to ${limits.liveMinutesMax}`,
@@ -221,7 +224,7 @@ export class LiveHub {
       })
     const selection = selectCut(
       { by: parseBy(asked.by.join(',')), where: asked.where },
-      { cuts, limits },
+      { cuts, limits, content },
     )
     const seriesMax = Math.min(asked.series ?? limits.seriesDefault, limits.seriesMax)
     const name = JSON.stringify([asked.by, asked.where.toSorted(), asked.minutes, seriesMax])

@@ -1,4 +1,6 @@
 /** The OpenAPI 3.1 description of the API, generated from `api-schemas.ts`. */
+import { CONTENT_DIMENSIONS } from '../shared/content/content-dimensions.ts'
+import { DIMENSIONS } from '../shared/qoe/cuts.ts'
 import { z } from 'zod'
 import { RULE_METRICS } from '../shared/alerts/rule-metrics.ts'
 import {
@@ -44,7 +46,7 @@ interface Parameter {
 
 const by: Parameter = {
   name: 'by',
-  doc: 'Dimensions to split by, joined by commas; they and those of `where` must lie within one configured cut.',
+  doc: `Dimensions to split by, joined by commas: ${[...DIMENSIONS, ...CONTENT_DIMENSIONS].join(', ')}. They and those of \`where\` must lie within one configured cut, in which those of content metadata (${CONTENT_DIMENSIONS.join(', ')}) count as content.`,
 }
 const where: Parameter = {
   name: 'where',

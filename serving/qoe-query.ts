@@ -4,7 +4,10 @@
  * dimension asked for; the rest of its dimensions are summed over, so fewer dimensions are cheaper.
  */
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
+import { CONTENT_DIMENSIONS, type ContentDimension } from '../shared/content/content-dimensions.ts'
 import { DIMENSIONS, type Cut, type Dimension } from '../shared/qoe/cuts.ts'
+import type { ContentView } from './content-feed.ts'
+import type { ContentState } from './api-schemas.ts'
 import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import {
@@ -15,12 +18,17 @@ import {
   parseTimeMs,
 } from './query-parameters.ts'
 
+/** A dimension of cuts, or one that content metadata adds when rows are read. */
+export type QueryDimension = Dimension | ContentDimension
+
 /** Dimensions and filter, resolved to a cut. */
 export interface Selection {
   readonly cut: Cut
-  readonly by: readonly Dimension[]
+  readonly by: readonly QueryDimension[]
   /** Accepted values of a dimension; a key must match one of each. */
-  readonly where: ReadonlyMap<Dimension, ReadonlySet<string>>
+  readonly where: ReadonlyMap<QueryDimension, ReadonlySet<string>>
+  /** Absent where there is no content metadata, and then no dimension is of it. */
+  readonly content?: ContentView | undefined
 }
 
 export interface MinuteRange {
@@ -41,6 +49,8 @@ export interface QueryContext {
   readonly cuts: readonly Cut[]
   readonly limits: ServingLimits
   readonly nowMs: number
+  /** Absent where there is no content metadata. */
+  readonly content?: ContentView | undefined
 }
 
 const DEFAULT_RANGE_MS = 30 * MINUTE_MS
@@ -88,7 +98,7 @@ function parseWindowMs(text: string | null, stepMs: number, limits: ServingLimit
 }
 
 /** `by=cdn,player`; `total` or nothing for no split. */
-export function parseBy(text: string | null): Dimension[] {
+export function parseBy(text: string | null): QueryDimension[] {
   if (text === null || text === '' || text === 'total') return []
   const by = text.split(',').map((name) => parseDimension('by', name.trim()))
   if (new Set(by).size !== by.length)
@@ -98,11 +108,17 @@ export function parseBy(text: string | null): Dimension[] {
 
 /** Resolves dimensions and `dimension:value` conditions to a configured cut. */
 export function selectCut(
-  asked: { readonly by: readonly Dimension[]; readonly where: readonly string[] },
-  context: Pick<QueryContext, 'cuts' | 'limits'>,
+  asked: { readonly by: readonly QueryDimension[]; readonly where: readonly string[] },
+  context: Pick<QueryContext, 'cuts' | 'limits' | 'content'>,
 ): Selection {
   const where = parseWhere(asked.where, context.limits)
-  const needed = new Set<Dimension>([...asked.by, ...where.keys()])
+  const dimensions = [...asked.by, ...where.keys()]
+  const { content } = context
+  const ofContent = dimensions.find(isOfContent)
+  if (ofContent !== undefined && content === undefined)
+    throw servingErrors.create('SERVING_CONTENT_ABSENT', { received: ofContent })
+  // Metadata cuts are sums of rows by content.
+  const needed = new Set(dimensions.map((one) => (isOfContent(one) ? 'content' : one)))
   const covering = context.cuts.filter((cut) =>
     [...needed].every((dimension) => cut.dimensions.includes(dimension)),
   )
@@ -112,7 +128,19 @@ export function selectCut(
       expected: `dimensions within one of the cuts ${context.cuts.map(({ id }) => id).join(', ')}`,
       received: [...needed].join(', '),
     })
-  return { cut, by: asked.by, where }
+  return { cut, by: asked.by, where, content }
+}
+
+export function isOfContent(dimension: QueryDimension): dimension is ContentDimension {
+  return CONTENT_DIMENSIONS.some((known) => known === dimension)
+}
+
+/** How old the metadata is that an answer rests on; nothing where it has no dimension of it. */
+export function contentStateOf({ by, where, content }: Selection): {
+  readonly content?: ContentState
+} {
+  const usesContent = [...by, ...where.keys()].some(isOfContent)
+  return usesContent && content !== undefined ? { content: content.state() } : {}
 }
 
 /** The one key of the cut that the filter leaves, or several; `undefined` when it leaves a range. */
@@ -137,10 +165,10 @@ function cheapestFirst(a: Cut, b: Cut): number {
 function parseWhere(
   conditions: readonly string[],
   limits: ServingLimits,
-): Map<Dimension, Set<string>> {
+): Map<QueryDimension, Set<string>> {
   if (conditions.length > limits.filtersMax)
     throw invalidParameter('where', `given at most ${limits.filtersMax} times`, conditions.length)
-  const where = new Map<Dimension, Set<string>>()
+  const where = new Map<QueryDimension, Set<string>>()
   for (const condition of conditions) {
     const colon = condition.indexOf(':')
     const value = condition.slice(colon + 1)
@@ -156,10 +184,12 @@ function parseWhere(
   return where
 }
 
-function parseDimension(parameter: string, name: string): Dimension {
-  const dimension = DIMENSIONS.find((known) => known === name)
+const QUERY_DIMENSIONS: readonly QueryDimension[] = [...DIMENSIONS, ...CONTENT_DIMENSIONS]
+
+function parseDimension(parameter: string, name: string): QueryDimension {
+  const dimension = QUERY_DIMENSIONS.find((known) => known === name)
   if (dimension === undefined)
-    throw invalidParameter(parameter, `of the dimensions ${DIMENSIONS.join(', ')}`, name)
+    throw invalidParameter(parameter, `of the dimensions ${QUERY_DIMENSIONS.join(', ')}`, name)
   return dimension
 }
 

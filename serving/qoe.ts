@@ -2,7 +2,7 @@
 import { MINUTE_MS } from '../shared/qoe/aggregates.ts'
 import type { QoeResponse } from './api-schemas.ts'
 import { freshnessOf } from './freshness.ts'
-import type { MinuteRange, QoeQuery, Selection } from './qoe-query.ts'
+import { contentStateOf, type MinuteRange, type QoeQuery, type Selection } from './qoe-query.ts'
 import { openMoment, readMinutes, type Reading, type ReadingContext } from './reading.ts'
 import { groupKeys, toSeries, type BucketFacts } from './series.ts'
 
@@ -19,6 +19,7 @@ export async function answerQoe(query: QoeQuery, context: ReadingContext): Promi
     windowMs: query.windowMs,
     by: [...query.by],
     ...freshnessOf(query.cut, reading, clock.nowMs(), limits),
+    ...contentStateOf(query),
     series: groupKeys(reading.minutes, query, query.seriesMax).map((group) =>
       toSeries(group, query, facts),
     ),

@@ -8,6 +8,7 @@ import { jsonAnswer } from '../shared/http/problem.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { describeValue, type BackhaulError } from '../shared/runtime/errors.ts'
 import { answerAlerts, type AlertsContext } from './alerts.ts'
+import type { ContentView } from './content-feed.ts'
 import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseParameters } from './query-parameters.ts'
@@ -30,6 +31,8 @@ export interface QueriesOptions extends ReadingContext, StatusContext, AlertsCon
   readonly clock: Clock
   readonly limits: ServingLimits
   readonly sessions: SessionsApi
+  /** Absent where there is no content metadata. */
+  readonly content?: ContentView | undefined
   readonly verifier: TokenVerifier
 }
 
@@ -69,7 +72,8 @@ export function createQueries(options: QueriesOptions): Queries {
 
 async function runQuery(request: QueryRequest, options: QueriesOptions): Promise<unknown> {
   const { path, query } = request
-  const context = { cuts: options.cuts, limits: options.limits, nowMs: options.clock.nowMs() }
+  const { cuts, limits, content } = options
+  const context = { cuts, limits, content, nowMs: options.clock.nowMs() }
   switch (path) {
     case '/v1/qoe':
       return answerQoe(parseQoeQuery(query, context), options)

@@ -5,12 +5,14 @@ import {
   MINUTE_MS,
   type MinuteAggregates,
 } from '../shared/qoe/aggregates.ts'
-import { OTHER_KEY, type Dimension } from '../shared/qoe/cuts.ts'
+import { contentValue } from '../shared/content/content-dimensions.ts'
+import type { ContentVersion } from '../shared/content/content-record.ts'
+import { OTHER_KEY } from '../shared/qoe/cuts.ts'
 import { mergeAggregates } from '../shared/qoe/merge.ts'
 import { qoeMetrics } from '../shared/qoe/metrics.ts'
 import type { QoeBucket, QoeSeries } from './api-schemas.ts'
 import type { ServingLimits } from './limits.ts'
-import type { MinuteRange, Selection } from './qoe-query.ts'
+import { isOfContent, type MinuteRange, type QueryDimension, type Selection } from './qoe-query.ts'
 import type { Reading, Side } from './reading.ts'
 import { slidingMinutes } from './sliding-minutes.ts'
 import type { MergedMinutes } from '../shared/speed/row-merge.ts'
@@ -18,6 +20,8 @@ import type { MergedMinutes } from '../shared/speed/row-merge.ts'
 /** One key of the answer with its aggregates by minute. */
 export interface KeyMinutes {
   readonly key: Readonly<Record<string, string>>
+  /** Of its content or series, where the metadata has one: the latest that its minutes met. */
+  readonly title?: string
   readonly other: boolean
   readonly minutes: ReadonlyMap<number, MinuteAggregates>
 }
@@ -47,15 +51,17 @@ export function groupKeys(
   selection: Selection,
   seriesMax: number,
 ): KeyMinutes[] {
-  const groups = new Map<string, { minutes: Map<number, MinuteAggregates[]>; events: number }>()
+  const groups = new Map<string, Group>()
   for (const [minuteStartMs, keys] of minutes)
     for (const [key, aggregates] of keys) {
-      const projected = projectKey(key, selection)
+      const projected = projectKey(key, minuteStartMs, selection)
       if (projected === undefined) continue
-      const name = JSON.stringify(projected)
+      const name = JSON.stringify(projected.values)
       let group = groups.get(name)
-      if (group === undefined) groups.set(name, (group = { minutes: new Map(), events: 0 }))
+      if (group === undefined)
+        groups.set(name, (group = { minutes: new Map(), events: 0, title: undefined, titledMs: 0 }))
       group.events += aggregates.events
+      takeTitle(group, titleOf(projected.version, selection), minuteStartMs)
       appendTo(group.minutes, minuteStartMs, aggregates)
     }
   const otherName = JSON.stringify(selection.by.map(() => OTHER_KEY))
@@ -67,9 +73,10 @@ export function groupKeys(
   const rest = ranked.slice(seriesMax).map(([, group]) => group)
   const overflow = groups.get(otherName)
   if (overflow !== undefined) rest.push(overflow)
-  const named = ranked
-    .slice(0, seriesMax)
-    .map(([name, group]) => asKey(selection.by, name, false, group.minutes))
+  const named = ranked.slice(0, seriesMax).map(([name, { minutes: own, title }]) => ({
+    ...asKey(selection.by, name, false, own),
+    ...(title === undefined ? {} : { title }),
+  }))
   if (rest.length === 0) return named
   const summed = new Map<number, MinuteAggregates[]>()
   for (const group of rest)
@@ -91,7 +98,12 @@ export function toSeries(group: KeyMinutes, grid: BucketGrid, facts: BucketFacts
     buckets.push({ startMs, ...toBucket(within(range), range, facts) })
   }
   const summary = qoeMetrics(minutesWithin(group.minutes, grid), metricOptions(facts))
-  return { key: { ...group.key }, ...(group.other ? { other: true } : {}), summary, buckets }
+  return { ...namesOf(group), ...(group.other ? { other: true } : {}), summary, buckets }
+}
+
+/** The key of a group with its title, as answers have them. */
+export function namesOf({ key, title }: KeyMinutes): Pick<QoeSeries, 'key' | 'title'> {
+  return { key: { ...key }, ...(title === undefined ? {} : { title }) }
 }
 
 /** The aggregates of a group's minutes within a range, in order. */
@@ -168,18 +180,52 @@ function byInstant(
   })
 }
 
+interface Group {
+  readonly minutes: Map<number, MinuteAggregates[]>
+  events: number
+  title: string | undefined
+  /** Of the minute that the title is of. */
+  titledMs: number
+}
+
+function takeTitle(group: Group, title: string | undefined, minuteStartMs: number): void {
+  if (title === undefined || minuteStartMs < group.titledMs) return
+  group.title = title
+  group.titledMs = minuteStartMs
+}
+
+interface ProjectedKey {
+  readonly values: readonly string[]
+  /** What the metadata says of the key's content at the minute. */
+  readonly version: ContentVersion | undefined
+}
+
 /** The values of `by` in the cut's key, or `undefined` when the filter excludes the key. */
-function projectKey(key: string, selection: Selection): readonly string[] | undefined {
+function projectKey(
+  key: string,
+  minuteStartMs: number,
+  { cut, by, where, content }: Selection,
+): ProjectedKey | undefined {
   const values = JSON.parse(key) as string[]
-  const valueOf = (dimension: Dimension) =>
-    values[selection.cut.dimensions.indexOf(dimension)] ?? ''
-  for (const [dimension, accepted] of selection.where)
-    if (!accepted.has(valueOf(dimension))) return undefined
-  return selection.by.map(valueOf)
+  const place = (cut.dimensions as readonly QueryDimension[]).indexOf('content')
+  const contentId = values[place]
+  const version = contentId === undefined ? undefined : content?.at(contentId, minuteStartMs)
+  const valueOf = (dimension: QueryDimension) => {
+    if (!isOfContent(dimension)) return values[cut.dimensions.indexOf(dimension)] ?? ''
+    // Of the contents that the fold's cap has summed nothing is known any more.
+    return contentId === OTHER_KEY ? OTHER_KEY : contentValue(dimension, version)
+  }
+  for (const [dimension, accepted] of where) if (!accepted.has(valueOf(dimension))) return undefined
+  return { values: by.map(valueOf), version }
+}
+
+function titleOf(version: ContentVersion | undefined, { by }: Selection): string | undefined {
+  if (by.includes('content')) return version?.title
+  return by.includes('series') ? version?.seriesTitle : undefined
 }
 
 function asKey(
-  by: readonly Dimension[],
+  by: readonly QueryDimension[],
   name: string,
   other: boolean,
   minutes: ReadonlyMap<number, MinuteAggregates[]>,

@@ -3,14 +3,24 @@ import { roundThousandths } from '../shared/qoe/metrics.ts'
 import { assert } from '../shared/runtime/errors.ts'
 import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
 import type { SessionListItem, SessionResponse, SessionSummary } from './api-schemas.ts'
+import type { ContentLookup } from './content-feed.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
 
-/** One part with the served units: media time and bits rounded from thousandths. */
-export function summarisePart(part: PartSummary): SessionSummary {
+/**
+ * One part with the served units, media time and bits rounded from thousandths, and with the metadata
+ * of its content as of its beginning.
+ */
+export function summarisePart(
+  part: PartSummary,
+  content: ContentLookup | undefined,
+): SessionSummary {
   const bitsPlayed = Number((part.bitsPlayed + 500n) / 1_000n)
+  const metadata =
+    part.contentId === undefined ? undefined : content?.at(part.contentId, part.firstEventTimeMs)
   return {
     part: part.part,
     ...(part.contentId === undefined ? {} : { contentId: part.contentId }),
+    ...(metadata === undefined ? {} : { content: { ...metadata } }),
     firstEventTimeMs: part.firstEventTimeMs,
     lastEventTimeMs: part.lastEventTimeMs,
     state: part.state,
@@ -39,14 +49,11 @@ export function summarisePart(part: PartSummary): SessionSummary {
 }
 
 /** A session that only the history holds: what the live view set aside is counted in there. */
-export function pastSessionHead({
-  session,
-  timeline,
-}: PastSessionAnswer): Omit<
-  SessionResponse,
-  'incarnations' | 'timeline' | 'timelineFrames' | 'nextCursor'
-> {
-  const parts = session.parts.map(summarisePart)
+export function pastSessionHead(
+  { session, timeline }: PastSessionAnswer,
+  content: ContentLookup | undefined,
+): Omit<SessionResponse, 'incarnations' | 'timeline' | 'timelineFrames' | 'nextCursor'> {
+  const parts = session.parts.map((part) => summarisePart(part, content))
   const summary = parts.at(-1)
   assert(summary !== undefined, 'a session of the history has a part')
   const firstReceivedAtMs = Math.min(...timeline.entries.map((entry) => entry.receivedAtMs))
@@ -77,15 +84,19 @@ interface ListedContext {
 }
 
 /** One line of the list of sessions. A row always has a part; its sums run over all of them. */
-export function listSession(row: SessionRow): SessionListItem {
+export function listSession(row: SessionRow, content: ContentLookup | undefined): SessionListItem {
   const context = JSON.parse(row.contextJson) as ListedContext
   const latest = row.parts.at(-1)
+  const contentId = latest?.contentId ?? context.contentId
   const sum = (field: 'stallCount' | 'stallMs' | 'watchedMs') =>
     row.parts.reduce((total, part) => total + part[field], 0)
   const startupMs = row.parts.find((part) => part.startupMs !== undefined)?.startupMs
   const optional = {
-    contentId: latest?.contentId ?? context.contentId,
-    contentTitle: context.contentTitle,
+    contentId,
+    contentTitle:
+      context.contentTitle ??
+      (contentId &&
+        content?.at(contentId, latest?.firstEventTimeMs ?? row.firstReceivedAtMs)?.title),
     cdn: context.cdn,
     deviceType: context.device?.type,
     player: context.player?.name,

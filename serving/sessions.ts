@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import type { ErasureReader } from '../shared/objects/erasures.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
-import { describeValue } from '../shared/runtime/errors.ts'
+import { describeValue, type BackhaulError } from '../shared/runtime/errors.ts'
 import { currentSessionRows } from '../shared/speed/current-sessions.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
 import type {
@@ -11,6 +11,7 @@ import type {
   SessionResponse,
   TimelineEntry,
 } from './api-schemas.ts'
+import type { ContentLookup } from './content-feed.ts'
 import { createErasedSessions } from './erased-sessions.ts'
 import { servingErrors } from './errors.ts'
 import { unavailable, type History } from './history/history.ts'
@@ -46,6 +47,8 @@ export interface SessionsContext extends TimelineContext {
   readonly limits: ServingLimits
   /** Absent where no batch runs. */
   readonly history: History | undefined
+  /** Absent where there is no content metadata. */
+  readonly content?: ContentLookup | undefined
   /** Absent where no viewer can be erased. */
   readonly erasures?: ErasureReader
 }
@@ -91,7 +94,7 @@ export interface SessionsApi {
 }
 
 export function createSessionsApi(context: SessionsContext): SessionsApi {
-  const { limits, speed, view, clock } = context
+  const { limits, speed, view, clock, content } = context
   const erased = createErasedSessions(context.erasures)
   // Paging asks for the same timeline again; a row that changed has another stamp.
   const timelines = new LRUCache<string, Timeline>({
@@ -127,8 +130,14 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       const row = rows.find(
         ({ incarnation }) => query.incarnation === undefined || incarnation === query.incarnation,
       )
-      if (row === undefined) return showPast(query, rows, await past(query))
-      const head = sessionHead(row, rows)
+      if (row === undefined) {
+        const known = await past(query)
+        if (known === undefined) throw sessionUnknown(query)
+        const incarnations = [...new Set([...incarnationsOf(rows), ...known.incarnations])]
+        const head = pastSessionHead(known, content)
+        return { ...head, incarnations, ...page(known.timeline, query) }
+      }
+      const head = sessionHead(row, rows, content)
       const timeline = await timelineOf(row)
       // The log keeps frames for a shorter time than the speed store its rows.
       if (timeline.frames.expired === 0) return { ...head, ...page(timeline, query) }
@@ -149,7 +158,7 @@ export function createSessionsApi(context: SessionsContext): SessionsApi {
       const rows = await erased.withoutErased(
         currentSessionRows(await speed.readRecentSessions(view, recent)),
       )
-      return { nowMs: clock.nowMs(), sessions: rows.map(listSession) }
+      return { nowMs: clock.nowMs(), sessions: rows.map((row) => listSession(row, content)) }
     },
     get cachedTimelines() {
       return timelines.size
@@ -176,8 +185,9 @@ function timelineName(row: SessionRow): string {
 function sessionHead(
   row: SessionRow,
   rows: readonly SessionRow[],
+  content: ContentLookup | undefined,
 ): Omit<SessionResponse, 'timeline' | 'timelineFrames' | 'nextCursor'> {
-  const parts = row.parts.map(summarisePart)
+  const parts = row.parts.map((part) => summarisePart(part, content))
   const summary = parts.at(-1)
   if (summary === undefined)
     throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
@@ -210,19 +220,11 @@ function incarnationsOf(rows: readonly SessionRow[]): number[] {
   return rows.map(({ incarnation }) => incarnation)
 }
 
-/** A session that the speed store has let go, or an incarnation of it. */
-function showPast(
-  query: SessionQuery,
-  rows: readonly SessionRow[],
-  known: PastSessionAnswer | undefined,
-): SessionResponse {
-  if (known === undefined)
-    throw servingErrors.create('SERVING_SESSION_UNKNOWN', {
-      expected: 'a session of the speed store or the history',
-      received: describeValue(query.sessionId),
-    })
-  const incarnations = [...new Set([...incarnationsOf(rows), ...known.incarnations])]
-  return { ...pastSessionHead(known), incarnations, ...page(known.timeline, query) }
+function sessionUnknown({ sessionId }: SessionQuery): BackhaulError {
+  return servingErrors.create('SERVING_SESSION_UNKNOWN', {
+    expected: 'a session of the speed store or the history',
+    received: describeValue(sessionId),
+  })
 }
 
 /** The history's timeline where it shows more than what the log still holds. */

@@ -4,6 +4,7 @@ import { App, type HttpRequest } from 'uWebSockets.js'
 import { isLoopback, type TokenVerifier } from '../shared/auth/token-verifier.ts'
 import { GuardedResponse } from '../shared/http/guarded-response.ts'
 import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
+import type { ContentSource } from '../shared/content/content-source.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import type { ErasureReader } from '../shared/objects/erasures.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
@@ -19,6 +20,8 @@ import { AlertFeed, type AlertFeedOptions } from './alert-feed.ts'
 import { answerAlerts, type AlertsContext } from './alerts.ts'
 import { createApi, type ApiRequest } from './api.ts'
 import type { ServingConfig } from './config.ts'
+import { ContentFeed } from './content-feed.ts'
+import { createContentTelemetry } from './content-telemetry.ts'
 import { servingErrors } from './errors.ts'
 import { assertServingLimits, DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 import { History } from './history/history.ts'
@@ -52,6 +55,8 @@ export interface ServingOptions {
     /** Calls `listener` after every run; otherwise a new run shows within `historyRefreshMs`. */
     readonly onRun?: (listener: () => void) => void
   }
+  /** Content metadata; absent where there is none. */
+  readonly content?: { readonly source: ContentSource; readonly refreshMs: number }
   /** Who is forgotten; absent where no viewer can be erased. */
   readonly erasures?: ErasureReader
   /** Metrics of another process that shows here, in the text format. */
@@ -71,18 +76,8 @@ export interface RunningServing extends Running {
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const { config } = options
   refuseOpenAddress(options)
-  const limits = limitsOf(options)
-  const telemetry = createServingTelemetry(options.telemetry)
-  const paneLifeMs = paneLifeOf(options.foldLimits)
-  const reader = createMinuteReader({
-    ...options,
-    limits,
-    paneLifeMs,
-    onCache: telemetry.closedMinutesAsked,
-  })
-  const history = historyOf(options, limits, paneLifeMs)
-  const batchActivity = options.batch?.activity
-  const context = { ...options, reader, limits, paneLifeMs, telemetry, history, batchActivity }
+  const context = contextOf(options)
+  const { telemetry, reader, history, content } = context
   const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
   const sessions = createSessionsApi(context)
   const { hub, alertFeed } = liveOf(context)
@@ -99,6 +94,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
       liveChannels: hub.channels,
     })
     history?.reportSizes()
+    content?.reportSizes()
   }
   const api = createApi({
     ...context,
@@ -115,6 +111,8 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   })
   const stops = new StopStack()
   stops.add('history', () => history?.stop())
+  content?.start()
+  stops.add('content metadata', () => content?.stop())
   stops.add('connections', () => void app.close())
   stops.add('requests', () => api.settle(STOP_GRACE_MS))
   stops.add('alert feed', () => alertFeed.stop())
@@ -209,6 +207,27 @@ function historyOf(
   })
   batch.onRun?.(() => history.runEnded())
   return history
+}
+
+/** What the answers are made of. */
+function contextOf({ content: contentOptions, ...options }: ServingOptions) {
+  const { clock } = options
+  const limits = limitsOf(options)
+  const telemetry = createServingTelemetry(options.telemetry)
+  const paneLifeMs = paneLifeOf(options.foldLimits)
+  const reader = createMinuteReader({
+    ...options,
+    limits,
+    paneLifeMs,
+    onCache: telemetry.closedMinutesAsked,
+  })
+  const history = historyOf(options, limits, paneLifeMs)
+  const batchActivity = options.batch?.activity
+  const context = { ...options, reader, limits, paneLifeMs, telemetry, history, batchActivity }
+  if (contentOptions === undefined) return { ...context, content: undefined }
+  const contentTelemetry = createContentTelemetry(options.telemetry)
+  const content = new ContentFeed({ ...contentOptions, clock, limits, telemetry: contentTelemetry })
+  return { ...context, content }
 }
 
 /** A uWebSockets.js request is only readable inside its handler. */

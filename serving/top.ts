@@ -11,6 +11,7 @@ import { TOP_ORDERS, type TopResponse } from './api-schemas.ts'
 import { freshnessOf } from './freshness.ts'
 import { readOnce } from './qoe.ts'
 import {
+  contentStateOf,
   parseBy,
   parseRange,
   selectCut,
@@ -20,7 +21,7 @@ import {
 } from './qoe-query.ts'
 import { invalidParameter, parseChoice, parseCount, parseParameters } from './query-parameters.ts'
 import type { ReadingContext } from './reading.ts'
-import { groupKeys, minutesWithin, sumOfKeys, type KeyMinutes } from './series.ts'
+import { groupKeys, minutesWithin, namesOf, sumOfKeys, type KeyMinutes } from './series.ts'
 
 export interface TopQuery extends Selection, MinuteRange {
   readonly metric: RuleMetric
@@ -83,8 +84,9 @@ export async function answerTop(query: TopQuery, context: ReadingContext): Promi
     fromMs: query.fromMs,
     toMs: query.toMs,
     ...freshnessOf(query.cut, reading, clock.nowMs(), limits),
+    ...contentStateOf(query),
     items: items.map(({ group, value, samples }) => ({
-      key: { ...group.key },
+      ...namesOf(group),
       value,
       samples,
       metrics: metricsOf(group.minutes),

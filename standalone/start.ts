@@ -17,6 +17,7 @@ import { startProcessor } from '../processor/start.ts'
 import { servingConfig } from '../serving/config.ts'
 import { startServing } from '../serving/start.ts'
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
+import { contentSourceOf } from '../shared/content/content-source.ts'
 import { createPseudonymiser, parseKeyring } from '../shared/events/identity.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { createSealer } from '../shared/log/reject-record.ts'
@@ -112,6 +113,7 @@ async function startAll(
     alerts,
   })
   stack.add('processor', () => processor.stop())
+  const source = contentSourceOf(config, stores.log)
   const serving = await startServing({
     ...common,
     config: servingSettings,
@@ -124,6 +126,7 @@ async function startAll(
       activity: () => batch.activity,
       onRun: (listener) => batch.onRun(listener),
     },
+    ...(source === undefined ? {} : { content: { source, refreshMs: config.contentRefreshMs } }),
     erasures: createErasureReader(stores.objects, clock),
     moreMetrics: () => batch.metrics(),
   })

@@ -3,6 +3,8 @@ import type { Command } from './command.ts'
 import { alertsCheck } from './commands/alerts-check.ts'
 import { backfill } from './commands/backfill.ts'
 import { batchRun } from './commands/batch-run.ts'
+import { contentCheck } from './commands/content-check.ts'
+import { contentLoad } from './commands/content-load.ts'
 import { dlqList } from './commands/dlq-list.ts'
 import { dlqReplay } from './commands/dlq-replay.ts'
 import { erase } from './commands/erase.ts'
@@ -22,4 +24,6 @@ export const commands: readonly Command[] = [
   dlqReplay,
   erase,
   alertsCheck,
+  contentCheck,
+  contentLoad,
 ]

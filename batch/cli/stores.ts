@@ -12,6 +12,8 @@ import {
 } from '../../shared/events/identity.ts'
 import type { Access } from '../../shared/lmdb/owner-row.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
+import { kafkaConfig } from '../../shared/log/kafka-config.ts'
+import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
 import { createSealer, type Sealer } from '../../shared/log/reject-record.ts'
 import type { GcsConfig } from '../../shared/objects/gcs-config.ts'
@@ -73,6 +75,7 @@ export class Stores {
   #settings: CommandSettings | undefined
   #folder: DataFolder | undefined
   #log: Opened<EventLog> | undefined
+  #kafkaLog: Promise<EventLog> | undefined
   #speed: Opened<SpeedStore> | undefined
   #objects: Promise<ObjectStore> | undefined
   #warehouse: Promise<Warehouse> | undefined
@@ -112,6 +115,12 @@ export class Stores {
     this.#log ??= { access, store: this.#openLog(access) }
     assertEnough(this.#log.access, access)
     return this.#log.store
+  }
+
+  /** The event log of services on Kafka, by their settings; opened once. */
+  kafkaLog(): Promise<EventLog> {
+    this.#kafkaLog ??= this.#openKafkaLog()
+    return this.#kafkaLog
   }
 
   /** The first call of a command says how it is opened. */
@@ -171,6 +180,14 @@ export class Stores {
       failpoints: noFailpoints,
     })
     this.#stack.add('event log', () => log.close())
+    return log
+  }
+
+  async #openKafkaLog(): Promise<EventLog> {
+    const { environment, readFile, clock } = this.#options
+    const config = readConfig(kafkaConfig, environment, readFile)
+    const log = await openKafkaEventLog({ config, clock, telemetry: this.telemetry })
+    this.#stack.add('event log on Kafka', () => log.close())
     return log
   }
 

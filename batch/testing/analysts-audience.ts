@@ -9,6 +9,8 @@ import {
   simulateAudience,
   type SimulatedSession,
 } from '../../loadtest/simulator/simulate-audience.ts'
+import { Catalogue } from '../../shared/content/catalogue.ts'
+import type { ContentSource } from '../../shared/content/content-source.ts'
 import type { PlaybackEvent } from '../../shared/events/schema.ts'
 import { partitionOf } from '../../shared/log/partitioner.ts'
 import { encodeFrameRecord, encodeTick, FRAME_SCHEMA } from '../../shared/log/record.ts'
@@ -25,6 +27,7 @@ const SESSIONS = 60
 const SETTINGS = { BATCH_RAW_FILE_BYTES: '16777216' }
 
 export const HAND_WORKED = 'hand-worked'
+const HAND_WORKED_CONTENT = 'channel-99'
 export const HAND_WORKED_AT_MS = Date.parse('2026-11-17T20:30:00Z')
 /**
  * Of a live channel: a start of 2 s, an ad break of 15 s, one that never ends, two latencies, a
@@ -49,6 +52,13 @@ interface Arrival {
   readonly context: Readonly<Record<string, unknown>> & { readonly sessionId: string }
   readonly events: readonly PlaybackEvent[]
 }
+
+/** Genre of a content, of which each has one; of the channel nothing is known. */
+export const genreOf = (contentId: string): string => {
+  if (contentId === HAND_WORKED_CONTENT) return 'unknown'
+  return (contentId.codePointAt(contentId.length - 1) ?? 0) % 2 === 0 ? 'drama' : 'news'
+}
+export const DURATION_MS = 600_000
 
 export interface AnalystsAudience {
   readonly machine: BatchMachine
@@ -90,9 +100,22 @@ export async function openAnalystsAudience(): Promise<AnalystsAudience> {
     })
     if (index === 1) arrivals.push(handWorked())
     await play(machine, clock, arrivals)
-    await machine.run({ settings: SETTINGS })
+    await machine.run({ settings: SETTINGS, content: contentOf(evenings.flat()) })
   }
   return { machine, evenings, duplicates }
+}
+
+/** What the catalogue says of everything that was played. */
+function contentOf(sessions: readonly SimulatedSession[]): ContentSource {
+  const catalogue = new Catalogue()
+  const ids = sessions.flatMap(({ contexts }) =>
+    contexts.flatMap(({ contentId }) => contentId ?? []),
+  )
+  for (const contentId of new Set(ids)) {
+    const version = { validFromMs: 0, title: contentId, durationMs: DURATION_MS }
+    catalogue.put({ contentId, versions: [{ ...version, genre: genreOf(contentId) }] })
+  }
+  return { catalogue, refresh: () => Promise.resolve() }
 }
 
 /** Any digest will do. */
@@ -107,7 +130,7 @@ function handWorked(): Arrival {
     sentAtMs: atMs,
     context: {
       sessionId: HAND_WORKED,
-      contentId: 'channel-99',
+      contentId: HAND_WORKED_CONTENT,
       contentTitle: 'Channel 99',
       streamType: 'live',
       cdn: 'handmade',

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ContentSource } from '../../shared/content/content-source.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
@@ -47,6 +48,7 @@ export interface BatchSettings {
   readonly settings?: Readonly<Record<string, string>>
   readonly failpoints?: Failpoints
   readonly holder?: string
+  readonly content?: ContentSource
   /** Puts something between the batch and the real ports. */
   readonly wrap?: (ports: Ports) => Ports
 }
@@ -95,8 +97,9 @@ export class BatchMachine {
     return new BatchMachine(folder, clock, { log, objects, warehouse })
   }
 
-  batch({ settings, failpoints, holder, wrap }: BatchSettings = {}): Batch {
+  batch({ settings, failpoints, holder, content, wrap }: BatchSettings = {}): Batch {
     return createBatch({
+      ...(content === undefined ? {} : { content }),
       ...(wrap ?? ((ports: Ports) => ports))(this.ports),
       clock: this.clock,
       config: configOf({ ...SMALL, ...settings }),

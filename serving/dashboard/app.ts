@@ -28,6 +28,8 @@ const RECENT_SESSIONS = 40
 const SPLITS: readonly Split[] = [
   { id: 'cdn', label: 'CDN', by: ['cdn'] },
   { id: 'content', label: 'Content', by: ['content'] },
+  { id: 'series', label: 'Series', by: ['series'] },
+  { id: 'type', label: 'Type', by: ['contentType'] },
   { id: 'player', label: 'Player', by: ['player'] },
   { id: 'device', label: 'Device', by: ['deviceType'] },
   { id: 'country', label: 'Country', by: ['country'] },

@@ -2,6 +2,7 @@
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createTokenVerifier } from '../../shared/auth/token-verifier.ts'
+import { Catalogue } from '../../shared/content/catalogue.ts'
 import { decodeRecord, encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
@@ -43,6 +44,7 @@ let speed: MemorySpeedStore
 let log: MemoryEventLog
 let warehouse: TestWarehouse
 let activity: BatchActivity
+let catalogue: Catalogue
 beforeAll(async () => {
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: CHROMIUM_ARGUMENTS })
 })
@@ -51,6 +53,7 @@ afterAll(() => browser.close())
 beforeEach(async () => {
   speed = new MemorySpeedStore()
   log = new MemoryEventLog()
+  catalogue = new Catalogue()
   warehouse = await TestWarehouse.create()
   activity = {
     isRunning: false,
@@ -73,6 +76,7 @@ beforeEach(async () => {
     foldLimits: DEFAULT_FOLD_LIMITS,
     partitions: 1,
     batch: { warehouse, activity: () => activity },
+    content: { source: { catalogue, refresh: () => Promise.resolve() }, refreshMs: MINUTE_MS },
   })
 })
 afterEach(async () => {
@@ -207,6 +211,25 @@ describe('the dashboard', () => {
       await page.getByRole('heading', { name: 'By Content' }).waitFor()
       await page.getByRole('button', { name: 'm-1' }).waitFor()
       expect(await tab.getAttribute('aria-current')).toBe('page')
+    })
+  })
+
+  it('shows titles beside ids, and splits by what the content metadata says', async () => {
+    const version = { validFromMs: 0, title: 'A <b>pilot</b>', contentType: 'vod' } as const
+    const series = { seriesId: 's-1', seriesTitle: 'A series', season: 1, episode: 2 }
+    catalogue.put({ contentId: 'm-1', versions: [{ ...version, ...series }] })
+    await playSession()
+    await open('#/content', 1_440, async (page) => {
+      await page.getByRole('button', { name: 'A <b>pilot</b> m-1' }).waitFor()
+      await page.locator('.bars .name', { hasText: 'A <b>pilot</b> m-1' }).waitFor()
+      await page.getByRole('link', { name: 'Series', exact: true }).click()
+      await page.getByRole('heading', { name: 'By Series' }).waitFor()
+      await page.getByRole('button', { name: 'A series s-1' }).waitFor()
+      await page.getByRole('link', { name: 'Type', exact: true }).click()
+      await page.getByRole('button', { name: 'vod' }).waitFor()
+    })
+    await open(`#/session/${encodeURIComponent(SESSION)}`, 1_440, async (page) => {
+      await page.locator('.session-head', { hasText: 'A series S1 E2' }).waitFor()
     })
   })
 

@@ -1,6 +1,7 @@
 /** The keys of the chosen split, worst first: the charts' legend and the answer to "which one?". */
 import type { QoeMetrics } from '../api-schemas.ts'
 import { h, setText } from './dom.ts'
+import { titled } from './titled.ts'
 import {
   formatBitrate,
   formatClock,
@@ -224,7 +225,7 @@ export class KeyTable {
         onblur: () => this.#events.onHover(undefined),
       },
       swatch,
-      h('span', {}, one.label),
+      titled(one.label, one.title),
     )
     const few = one.summary.lowSample
     const row = h(

@@ -4,6 +4,8 @@ import type { LiveUpdate, QoeBucket, QoeMetrics, QoeSeries } from '../api-schema
 export interface KeySeries {
   /** The values of the dimensions, joined: how the key is shown. */
   readonly label: string
+  /** Of the key's content or series, where the content metadata has one. */
+  readonly title?: string | undefined
   readonly key: Readonly<Record<string, string>>
   readonly other: boolean
   readonly summary: QoeMetrics
@@ -41,6 +43,7 @@ function toKeySeries(series: QoeSeries, before: readonly QoeBucket[] = [], fromM
   for (const bucket of series.buckets) buckets.set(bucket.startMs, bucket)
   return {
     label: labelOf(series.key, series.other === true),
+    title: series.title,
     key: series.key,
     other: series.other === true,
     summary: series.summary,

@@ -1,5 +1,5 @@
 /** One session: what the viewer saw, drawn as states over time, with every event beneath. */
-import type { SessionResponse, TimelineEntry } from '../api-schemas.ts'
+import type { SessionResponse, SessionSummary, TimelineEntry } from '../api-schemas.ts'
 import { getJson, ApiProblem } from './api-client.ts'
 import type { PageClock } from './browser-clock.ts'
 import { h } from './dom.ts'
@@ -14,6 +14,7 @@ import {
   type Quantity,
 } from './format.ts'
 import { stateBadge } from './side-lists.ts'
+import { titled } from './titled.ts'
 import { TimelineDrawing } from './timeline-drawing.ts'
 
 const REFRESH_MS = 2_000
@@ -123,8 +124,10 @@ function heading(session: SessionResponse): HTMLElement {
   }
   const { summary } = session
   const isOpen = !session.closed && summary.state !== 'ended' && summary.state !== 'failed'
+  const title = context.contentTitle ?? summary.content?.title
   const facts = [
-    context.contentTitle === undefined ? undefined : context.contentId,
+    title === undefined ? undefined : context.contentId,
+    ...catalogueFacts(summary.content),
     context.cdn,
     [context.device?.type, context.device?.model].filter(Boolean).join(' '),
     [context.player?.name, context.player?.version].filter(Boolean).join(' '),
@@ -137,7 +140,7 @@ function heading(session: SessionResponse): HTMLElement {
     h(
       'div',
       { class: 'session-title' },
-      h('h2', {}, context.contentTitle ?? summary.contentId ?? context.contentId ?? 'Session'),
+      h('h2', {}, title ?? summary.contentId ?? context.contentId ?? 'Session'),
       stateBadge(summary.state),
       summary.endReason !== undefined && h('span', { class: 'dim' }, `by ${summary.endReason}`),
       isOpen && h('span', { class: 'live-mark' }, 'live'),
@@ -203,6 +206,18 @@ function metricTiles(session: SessionResponse): HTMLElement {
   )
 }
 
+/** What the content metadata says besides the title. */
+function catalogueFacts(content: SessionSummary['content']): (string | undefined)[] {
+  if (content === undefined) return []
+  const { seriesTitle, seriesId, season, episode, genre, provider } = content
+  const place = [
+    season === undefined ? undefined : `S${season}`,
+    episode === undefined ? undefined : `E${episode}`,
+  ]
+  const series = [seriesTitle ?? seriesId, ...place].filter((part) => part !== undefined)
+  return [series.join(' '), genre, provider]
+}
+
 function partsTable(session: SessionResponse): HTMLElement {
   return h(
     'section',
@@ -238,7 +253,7 @@ function partsTable(session: SessionResponse): HTMLElement {
               'tr',
               {},
               h('th', { scope: 'row' }, String(part.part + 1)),
-              h('td', {}, part.contentId ?? '–'),
+              h('td', {}, titled(part.contentId ?? '–', part.content?.title)),
               h(
                 'td',
                 {},

@@ -3,6 +3,7 @@ import type { SessionListItem, SessionListResponse, TopResponse } from '../api-s
 import { h } from './dom.ts'
 import { formatAge, formatCount, formatDuration, formatPercent, joined } from './format.ts'
 import { sessionAddress } from './route.ts'
+import { titled } from './titled.ts'
 
 export class TopContents {
   readonly element: HTMLElement
@@ -17,18 +18,19 @@ export class TopContents {
     )
   }
 
-  /** `titles` of contents by their id, as far as known. */
+  /** `titles` of contents by their id, as players named them; what the metadata says goes before. */
   draw(top: TopResponse, titles: ReadonlyMap<string, string>): void {
     const max = Math.max(1, ...top.items.map((item) => item.value))
     this.#list.replaceChildren(
-      ...top.items.map(({ key, value, metrics }) => {
+      ...top.items.map(({ key, title, value, metrics }) => {
+        const contentId = key['content'] ?? ''
         const bar = h('i', { class: 'bar' })
         bar.style.width = `${(value / max) * 100}%`
         return h(
           'li',
           {},
           bar,
-          name(key['content'] ?? '', titles),
+          titled(contentId, title ?? titles.get(contentId)),
           h('span', { class: 'num' }, joined(formatCount(value))),
           h(
             'span',
@@ -41,12 +43,6 @@ export class TopContents {
     if (top.items.length === 0)
       this.#list.replaceChildren(h('li', { class: 'none' }, 'No plays yet'))
   }
-}
-
-function name(contentId: string, titles: ReadonlyMap<string, string>): HTMLElement {
-  const title = titles.get(contentId)
-  if (title === undefined) return h('span', { class: 'name' }, contentId)
-  return h('span', { class: 'name' }, title, ' ', h('small', { class: 'dim' }, contentId))
 }
 
 export class RecentSessions {

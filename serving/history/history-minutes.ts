@@ -53,7 +53,8 @@ export class HistoryMinutes {
     timeoutMs: number,
   ): Promise<MergedMinutes> {
     const query = (asked: MinuteRange) => this.#query(filter, asked, snapshot, timeoutMs)
-    if (filter.where.size > 0) return query(range)
+    // What filters by content metadata alone reads all rows of the cut, and so shares them.
+    if (filter.cut.dimensions.some((dimension) => filter.where.has(dimension))) return query(range)
     return this.#cache.read(range, {
       nameOf: (startMs) => `${filter.cut.id} ${startMs} ${snapshot.run.run}`,
       closedBeforeMs: snapshot.run.completeToMs,

@@ -10,6 +10,7 @@ import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
 import { createPartitionFold } from '../../shared/qoe/partition-fold.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import { sessionResponseSchema } from '../api-schemas.ts'
+import type { ContentLookup } from '../content-feed.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from '../limits.ts'
 import { createSessionsApi, parseSessionQuery, type SessionsApi } from '../sessions.ts'
 import { MemoryEventLog, MemorySpeedStore, TEST_VIEW } from './test-stores.ts'
@@ -78,8 +79,9 @@ export class TestPartition {
       }
   }
 
-  api(limits: Partial<ServingLimits> = {}): SessionsApi {
+  api(limits: Partial<ServingLimits> = {}, content?: ContentLookup): SessionsApi {
     return createSessionsApi({
+      ...(content === undefined ? {} : { content }),
       speed: this.speed,
       log: this.log.asEventLog(),
       view: TEST_VIEW,
@@ -90,10 +92,10 @@ export class TestPartition {
     })
   }
 
-  async show(query = '', limits: Partial<ServingLimits> = {}) {
+  async show(query = '', limits: Partial<ServingLimits> = {}, content?: ContentLookup) {
     await this.flush()
     const asked = parseSessionQuery('s-1', query, DEFAULT_SERVING_LIMITS)
-    const response = await this.api(limits).show(asked)
+    const response = await this.api(limits, content).show(asked)
     // Unknown fields would be dropped here, and missed by the tests.
     return sessionResponseSchema.strict().parse(response)
   }

@@ -27,6 +27,7 @@ export interface ServingSetup {
   readonly speed?: MemorySpeedStore
   readonly log?: MemoryEventLog
   readonly batch?: NonNullable<ServingOptions['batch']>
+  readonly content?: NonNullable<ServingOptions['content']>
   /** The test's clock when time is not to stand still. */
   readonly clock?: ManualClock
 }
@@ -59,6 +60,7 @@ export async function startTestServing(setup: ServingSetup = {}) {
     foldLimits: DEFAULT_FOLD_LIMITS,
     partitions: 1,
     ...(setup.batch === undefined ? {} : { batch: setup.batch }),
+    ...(setup.content === undefined ? {} : { content: setup.content }),
     ...(setup.limits === undefined ? {} : { limits: setup.limits }),
   })
   running.push(serving)

@@ -20,9 +20,10 @@ export const isWellFormed = (value: string) => value.isWellFormed()
 export const hasFewLabels = (labels: Readonly<Record<string, string>>) =>
   Object.keys(labels).length <= LABELS_MAX
 
-const text = (maxChars: number) =>
+/** Text of at least one character, which every store can hold. */
+export const text = (maxChars: number) =>
   z.string().min(1).max(maxChars).refine(isWellFormed, 'well-formed Unicode')
-const whole = (max: number) => z.int().min(0).max(max)
+export const whole = (max: number) => z.int().min(0).max(max)
 /** A device or server clock's reading. */
 export const epochMsSchema = whole(EPOCH_MS_MAX)
 const durationMs = whole(86_400_000)

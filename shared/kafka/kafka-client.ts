@@ -186,3 +186,8 @@ export const ZSTD_LEVEL = 1
 export function topicIdText(hex: string): string {
   return Buffer.from(hex.replaceAll('-', ''), 'hex').toString('base64url')
 }
+
+/** Whether a record is the end of its key, for which Kafka has null in place of a value. */
+export function isTombstone(key: string | undefined, value: Uint8Array): boolean {
+  return value.byteLength === 0 && key !== undefined
+}

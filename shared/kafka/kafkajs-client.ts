@@ -2,6 +2,7 @@
 import { connectionFailure } from './connection-failure.ts'
 import {
   GROUP_PROTOCOL_TYPE,
+  isTombstone,
   ZSTD_LEVEL,
   type BrokerAddress,
   type BrokerConnection,
@@ -106,7 +107,9 @@ class KafkajsBrokerConnection implements BrokerConnection {
         partition,
         messages: records.map(({ key, value, headers }) => ({
           key,
-          value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+          value: isTombstone(key, value)
+            ? null
+            : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
           headers,
         })),
       })),

@@ -14,7 +14,7 @@
 import { constants, zstdCompressSync } from 'node:zlib'
 import { crc32c } from '@platformatic/kafka'
 import type { NewRecord } from '../log/event-log.ts'
-import { ZSTD_LEVEL } from './kafka-client.ts'
+import { isTombstone, ZSTD_LEVEL } from './kafka-client.ts'
 
 const HEADER_BYTES = 61
 const MAGIC = 2
@@ -54,12 +54,14 @@ export class RecordBatchEncoder {
       this.#headerBytes = encodeHeaders(headers)
     }
     const keyBytes = key === undefined ? -1 : Buffer.byteLength(key)
+    // Compaction takes null, and not what is empty, for the end of a key.
+    const valueBytes = isTombstone(key, value) ? -1 : value.byteLength
     const bytes =
       2 +
       varintBytes(offsetDelta) +
       varintBytes(keyBytes) +
       Math.max(0, keyBytes) +
-      varintBytes(value.byteLength) +
+      varintBytes(valueBytes) +
       value.byteLength +
       this.#headerBytes.length
     this.#reserve(bytes + RECORD_OVERHEAD_BYTES)
@@ -70,7 +72,7 @@ export class RecordBatchEncoder {
     at = writeVarint(slab, offsetDelta, at)
     at = writeVarint(slab, keyBytes, at)
     if (key !== undefined) at += slab.write(key, at)
-    at = writeVarint(slab, value.byteLength, at)
+    at = writeVarint(slab, valueBytes, at)
     slab.set(value, at)
     at += value.byteLength
     slab.set(this.#headerBytes, at)

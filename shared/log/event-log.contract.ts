@@ -173,6 +173,15 @@ export function describeEventLog(
         expect(tick?.value.byteLength).toBe(0)
       })
 
+      it('takes the end of a key, which has no value', async () => {
+        await log.append(topic, 0, [record('a', { key: 'k' }), record('', { key: 'k' })])
+        const read = await readAll(0)
+        expect(read.map(({ key, value }) => [key, value.byteLength])).toEqual([
+          ['k', 1],
+          ['k', 0],
+        ])
+      })
+
       it('is still there, and goes on at the next offset, after the log was opened anew', async () => {
         const { appendTimeMs } = await log.append(topic, 2, [
           record('a', { key: 'k' }),

@@ -44,10 +44,13 @@ export interface EventLog {
 
 export const READ_AT_MAX_POSITIONS = 256
 
+/** Retention of a topic whose records do not age. */
+export const FOR_EVER_MS = Number.MAX_SAFE_INTEGER
+
 export interface TopicSpec {
   readonly name: string
   readonly partitions: number
-  /** Records older than this may be deleted, oldest first. */
+  /** Records older than this may be deleted, oldest first; `FOR_EVER_MS`: none for its age. */
   readonly retentionMs: number
   /** Bytes a partition may hold before its oldest records are deleted; Kafka, whose disks others watch, has no such bound. */
   readonly retentionBytes: number
@@ -66,6 +69,7 @@ export interface TopicDescription {
 export interface NewRecord {
   /** Partitioning key (`sessionId` for events); absent for ticks. */
   readonly key: string | undefined
+  /** Empty with a key: in a compacted topic what the key stood for is over. */
   readonly value: Uint8Array
   /** By name; none is called `__proto__`, which a client library that keeps them in an object cannot carry. */
   readonly headers: Readonly<Record<string, string>>

@@ -2,7 +2,7 @@
 import type { KafkaCluster } from '../kafka/cluster.ts'
 import { ERROR, errorName, refusal } from '../kafka/protocol-errors.ts'
 import { BackhaulError } from '../runtime/errors.ts'
-import type { TopicDescription, TopicSpec } from './event-log.ts'
+import { FOR_EVER_MS, type TopicDescription, type TopicSpec } from './event-log.ts'
 import type { KafkaConfig } from './kafka-config.ts'
 import { logErrors } from './log-errors.ts'
 
@@ -54,10 +54,9 @@ export class KafkaTopics {
       settings: {
         [TIMESTAMP_TYPE]: LOG_APPEND_TIME,
         [MIN_INSYNC_REPLICAS]: `${minInsyncReplicas}`,
-        // Keys of a compacted topic are never repeated for ever: its records expire as well.
-        [CLEANUP_POLICY]: spec.compacted === true ? 'compact,delete' : 'delete',
+        [CLEANUP_POLICY]: cleanupPolicy(spec),
         'compression.type': 'zstd',
-        'retention.ms': `${spec.retentionMs}`,
+        'retention.ms': spec.retentionMs === FOR_EVER_MS ? '-1' : `${spec.retentionMs}`,
         // Time alone: records that went for their bytes may be ones that the batch has not taken yet.
         'retention.bytes': '-1',
         'max.message.bytes': `${batchMaxBytes}`,
@@ -102,7 +101,7 @@ export class KafkaTopics {
     }
   }
 
-  async #verifySettings({ name: topic, compacted }: TopicSpec): Promise<void> {
+  async #verifySettings({ name: topic, compacted, retentionMs }: TopicSpec): Promise<void> {
     const controller = await this.#cluster.controller()
     const names = [TIMESTAMP_TYPE, MIN_INSYNC_REPLICAS, CLEANUP_POLICY]
     const { errorCode, values } = await controller.topicSettings(topic, names)
@@ -119,5 +118,13 @@ export class KafkaTopics {
     // All frames of a session have one key: compaction would throw acknowledged ones away.
     if (compacted !== true && values[CLEANUP_POLICY]?.includes('compact') === true)
       throw unfit(CLEANUP_POLICY, 'delete')
+    if (retentionMs === FOR_EVER_MS && values[CLEANUP_POLICY]?.includes('delete') === true)
+      throw unfit(CLEANUP_POLICY, 'compact')
   }
+}
+
+/** Most keys of a compacted topic are never repeated: its records expire as well. */
+function cleanupPolicy({ compacted, retentionMs }: TopicSpec): string {
+  if (compacted !== true) return 'delete'
+  return retentionMs === FOR_EVER_MS ? 'compact' : 'compact,delete'
 }

@@ -1,4 +1,4 @@
-import type { TopicSpec } from './event-log.ts'
+import { FOR_EVER_MS, type TopicSpec } from './event-log.ts'
 
 /** The topics and what each holds. `playback.events` always holds everything that was acknowledged. */
 export const TOPICS = {
@@ -12,9 +12,15 @@ export const TOPICS = {
   sessions: 'playback.sessions',
   /** Raised and resolved alerts. Key: alert id. */
   alerts: 'playback.alerts',
+  /** Content metadata, a record a content; compacted, and kept however old it is. Key: contentId. */
+  content: 'playback.content',
 } as const
 
-const COMPACTED: readonly string[] = [TOPICS.sessions]
+const COMPACTED: readonly string[] = [TOPICS.sessions, TOPICS.content]
+/** Topics whose records no time makes useless. */
+const LASTING: readonly string[] = [TOPICS.content]
+/** Bytes that a partition of them keeps in the embedded log, which does not compact: several catalogues. */
+const LASTING_MAX_BYTES = 2 ** 29
 
 /**
  * Every topic, and `extra` ones. All have the partitions of `playback.events`, so that what a
@@ -31,8 +37,10 @@ export function topicSpecs(
   return [...Object.values(TOPICS), ...extra].map((name) => ({
     name,
     partitions: settings.partitions,
-    retentionMs: settings.logRetentionMs,
-    retentionBytes: settings.logRetentionBytes,
+    retentionMs: LASTING.includes(name) ? FOR_EVER_MS : settings.logRetentionMs,
+    retentionBytes: LASTING.includes(name)
+      ? Math.min(settings.logRetentionBytes, LASTING_MAX_BYTES)
+      : settings.logRetentionBytes,
     compacted: COMPACTED.includes(name),
   }))
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { TOPICS } from '../log/topics.ts'
+import { TOPICS, topicSpecs } from '../log/topics.ts'
 import { readConfig } from './config.ts'
 import { BackhaulError } from './errors.ts'
 import { backhaulConfig, checkEmbeddedLogBudget, type BackhaulConfig } from './settings.ts'
@@ -25,8 +25,9 @@ function refusalOf(environment: Record<string, string>): string {
 }
 
 describe('the log’s retention and its budget', () => {
-  const kept = ({ logRetentionBytes, partitions }: BackhaulConfig) =>
-    logRetentionBytes * partitions * TOPIC_COUNT
+  const kept = (config: BackhaulConfig) =>
+    config.partitions *
+    topicSpecs(config).reduce((sum, { retentionBytes }) => sum + retentionBytes, 0)
 
   it('agree by default, with room for the pages around what is kept', () => {
     const defaults = read({})
@@ -111,5 +112,16 @@ describe('secrets', () => {
     expect(refusal).toMatch(new RegExp(`^CONFIG_INVALID.*${name}`))
     const shown = value.split(/[:, ]/).filter((part) => part !== 'id' && refusal.includes(part))
     expect(shown).toEqual([])
+  })
+})
+
+describe('the source of content metadata', () => {
+  it('is the topic, and a file only when it is named', () => {
+    expect(read({}).contentSource).toBe('topic')
+    const file = { BACKHAUL_CONTENT_SOURCE: 'file' }
+    expect(() => read(file)).toThrow(/^CONFIG_CONFLICT.*BACKHAUL_CONTENT_FILE/)
+    expect(read({ ...file, BACKHAUL_CONTENT_FILE: 'content.jsonl' }).contentFile).toBe(
+      'content.jsonl',
+    )
   })
 })

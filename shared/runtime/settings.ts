@@ -1,6 +1,6 @@
 /** Settings that several services share; the prefix is `BACKHAUL`. */
 import { parseKeyring } from '../events/identity.ts'
-import { TOPICS } from '../log/topics.ts'
+import { topicSpecs } from '../log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../qoe/cuts.ts'
 import { configErrors, defineConfig, setting, type ValuesOf } from './config.ts'
 import { BackhaulError, describeValue } from './errors.ts'
@@ -96,9 +96,30 @@ export const backhaulConfig = defineConfig({
       expected: 'base64 of 32 bytes',
       doc: 'AES-256 key that seals rejected bytes. Empty: one is made and kept in the data folder.',
     }),
+    contentSource: setting.choice({
+      default: 'topic',
+      choices: ['topic', 'file', 'none'],
+      doc: 'Where content metadata comes from (docs/content.md): `playback.content`, `BACKHAUL_CONTENT_FILE`, or nowhere.',
+    }),
+    contentFile: setting.text({
+      default: '',
+      doc: 'File of content metadata, lines of JSON, with `BACKHAUL_CONTENT_SOURCE=file`.',
+    }),
+    contentRefreshMs: setting.integer({
+      default: 5_000,
+      min: 100,
+      max: 3_600_000,
+      unit: 'ms',
+      doc: 'How often the API looks for new content metadata; the batch does once a run.',
+    }),
   },
   check(values) {
     checkCuts(values.cuts)
+    if (values.contentSource === 'file' && values.contentFile === '')
+      throw configErrors.create('CONFIG_CONFLICT', {
+        expected: 'BACKHAUL_CONTENT_FILE with BACKHAUL_CONTENT_SOURCE=file',
+        received: 'none',
+      })
     checkKeyring(values.pseudonymKeys)
     if (values.authJwksUrl !== '' && !isHttpUrl(values.authJwksUrl))
       throw configErrors.create('CONFIG_INVALID', {
@@ -137,14 +158,16 @@ function checkCuts(cuts: readonly string[]): void {
  * For a server on the embedded log: what the retention lets stay must fit the log, or it is full
  * before the retention is reached. Throws `CONFIG_CONFLICT`.
  */
-export function checkEmbeddedLogBudget(values: {
-  readonly partitions: number
-  readonly logRetentionBytes: number
-  readonly logMapBytes: number
-}): void {
+export function checkEmbeddedLogBudget(
+  values: Pick<
+    BackhaulConfig,
+    'partitions' | 'logRetentionMs' | 'logRetentionBytes' | 'logMapBytes'
+  >,
+): void {
   const { partitions, logRetentionBytes, logMapBytes } = values
-  const topics = Object.keys(TOPICS).length
-  const keptBytes = logRetentionBytes * partitions * topics
+  const specs = topicSpecs(values)
+  const topics = specs.length
+  const keptBytes = specs.reduce((sum, { retentionBytes }) => sum + retentionBytes * partitions, 0)
   if (keptBytes <= logMapBytes) return
   throw configErrors.create('CONFIG_CONFLICT', {
     expected: `BACKHAUL_LOG_RETENTION_BYTES (${logRetentionBytes}) × BACKHAUL_PARTITIONS (${partitions}) × ${topics} topics within BACKHAUL_LOG_MAP_BYTES (${logMapBytes})`,

@@ -45,7 +45,8 @@ export const contextColumns: readonly EventColumn[] = columnsOf(enrichedContextS
 /** Columns of the event itself: `seq`, `at_ms`, `type`, then the fields of all event types. */
 export const eventColumns: readonly EventColumn[] = unionOfVariants()
 
-function columnsOf(schema: z.ZodType, path: readonly string[]): EventColumn[] {
+/** The columns of an object schema's fields, in their order. */
+export function columnsOf(schema: z.ZodType, path: readonly string[]): EventColumn[] {
   return fieldsOf(z.toJSONSchema(schema, { io: 'input' }) as JsonSchema, path, true)
 }
 

@@ -1,5 +1,6 @@
 /** Tables of computed metrics: sessions, their minutes, and minutes by cut. */
 import { COUNTER_NAMES, type CounterName, INSTANTS_PER_MINUTE } from '../qoe/aggregates.ts'
+import { CARRIED_COLUMNS, factColumn } from './content-table.ts'
 import { contextColumns } from './event-columns.ts'
 import { type ColumnSpec, nullable, required, type TableSpec } from './table-spec.ts'
 
@@ -98,6 +99,9 @@ const sessions: TableSpec = {
     ...contextColumns
       .filter(({ name }) => name !== 'session_id')
       .map(({ name, type, description }) => nullable(name, type, description)),
+    ...CARRIED_COLUMNS.map(({ name, type, description }) =>
+      nullable(factColumn(name), type, `Content metadata as the part began: ${description}`),
+    ),
     required('log_partition', 'INT64', 'Partition of the event log that the session is in.'),
     required('session_bucket', 'INT64', 'A hash of session_id, as in events.'),
     required('run', 'INT64', 'Number of the batch run that computed the row.'),

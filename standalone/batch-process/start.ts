@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { batchConfig } from '../../batch/config.ts'
 import { createBatch, type Batch } from '../../batch/start.ts'
 import { foldLimitsOf, processorConfig } from '../../processor/config.ts'
+import { contentSourceOf } from '../../shared/content/content-source.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
@@ -97,7 +98,9 @@ async function startAll(
 
   const queries = new QueryHost(await openWarehouse('history', QUERY_DATABASE_MIB), send)
   stack.add('queries', () => queries.stop())
+  const content = contentSourceOf(common, log)
   const batch = createBatch({
+    ...(content === undefined ? {} : { content }),
     log,
     objects,
     warehouse,

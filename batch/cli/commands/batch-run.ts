@@ -1,4 +1,5 @@
 /** `batch run`: one run of the batch, now. */
+import { contentSourceOf } from '../../../shared/content/content-source.ts'
 import { noFailpoints } from '../../../shared/runtime/failpoints.ts'
 import type { AcceptedLoss, Problem } from '../../cut.ts'
 import { RAW_TOPICS } from '../../raw-line.ts'
@@ -35,8 +36,11 @@ began. Exits with 1 when a partition had to be left out, with 3 while another ru
   async run({ stores, clock, progress, signal }, given) {
     const acceptLoss = given.list('accept-loss').map(acceptedLossOf)
     const { batch: config, limits, cuts } = stores.settings
+    const log = await stores.log('reader')
+    const content = contentSourceOf(stores.settings.common, log)
     const batch = createBatch({
-      log: await stores.log('reader'),
+      log,
+      ...(content === undefined ? {} : { content }),
       objects: await stores.objects(),
       warehouse: await stores.warehouse(),
       clock,

@@ -69,6 +69,19 @@ SELECT
   c.isp,
   c.autoplay,
   c.labels,
+  k.valid_from_ms AS catalogue_valid_from_ms,
+  k.title AS catalogue_title,
+  k.content_type AS catalogue_content_type,
+  k.series_id AS catalogue_series_id,
+  k.series_title AS catalogue_series_title,
+  k.season AS catalogue_season,
+  k.episode AS catalogue_episode,
+  k.genre AS catalogue_genre,
+  k.provider AS catalogue_provider,
+  k.language AS catalogue_language,
+  k.duration_ms AS catalogue_duration_ms,
+  k.release_date AS catalogue_release_date,
+  k.labels AS catalogue_labels,
   i.log_partition,
   c.session_bucket,
   p.run
@@ -76,5 +89,10 @@ FROM facts_parts AS m
 JOIN facts_incarnations AS i ON i.incarnation_key = m.incarnation_key
 JOIN last_parts AS l ON l.incarnation_key = m.incarnation_key
 JOIN facts_part_contexts AS c ON c.incarnation_key = m.incarnation_key AND c.part = m.part
+-- The metadata as it was when the part began; none is no reason to leave a row out.
+LEFT JOIN facts_content AS k
+  ON k.content_id = c.content_id
+  AND k.valid_from_ms <= m.first_event_time_ms
+  AND (k.valid_to_ms IS NULL OR m.first_event_time_ms < k.valid_to_ms)
 LEFT JOIN lost AS o ON o.incarnation_key = m.incarnation_key
 CROSS JOIN facts_parameters AS p
