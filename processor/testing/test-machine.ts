@@ -32,7 +32,7 @@ export const PARTITIONS = 2
 export const sealer = createSealer(new Uint8Array(32).fill(9))
 
 /** Short durations, so that a session closes and leaves within a minute of the test’s clock. */
-const QUICK = {
+export const QUICK = {
   PROCESSOR_SESSION_TIMEOUT_MS: '10000',
   PROCESSOR_ALLOWED_LATENESS_MS: '15000',
   PROCESSOR_REORDER_MS: '1000',
@@ -299,7 +299,7 @@ export async function readView(
   for (const sessionId of sessionIds)
     for (const row of await speed.readSession(view, sessionId)) {
       sessions.push(row)
-      positions.push(...(await speed.readPositions(row, 0, 1_000)))
+      positions.push(...(await speed.readPositions(row, 0, 10_000)))
     }
   const order = (row: MinuteRow) => `${row.cut} ${row.key} ${row.minuteStartMs} ${row.partition}`
   minutes.sort((a, b) => (order(a) < order(b) ? -1 : 1))
