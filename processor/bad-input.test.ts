@@ -7,20 +7,20 @@ import { afterEach, expect, test } from 'vitest'
 import { POISON_CUT_BYTES } from './limits.ts'
 import { sealer } from './testing/test-machine.ts'
 import type { NewRecord } from '../shared/log/event-log.ts'
-import { BadInputBench, NEIGHBOUR, PARTITION } from './testing/bad-input-bench.ts'
+import { OracleBench, NEIGHBOUR, PARTITION } from './testing/oracle-bench.ts'
 
 const YEARS_MS = 10 * 365 * 86_400_000
 const MIB = 2 ** 20
 const KEYS_MAX = 100
 const FEW_KEYS = { PROCESSOR_KEYS_PER_CUT_MINUTE_MAX: `${KEYS_MAX}` }
 
-let bench: BadInputBench
+let bench: OracleBench
 afterEach(() => bench.close())
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 
 test('records that cannot be read are kept with their bytes and why, whatever is wrong with them', async () => {
-  bench = await BadInputBench.open()
+  bench = await OracleBench.open()
   await bench.sendNeighbours(0)
   const good = bench.frame({ sessionId: 'unread', events: [] })
   const bad: readonly [Partial<NewRecord>, string][] = [
@@ -54,7 +54,7 @@ test('records that cannot be read are kept with their bytes and why, whatever is
 })
 
 test('a frame without a key, or with another’s, is its session’s like any other', async () => {
-  bench = await BadInputBench.open()
+  bench = await OracleBench.open()
   await bench.sendNeighbours(0)
   const at = bench.nowMs
   const events = [{ seq: 0, type: 'playbackStart', at }]
@@ -69,7 +69,7 @@ test('a frame without a key, or with another’s, is its session’s like any ot
 })
 
 test('records of 10 MB are read, or kept as far as the reject topic takes them', async () => {
-  bench = await BadInputBench.open()
+  bench = await OracleBench.open()
   await bench.sendNeighbours(0)
   const at = bench.nowMs
   const events = Array.from({ length: 10_000 }, (_, seq) => {
@@ -105,7 +105,7 @@ test.each([
   ['a gateway ten years ahead', { gateway: YEARS_MS }, { clamped: 0, late: 0, lowered: 1 }],
   ['a gateway ten years behind', { gateway: -YEARS_MS }, { clamped: 0, late: 2 }],
 ])('%s: counted, and nobody else’s minutes', async (_, off, expected) => {
-  bench = await BadInputBench.open()
+  bench = await OracleBench.open()
   await bench.sendNeighbours(0)
   const nowMs = bench.nowMs
   const { event = 0, device = 0, gateway = 0 } = off as Record<string, number>
@@ -126,7 +126,7 @@ test.each([
 })
 
 test('contents beyond the keys of a minute count as “other”, and their sums stay exact', async () => {
-  bench = await BadInputBench.open(FEW_KEYS)
+  bench = await OracleBench.open(FEW_KEYS)
   await bench.sendNeighbours(0)
   await bench.zap(4_000)
   await bench.sendNeighbours(1)

@@ -3,16 +3,16 @@
  * and no cost that grows faster than the input.
  */
 import { afterEach, expect, test } from 'vitest'
-import { BadInputBench, PARTITION } from './testing/bad-input-bench.ts'
+import { OracleBench, PARTITION } from './testing/oracle-bench.ts'
 
 const KEYS_MAX = 1_000
 const FEW_KEYS = { PROCESSOR_KEYS_PER_CUT_MINUTE_MAX: `${KEYS_MAX}` }
 
-let bench: BadInputBench
+let bench: OracleBench
 afterEach(() => bench.close())
 
 test('a session of a million events costs no more state than any other', async () => {
-  bench = await BadInputBench.open()
+  bench = await OracleBench.open()
   await bench.sendNeighbours(0)
   const [appends, frames, events] = [50, 100, 200]
   for (let nth = 0; nth < appends; nth += 1) {
@@ -37,7 +37,7 @@ test('a session of a million events costs no more state than any other', async (
 })
 
 test('a million contents in a minute take no more state than its keys, and no minute of others', async () => {
-  bench = await BadInputBench.open(FEW_KEYS)
+  bench = await OracleBench.open(FEW_KEYS)
   await bench.sendNeighbours(0)
   const contents = 1_000_000
   await bench.zap(contents)

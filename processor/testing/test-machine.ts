@@ -77,6 +77,8 @@ export interface StartOptions {
     readonly counts?: () => Promise<boolean>
   }
   readonly failpoints?: ArmedFailpoints
+  /** How far its clock is from that of the log, ms. */
+  readonly clockOffsetMs?: number
   readonly alerts?: { readonly config: AlertsConfig; readonly rules: readonly AlertRule[] }
   /** Puts something between the processor and the real ports. */
   readonly wrap?: (ports: Ports) => Ports
@@ -170,7 +172,7 @@ export class TestMachine {
       log: mortal(ports.log, life),
       speed: mortal(ports.speed, life),
       objects: mortal(ports.objects, life),
-      clock: mortalClock(this.clock, life),
+      clock: mortalClock(this.clock, life, options.clockOffsetMs),
       config: options.config ?? configOf({ ...QUICK, ...options.settings }),
       telemetry,
       random: seededRandom(1),
@@ -383,10 +385,10 @@ function isPort(value: unknown): value is object {
   return typeof value === 'object' && value !== null && ('commit' in value || 'revoked' in value)
 }
 
-function mortalClock(clock: Clock, life: Life): Clock {
+function mortalClock(clock: Clock, life: Life, offsetMs = 0): Clock {
   const whenAlive = (task: () => void) => () => life.run(task)
   return {
-    nowMs: () => clock.nowMs(),
+    nowMs: () => clock.nowMs() + offsetMs,
     monotonicMs: () => clock.monotonicMs(),
     after: (delayMs, task) => clock.after(delayMs, whenAlive(task)),
     every: (periodMs, task) => clock.every(periodMs, whenAlive(task)),

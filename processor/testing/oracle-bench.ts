@@ -1,6 +1,6 @@
 /**
- * A processor on embedded stores that is given what no gateway would write. Bad input goes to one
- * partition; a session in it and one in the other stand for everybody else. The verdict is the oracle's.
+ * A processor on embedded stores whose rows an oracle judges. What a test does goes to one partition;
+ * a session in it and one in the other stand for everybody else.
  */
 import { foldLimitsOf } from '../config.ts'
 import { configOf, metricValue } from './test-doubles.ts'
@@ -22,7 +22,7 @@ import type { FoldException, MinuteRow, SessionRow } from '../../shared/speed/ro
 import { checkRows, type Violation } from '../../loadtest/oracle/conservation.ts'
 
 export const NEIGHBOUR = 'neighbour'
-/** Where all bad input goes. */
+/** Where everything goes that a test is about. */
 export const PARTITION = partitionOf(NEIGHBOUR, PARTITIONS)
 /** In the other partition. */
 const FARTHER = 'farther'
@@ -43,7 +43,7 @@ export interface BadFrame {
 
 type Settings = Readonly<Record<string, string>>
 
-export class BadInputBench {
+export class OracleBench {
   readonly machine: TestMachine
   readonly processor: MortalProcessor
   readonly #settings: Settings
@@ -54,11 +54,11 @@ export class BadInputBench {
     this.#settings = settings
   }
 
-  static async open(more: Settings = {}): Promise<BadInputBench> {
+  static async open(more: Settings = {}, clockOffsetMs = 0): Promise<OracleBench> {
     const machine = await TestMachine.open()
     // Without ticks the log holds what the test puts there.
     const settings = { PROCESSOR_TICKS: 'false', ...more }
-    return new BadInputBench(machine, await machine.start({ settings }), settings)
+    return new OracleBench(machine, await machine.start({ settings, clockOffsetMs }), settings)
   }
 
   async close(): Promise<void> {
@@ -113,7 +113,7 @@ export class BadInputBench {
     )
     const { speed } = machine.ports
     const sessions = await speed.readRecentSessions(processor.view, SESSIONS_MAX)
-    const sessionIds = sessions.map(({ sessionId }) => sessionId)
+    const sessionIds = [...new Set(sessions.map(({ sessionId }) => sessionId))]
     const rows = await readView(speed, processor.view, sessionIds)
     const limits = foldLimitsOf(configOf({ ...QUICK, ...this.#settings }))
     const violations: (Violation | string)[] = []
@@ -127,7 +127,7 @@ export class BadInputBench {
         minutes: own(rows.minutes),
         sessions: own(rows.sessions),
         positions: own(rows.positions),
-        exceptions: await this.#exceptions(partition),
+        exceptions: await this.exceptions(partition),
         counters: fold.counters,
       }
       const records = await this.#readTopic(TOPICS.events, partition)
@@ -156,7 +156,7 @@ export class BadInputBench {
     return metricValue(this.processor.telemetry, name, { partition: PARTITION, ...labels })
   }
 
-  async #exceptions(partition: number): Promise<FoldException[]> {
+  async exceptions(partition = PARTITION): Promise<FoldException[]> {
     const records = await this.#readTopic(TOPICS.exceptions, partition)
     return records.flatMap(({ value }) => decodeException(value) ?? [])
   }
