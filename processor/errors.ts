@@ -82,6 +82,12 @@ export const processorErrors = defineErrors({
     retryable: false,
     action: 'Set BACKHAUL_SEAL_KEY, the same for every service.',
   },
+  PROCESSOR_DATA_FOLDER_HELD: {
+    rule: 'a processor on its own must not work in the data folder of a running server',
+    retryable: false,
+    action:
+      'Set BACKHAUL_DATA_DIR to the folder that the processors share, or stop the server: its own processor writes there.',
+  },
   PROCESSOR_ADMIN_PORT_UNAVAILABLE: {
     rule: 'the address for operators must be a free one of this machine',
     retryable: false,

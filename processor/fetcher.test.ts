@@ -20,7 +20,8 @@ function fetcherOf(log: Partial<EventLog>, settings: Readonly<Record<string, str
   const clock: Clock = { ...systemClock, sleep: () => Promise.resolve() }
   const fetcher = new Fetcher({
     partition: 3,
-    log: scriptedLog(log),
+    topicId: 'here',
+    log: scriptedLog({ describeTopic: async () => ({ topicId: 'here', partitions: 8 }), ...log }),
     config,
     telemetry: createProcessorTelemetry(base),
     signal: new AbortController().signal,
@@ -105,6 +106,21 @@ describe('the fetcher', () => {
       offsets: async () => ({ start: 0, end: 9 }),
     })
     await expect(fetcher.fetch(0)).rejects.toThrow('PROCESSOR_LOG_TRUNCATED')
+  })
+
+  it.each([
+    // It ends before the next record, or was away and may be long enough by now.
+    'LOG_OFFSET_OUT_OF_RANGE',
+    'LOG_UNAVAILABLE',
+  ] as const)('reads nothing of another topic of the name after %s', async (code) => {
+    let reads = 0
+    const { fetcher } = fetcherOf({
+      read: () => ((reads += 1), Promise.reject(logErrors.create(code))),
+      offsets: async () => ({ start: 0, end: 9 }),
+      describeTopic: async () => ({ topicId: 'another', partitions: 8 }),
+    })
+    await expect(fetcher.fetch(0)).rejects.toThrow(/PROCESSOR_TOPIC_RECREATED.*here.*another/)
+    expect(reads).toBe(1)
   })
 
   it('shows the end of the log without reading, and copes when it is away', async () => {

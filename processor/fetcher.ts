@@ -7,11 +7,14 @@ import { TOPICS } from '../shared/log/topics.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { ProcessorConfig } from './config.ts'
 import { processorErrors } from './errors.ts'
+import { refuseOtherTopic } from './ownership.ts'
 import { isRetryable, retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 
 export interface FetcherParts {
   readonly partition: number
+  /** Of the topic that the state is built from. */
+  readonly topicId: string
   readonly log: EventLog
   readonly config: ProcessorConfig
   readonly telemetry: ProcessorTelemetry
@@ -26,6 +29,8 @@ export class Fetcher {
   readonly #parts: FetcherParts
   #nextOffset: number
   #endOffset: number
+  /** A read that failed may be followed by one of another topic of the same name. */
+  #mayBeOther = false
 
   constructor(parts: FetcherParts) {
     this.#parts = parts
@@ -73,7 +78,9 @@ export class Fetcher {
   }
 
   async #read(waitMs: number): Promise<ReadResult> {
-    const { log, partition, config, signal } = this.#parts
+    const { log, partition, config, signal, topicId } = this.#parts
+    if (this.#mayBeOther) await refuseOtherTopic(log, topicId)
+    this.#mayBeOther = false
     try {
       return await log.read(TOPICS.events, partition, {
         fromOffset: this.#nextOffset,
@@ -83,6 +90,7 @@ export class Fetcher {
         signal,
       })
     } catch (error) {
+      this.#mayBeOther = true
       if (error instanceof BackhaulError && error.code === 'LOG_OFFSET_OUT_OF_RANGE')
         await this.#refuseLostRange()
       throw error
@@ -90,7 +98,8 @@ export class Fetcher {
   }
 
   async #refuseLostRange(): Promise<void> {
-    const { log, partition, telemetry } = this.#parts
+    const { log, partition, telemetry, topicId } = this.#parts
+    await refuseOtherTopic(log, topicId)
     await refuseLostRange({ log, telemetry, partition, nextOffset: this.#nextOffset })
   }
 }

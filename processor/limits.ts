@@ -18,6 +18,9 @@ export const OLD_CHECKPOINTS_MAX = 100
 /** Length of a checkpoint's header, bytes. */
 export const CHECKPOINT_HEADER_BYTES_MAX = 4_096
 
+/** Bytes of a poison record that are kept when the reject topic does not take all of it; these it always takes. */
+export const POISON_CUT_BYTES = 32 * 1_024
+
 /** Characters of a poison record's reason that are kept. */
 export const POISON_REASON_CHARS_MAX = 256
 

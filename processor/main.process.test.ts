@@ -1,9 +1,11 @@
 /** The processor on its own, without any broker. */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { claimPort } from '../shared/http/listen.ts'
+import { holderAddress } from '../shared/runtime/folder-holder.ts'
 import { endMainProcesses, MainProcess } from '../shared/http/testing/main-process.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-processor-main-'))
@@ -58,6 +60,20 @@ test.each([
   expect(main.stderr.trimEnd().split('\n')).toHaveLength(1)
   expect(main.stderr).toContain(code)
   expect(main.stderr).toContain(setting)
+})
+
+test('the data folder of a running server is refused, which is named, until it has stopped', async () => {
+  const server = createServer((socket) => socket.end(`${process.pid}`))
+  await new Promise<void>((resolve) => server.listen(holderAddress(folder), resolve))
+  try {
+    const main = await begin({ BACKHAUL_LOG_LEVEL: 'silent' })
+    expect(await main.ended).toBe(1)
+    expect(main.stderr.trimEnd().split('\n')).toHaveLength(1)
+    expect(main.stderr).toContain('PROCESSOR_DATA_FOLDER_HELD')
+    expect(main.stderr).toContain(`held by process ${process.pid}`)
+  } finally {
+    await new Promise((resolve) => server.close(resolve))
+  }
 })
 
 test('with no broker to reach it lives, is unready, says so once, and stops with 0', async () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { EventLog, LogRecord, NewRecord } from '../shared/log/event-log.ts'
+import { logErrors } from '../shared/log/log-errors.ts'
 import { createSealer, decodeReject } from '../shared/log/reject-record.ts'
 import type { FoldOutput } from '../shared/qoe/fold.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
-import { POISON_REASON_CHARS_MAX } from './limits.ts'
+import { POISON_CUT_BYTES, POISON_REASON_CHARS_MAX } from './limits.ts'
 import { OutputSender } from './outputs.ts'
 import { createProcessorTelemetry } from './telemetry.ts'
 import {
@@ -78,6 +79,12 @@ const closed: FoldOutput = {
   kind: 'closedSession',
   row: sessionRow('done', { closed: true }),
 }
+const APPENDED = { baseOffset: 0, appendTimeMs: 0 }
+const refuse = () => Promise.reject(logErrors.create('LOG_RECORD_TOO_LARGE'))
+const atMost =
+  (recordsMax: number): EventLog['append'] =>
+  (_topic, _partition, records) =>
+    records.length > recordsMax ? refuse() : Promise.resolve(APPENDED)
 const json = (record: NewRecord | undefined): unknown =>
   JSON.parse(new TextDecoder().decode(record?.value))
 
@@ -162,6 +169,18 @@ describe('outputs', () => {
     expect(sent).toHaveLength(1)
   })
 
+  it('that are too much for one append go in halves, in order', async () => {
+    const { sender, sent, fold } = senderOf(atMost(1))
+    fold.outputs.push(exception(1), exception(2), exception(3))
+    await sender.flush()
+    expect(sent.flatMap(({ records }) => records).map(json)).toMatchObject([
+      { seq: 1 },
+      { seq: 2 },
+      { seq: 3 },
+    ])
+    expect(fold.outputs).toEqual([])
+  })
+
   it('are sent by one sender at a time', async () => {
     const { sender, sent, fold } = senderOf()
     fold.outputs.push(exception(1))
@@ -219,6 +238,38 @@ describe('poison', () => {
     const reject = decodeReject(sent[0]?.records[0]?.value ?? new Uint8Array(0))
     expect(reject.detail).toHaveLength(POISON_REASON_CHARS_MAX)
     expect(reject.sessionId).toBeUndefined()
+  })
+
+  it('that is too much for one append goes in halves, in order', async () => {
+    const { sender, sent, base } = senderOf(atMost(2))
+    const offsets = [70, 71, 72, 73, 74]
+    await sender.keepPoison(
+      offsets.map((offset) => ({ record: { ...record, offset }, reason: 'bad' })),
+    )
+    const kept = sent.flatMap(({ records }) => records).map(({ value }) => decodeReject(value))
+    expect(kept.map(({ source }) => source?.offset)).toEqual(offsets)
+    expect(await metricValue(base, 'processor_poison_records_total', { partition: 5 })).toBe(5)
+    expect(await metricValue(base, 'processor_poison_cut_total', { partition: 5 })).toBeUndefined()
+  })
+
+  it('that the topic does not take whole is kept as its beginning, and says so', async () => {
+    const { sender, sent, base } = senderOf((_, __, records) =>
+      (records[0]?.value.length ?? 0) > 65_536 ? refuse() : Promise.resolve(APPENDED),
+    )
+    const value = new Uint8Array(1_000_000).fill(1)
+    await sender.keepPoison([{ record: { ...record, value }, reason: 'bad' }])
+    const reject = decodeReject(sent[0]?.records[0]?.value ?? new Uint8Array(0))
+    expect(reject).toMatchObject({ cutFromBytes: value.length, source: { offset: 77 } })
+    expect(sealer.open(reject.sealed)).toHaveLength(POISON_CUT_BYTES)
+    expect(await metricValue(base, 'processor_poison_cut_total', { partition: 5 })).toBe(1)
+  })
+
+  it('that is refused for another reason is not kept otherwise', async () => {
+    const { sender, sent } = senderOf(() =>
+      Promise.reject(scriptedErrors.create('SCRIPTED_DEFECT')),
+    )
+    await expect(sender.keepPoison([{ record, reason: 'bad' }])).rejects.toThrow('SCRIPTED_DEFECT')
+    expect(sent).toEqual([])
   })
 
   it('costs nothing when there is none', async () => {

@@ -9,6 +9,9 @@
  *
  * Of a closed session the topic keeps what came last, so a former owner must not append: none is
  * tried under a lease that is not current, also not again.
+ *
+ * What is too much for one append goes in halves. A poison record that the reject topic does not take
+ * alone is kept as its beginning: the whole of it is in `playback.events`, where the reject says.
  */
 import { encodeException } from '../shared/log/exception-record.ts'
 import { encodeReject, type Sealer } from '../shared/log/reject-record.ts'
@@ -16,9 +19,10 @@ import type { EventLog, LogRecord, NewRecord } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { FoldOutput, PartitionFold } from '../shared/qoe/fold.ts'
 import type { FoldException, RowOrigin, SessionRow } from '../shared/speed/rows.ts'
+import { BackhaulError } from '../shared/runtime/errors.ts'
 import { processorErrors } from './errors.ts'
 import type { Lease } from './group.ts'
-import { POISON_REASON_CHARS_MAX } from './limits.ts'
+import { POISON_CUT_BYTES, POISON_REASON_CHARS_MAX } from './limits.ts'
 import { retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 
@@ -72,21 +76,43 @@ export class OutputSender {
     for (;;) {
       const outputs = fold.pendingOutputs(outputsPerAppendMax)
       if (outputs.length === 0) return
-      await this.#append('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))
-      await this.#append('sessions', outputs.flatMap(closedSessionsOf).map(closedSessionRecord))
+      await this.#appendAll('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))
+      await this.#appendAll('sessions', outputs.flatMap(closedSessionsOf).map(closedSessionRecord))
       fold.acknowledgeOutputs(outputs.length)
     }
   }
 
   /** Record step: resolves when every poison record of the batch is durable in the reject topic. */
   async keepPoison(found: readonly PoisonFound[]): Promise<void> {
-    const { sealer, telemetry } = this.#parts
-    await this.#append(
-      'rejects',
-      found.map((poison) => poisonRecord(poison, sealer)),
-    )
+    const { telemetry } = this.#parts
+    await this.#keep(found)
     for (const { record, reason } of found)
       telemetry.poisonKept(record.partition, record.offset, reason)
+  }
+
+  async #keep(found: readonly PoisonFound[]): Promise<void> {
+    const { sealer, telemetry } = this.#parts
+    const [alone] = found
+    try {
+      await this.#append(
+        'rejects',
+        found.map((poison) => poisonRecord(poison, sealer)),
+      )
+    } catch (error) {
+      if (!isTooLarge(error) || alone === undefined) throw error
+      if (found.length > 1) return await inHalves(found, (half) => this.#keep(half))
+      await this.#append('rejects', [poisonRecord(alone, sealer, POISON_CUT_BYTES)])
+      telemetry.poisonCut(alone.record.partition, alone.record.value.length)
+    }
+  }
+
+  async #appendAll(topic: keyof OutputPartitions, records: readonly NewRecord[]): Promise<void> {
+    try {
+      await this.#append(topic, records)
+    } catch (error) {
+      if (!isTooLarge(error) || records.length < 2) throw error
+      await inHalves(records, (half) => this.#appendAll(topic, half))
+    }
   }
 
   async #append(topic: keyof OutputPartitions, records: readonly NewRecord[]): Promise<void> {
@@ -104,6 +130,20 @@ export class OutputSender {
     })
     telemetry.outputsSent(origin.partition, TOPICS[topic], records.length)
   }
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof BackhaulError && error.code === 'LOG_RECORD_TOO_LARGE'
+}
+
+/** One after the other, so that the order stays. */
+async function inHalves<Item>(
+  items: readonly Item[],
+  send: (half: readonly Item[]) => Promise<void>,
+): Promise<void> {
+  const middle = Math.ceil(items.length / 2)
+  await send(items.slice(0, middle))
+  await send(items.slice(middle))
 }
 
 function exceptionsOf(output: FoldOutput): FoldException[] {
@@ -126,7 +166,11 @@ function closedSessionRecord(row: SessionRow): NewRecord {
   return { key: row.sessionId, value: jsonLine(row), headers: { schema: 'session.v1' } }
 }
 
-function poisonRecord({ record, reason }: PoisonFound, sealer: Sealer): NewRecord {
+function poisonRecord(
+  { record, reason }: PoisonFound,
+  sealer: Sealer,
+  bytesMax = Number.POSITIVE_INFINITY,
+): NewRecord {
   const { key, partition, offset, loggedAtMs, value } = record
   const sessionId =
     key !== undefined && key !== '' && key.length <= SESSION_ID_CHARS_MAX ? key : undefined
@@ -139,7 +183,8 @@ function poisonRecord({ record, reason }: PoisonFound, sealer: Sealer): NewRecor
       sessionId,
       receivedAtMs: loggedAtMs,
       source: { partition, offset },
-      sealed: sealer.seal(value),
+      cutFromBytes: value.length > bytesMax ? value.length : undefined,
+      sealed: sealer.seal(value.subarray(0, bytesMax)),
     }),
     headers: { schema: 'reject.v1' },
   }

@@ -4,6 +4,8 @@
  * each rebuild without a checkpoint. It also names the checkpoint format last used, so that an
  * older program can refuse to start before it touches anything.
  */
+import type { EventLog } from '../shared/log/event-log.ts'
+import { TOPICS } from '../shared/log/topics.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import { CHECKPOINT_FORMAT } from './checkpoint-header.ts'
@@ -132,8 +134,17 @@ export async function verifyTopicIdentity(
   }
   const known = stored === undefined ? 'none' : new TextDecoder().decode(stored.bytes)
   if (known !== topicId)
-    throw processorErrors.create('PROCESSOR_TOPIC_RECREATED', {
-      expected: `topic id ${known} for PROCESSOR_TOPIC_EPOCH=${topicEpoch}`,
-      received: `topic id ${topicId}`,
-    })
+    throw topicRecreated(`topic id ${known} for PROCESSOR_TOPIC_EPOCH=${topicEpoch}`, topicId)
+}
+
+/** Throws `PROCESSOR_TOPIC_RECREATED` unless the events topic is still the one that is worked on. */
+export async function refuseOtherTopic(log: EventLog, topicId: string): Promise<void> {
+  const present = await log.describeTopic(TOPICS.events)
+  if (present.topicId !== topicId)
+    throw topicRecreated(`topic id ${topicId}, of which the state is`, present.topicId)
+}
+
+function topicRecreated(expected: string, present: string): BackhaulError {
+  const received = `topic id ${present}`
+  return processorErrors.create('PROCESSOR_TOPIC_RECREATED', { expected, received })
 }

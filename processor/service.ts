@@ -62,7 +62,7 @@ export class ProcessorService implements Running {
 
   /**
    * Resolves once it is a member of its group, or was stopped. Throws `PROCESSOR_SEAL_KEY_REQUIRED`,
-   * `PROCESSOR_ADMIN_PORT_UNAVAILABLE` and what `startProcessor` throws, with what was started
+   * `PROCESSOR_ADMIN_PORT_UNAVAILABLE`, `PROCESSOR_DATA_FOLDER_HELD` and what `startProcessor` throws, with what was started
    * stopped again.
    */
   async start(): Promise<void> {

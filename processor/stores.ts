@@ -10,6 +10,7 @@ import type { GcsConfig } from '../shared/objects/gcs-config.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { openObjectStore } from '../shared/objects/open-object-store.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
+import { askHolder, holderAddress } from '../shared/runtime/folder-holder.ts'
 import type { StopStack } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { BackhaulConfig } from '../shared/runtime/settings.ts'
@@ -18,6 +19,7 @@ import type { CassandraConfig } from '../shared/speed/cassandra-config.ts'
 import { openCassandraSpeedStore } from '../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import { processorErrors } from './errors.ts'
 import { ROW_EXPIRY_PERIOD_MS } from './limits.ts'
 
 export interface StoresParts {
@@ -38,11 +40,22 @@ export async function openStores(
 ): Promise<{ readonly speed: SpeedStore; readonly objects: ObjectStore }> {
   const { backhaul, gcs, clock, random, telemetry } = parts
   await mkdir(backhaul.dataDir, { recursive: true })
+  await refuseHeldFolder(backhaul.dataDir)
   const speed = await openSpeedStore(parts, stack)
   const folder = join(backhaul.dataDir, 'objects')
   const objects = await openObjectStore({ gcs, folder, clock, random, telemetry })
   stack.add('object store', () => objects.close())
   return { speed, objects }
+}
+
+/** A standalone server's processor keeps checkpoints and rows there of another log. */
+async function refuseHeldFolder(folder: string): Promise<void> {
+  const holder = await askHolder(holderAddress(folder))
+  if (holder === undefined) return
+  throw processorErrors.create('PROCESSOR_DATA_FOLDER_HELD', {
+    expected: 'BACKHAUL_DATA_DIR to name a folder that no server holds',
+    received: `${folder}, held by process ${holder.processId ?? 'unknown'}`,
+  })
 }
 
 async function openSpeedStore(parts: StoresParts, stack: StopStack): Promise<SpeedStore> {

@@ -30,6 +30,12 @@ export const processorMetrics = defineMetrics({
     help: 'Records whose arrival time was later than the log’s append time, in the current generation.',
     labels: partition,
   },
+  keysToOther: {
+    kind: 'gauge',
+    name: 'processor_keys_to_other',
+    help: 'Keys that found their cut’s minute full and count as `other`, since the partition was taken up (limit: PROCESSOR_KEYS_PER_CUT_MINUTE_MAX). A key may count again.',
+    labels: partition,
+  },
   recordsRead: {
     kind: 'counter',
     name: 'processor_records_read_total',
@@ -169,6 +175,12 @@ export const processorMetrics = defineMetrics({
     help: 'Unreadable records, kept sealed in playback.rejects.',
     labels: partition,
   },
+  poisonCut: {
+    kind: 'counter',
+    name: 'processor_poison_cut_total',
+    help: 'Unreadable records of which playback.rejects took the beginning only; the whole is in playback.events.',
+    labels: partition,
+  },
   checkpointBytes: {
     kind: 'gauge',
     name: 'processor_checkpoint_bytes',
@@ -274,11 +286,16 @@ function recordEvents(metrics: Metrics, log: Logger) {
       metrics.poison.inc({ partition: of })
       log.warn({ partition: of, offset, reason }, 'unreadable record kept in playback.rejects')
     },
+    poisonCut(of: number, bytes: number) {
+      metrics.poisonCut.inc({ partition: of })
+      log.warn({ partition: of, bytes }, 'playback.rejects takes the beginning of the record only')
+    },
     foldReported(of: number, fold: FoldStatus) {
       for (const outcome of OUTCOMES)
         metrics.foldEvents.set({ partition: of, outcome }, fold.counters[outcome])
       metrics.ticks.set({ partition: of }, fold.ticks)
       metrics.receivedAtClamped.set({ partition: of }, fold.receivedAtClamped)
+      metrics.keysToOther.set({ partition: of }, fold.keysToOther)
       metrics.sessions.set({ partition: of }, fold.sessions)
       metrics.openSessions.set({ partition: of }, fold.openSessions)
       metrics.panes.set({ partition: of }, fold.panes)

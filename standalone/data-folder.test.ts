@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { holdDataFolder, holderAddress, listenAsHolder, openDataFolder } from './data-folder.ts'
+import { holderAddress } from '../shared/runtime/folder-holder.ts'
+import { holdDataFolder, listenAsHolder, openDataFolder } from './data-folder.ts'
 
 let folder: string
 

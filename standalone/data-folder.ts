@@ -4,26 +4,16 @@
  * The folder is held through a listening socket rather than a file with a process id: the system
  * frees a socket when its process dies, however it dies, so a kill never leaves a stale lock.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { createConnection, createServer, type Server } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { describeValue } from '../shared/runtime/errors.ts'
+import { askHolder, holderAddress, type Holder } from '../shared/runtime/folder-holder.ts'
 import { standaloneErrors } from './errors.ts'
 
 /** Version of the folder's layout; an older or newer folder is refused, never converted silently. */
 const DATA_FORMAT = 1
-/** How long to wait for the present holder to say who it is, ms. */
-const HOLDER_ANSWER_MS = 1_000
 
 /** What a second process, such as a command beside the server, knows of the folder. */
 export interface DataFolder {
@@ -40,11 +30,6 @@ export interface DataFolder {
 
 export interface HeldDataFolder extends DataFolder {
   release(): Promise<void>
-}
-
-export interface Holder {
-  /** `undefined` when it did not say in time. */
-  readonly processId: number | undefined
 }
 
 /** Opens and holds the folder; throws `STANDALONE_DATA_*`, naming the setting. */
@@ -138,18 +123,6 @@ function checkFormat(path: string): void {
     })
 }
 
-/**
- * Linux has abstract sockets, which leave no file; elsewhere a socket file is used and a dead one
- * is replaced. The name is derived from the folder's identity, so two spellings of it meet.
- */
-export function holderAddress(path: string, platform: string = process.platform): string {
-  const real = realpathSync(path)
-  if (platform !== 'linux') return join(real, 'server.sock')
-  const { dev, ino } = statSync(real)
-  const identity = createHash('sha256').update(`${dev}:${ino}:${real}`).digest('hex').slice(0, 32)
-  return `\0backhaul-${identity}`
-}
-
 export async function listenAsHolder(path: string, address: string): Promise<Server> {
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
@@ -182,23 +155,6 @@ function tryListen(server: Server, address: string): Promise<boolean> {
     server.once('error', failed)
     server.once('listening', listening)
     server.listen(address)
-  })
-}
-
-/** `undefined` when nobody listens; whoever listens is a holder, even one that does not answer. */
-function askHolder(address: string): Promise<Holder | undefined> {
-  return new Promise((resolve) => {
-    let answer = ''
-    let connected = false
-    const socket = createConnection(address, () => (connected = true))
-    socket.setTimeout(HOLDER_ANSWER_MS, () => socket.destroy())
-    socket.on('data', (chunk) => (answer += chunk.toString()))
-    // Followed by its closing.
-    socket.on('error', () => undefined)
-    socket.on('close', () => {
-      const processId = answer === '' ? undefined : Number(answer)
-      resolve(connected ? { processId } : undefined)
-    })
   })
 }
 

@@ -9,6 +9,8 @@ import type { Claim, Proof } from './proof.ts'
 
 const FOLDER = join(import.meta.dirname, '..')
 const GATEWAY_KILLS = join(FOLDER, 'kill-gateway.ts')
+const STORM = join(FOLDER, 'processor', 'storm.ts')
+const STORM_SECONDS = 120
 const KILLS = 100
 const KILLS_OF_A_REHEARSAL = 5
 const IDLE_CONNECTIONS = 10_000
@@ -179,10 +181,43 @@ const gatewayKills: Proof = {
   },
 }
 
+/** What the storm of rebalances prints. */
+interface StormResults {
+  readonly visits: number
+  readonly unequal: number
+  readonly regressions: number
+  readonly rebuilds: number
+}
+
+const rebalanceStorm: Proof = {
+  name: 'rebalance-storm',
+  shows: 'a group of processors that members join and leave without rest for two minutes',
+  minutes: 3.5,
+  async run({ minutesMax }) {
+    const seconds = Math.min(STORM_SECONDS, minutesMax * 60)
+    const { code, lines } = await runScript(STORM, '--seconds', `${seconds}`)
+    const line = lines.findLast((text) => text.startsWith('{'))
+    if (line === undefined) throw new Error(`it ended with ${code}: ${lines.join('\n')}`)
+    const results = JSON.parse(line) as StormResults
+    const none = (what: string, measured: number) =>
+      ({ kind: 'correctness', what, measured, unit: '', bound: { atMost: 0 } }) as const
+    return {
+      claims: [
+        none('rows and counts that are not as the log says', results.unequal),
+        none('rows that went back', results.regressions),
+        none('partitions that found no checkpoint', results.rebuilds),
+        { kind: 'told', what: 'members that came and went', measured: results.visits, unit: '' },
+      ],
+      details: results,
+    }
+  },
+}
+
 export const commandProofs: readonly Proof[] = [
   idleMemory,
   kafkaAppend,
   gatewayKills,
+  rebalanceStorm,
   batch,
   acksBesideBatch,
 ]

@@ -201,9 +201,18 @@ test('records that were deleted before they were read stop their partition, and 
 })
 
 test('a topic that was deleted and created again is refused until the epoch is raised', async () => {
+  const running = await machine.start()
+  await expect.poll(async () => (await stateOf(running, 0))?.state, PATIENT).toBe('running')
   await withAdmin((admin) => admin.deleteTopics({ topics: [TOPICS.events] }))
   await log.close()
   await openLog(MORE_PARTITIONS)
+  // One that reads it meanwhile finds it gone or another, and stands still with either.
+  const codes = async () => (await running.reports()).map(({ failureCode = 'none' }) => failureCode)
+  await expect.poll(codes, PATIENT).not.toContain('none')
+  expect(['LOG_TOPIC_UNKNOWN', 'PROCESSOR_TOPIC_RECREATED']).toEqual(
+    expect.arrayContaining(await codes()),
+  )
+  await running.stop()
   const refused = await machine.begin()
   expect(await refused.ended).toBe(1)
   expect(refused.stderr).toContain('PROCESSOR_TOPIC_RECREATED')

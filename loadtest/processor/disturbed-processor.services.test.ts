@@ -3,13 +3,16 @@
  * come and go, while sessions go on; poison lies between. What they leave behind is what an oracle
  * says of the log, read back by another client, and no row went back.
  */
+import { randomBytes } from 'node:crypto'
+import kafkajs from 'kafkajs'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
 import { endMainProcesses } from '../../shared/http/testing/main-process.ts'
 import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
-import { decodeReject } from '../../shared/log/reject-record.ts'
+import { FRAME_SCHEMA } from '../../shared/log/record.ts'
+import { decodeReject, type RejectRecord } from '../../shared/log/reject-record.ts'
 import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import type { FailpointName } from '../../shared/runtime/failpoints.ts'
@@ -17,11 +20,14 @@ import { kafkaOf, readTopic } from '../read-topic.ts'
 import type { ProcessorProcess } from '../processor-process.ts'
 import { KafkaMachine, VIEW } from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
+import { rebalanceStorm } from './rebalance-storm.ts'
 import { StampWatch } from './stamp-watch.ts'
 
 const PARTITIONS = 4
 /** Processes start, and dead ones are waited for; a shared machine takes its time over both. */
 const TIMEOUT_MS = 300_000
+const PATIENT = { timeout: 120_000, interval: 200 }
+const MIB = 2 ** 20
 const STEPS: readonly FailpointName[] = [
   'processor.afterFetch',
   'processor.afterFold',
@@ -30,6 +36,8 @@ const STEPS: readonly FailpointName[] = [
   'processor.afterCheckpoint',
   'processor.afterOffsetCommit',
 ]
+
+const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
 let kafka: Kafka
 let log: EventLog
@@ -70,6 +78,32 @@ async function expectExact(processors: readonly ProcessorProcess[]): Promise<voi
   expect((await machine.violations(counters)).slice(0, 10)).toEqual([])
 }
 
+async function expectReconciled(): Promise<void> {
+  const reconciled = await machine.reconcile()
+  expect(reconciled).toMatchObject({ exitCode: 0, defects: 0 })
+  expect(reconciled.minutes?.compared).toBeGreaterThan(0)
+  expect(reconciled.sessions?.compared).toBeGreaterThan(0)
+}
+
+async function withTopicLimit(topic: string, maxBytes: number): Promise<void> {
+  const admin = kafkaOf(kafka.bootstrap).admin()
+  await admin.connect()
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [
+      {
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name: topic,
+        configEntries: [
+          { name: 'max.message.bytes', value: `${maxBytes}` },
+          { name: 'message.timestamp.type', value: 'LogAppendTime' },
+        ],
+      },
+    ],
+  })
+  await admin.disconnect()
+}
+
 /** Where no record is, so that whoever began at the group's offset would read nothing. */
 const AHEAD = 1_000_000_000
 
@@ -92,14 +126,18 @@ test('killed at every step, one after the other, amid poison, it ends with what 
     { key: undefined, value: poison, headers: {} },
     { key: 'neighbour', value: new TextEncoder().encode('{}'), headers: { schema: 'playback.v9' } },
   ])
+  let watch: StampWatch | undefined
   for (const step of STEPS) {
     // The group waits for a dead member; one of its own for each saves the test that wait.
     const processor = await machine.begin([step, '2'], { PROCESSOR_GROUP: `killed-${step}` })
     expect(await processor.ended, `${step}: ${processor.stderr}`).toBeNull()
+    watch ??= new StampWatch(await machine.openSpeed(), VIEW)
   }
   await commitAhead(machine.group)
   const survivor = await machine.start()
   await expectExact([survivor])
+  await watch?.stop()
+  expect(watch?.regressions).toEqual([])
   const committed = await log.committedOffset(machine.group, TOPICS.events, 1)
   expect(committed).toBeGreaterThan(baseOffset)
   expect(committed).toBeLessThan(AHEAD)
@@ -115,17 +153,45 @@ test('killed at every step, one after the other, amid poison, it ends with what 
 test('a group that members join and leave without rest makes progress, and no row goes back', async () => {
   const steady = await machine.start()
   const watch = new StampWatch(await machine.openSpeed(), VIEW)
-  for (let visit = 0; visit < 3; visit += 1) {
-    const visitor = await machine.start()
-    if (visit === 1) {
-      visitor.signal('SIGKILL')
-      await visitor.ended
-    } else await visitor.stop()
-    await steady.progresses()
-  }
+  const visits = await rebalanceStorm(machine, steady, { visitsMin: 3, forMs: 0 })
+  expect(visits).toBe(3)
   expect(await steady.metric('processor_records_read_total')).toBeGreaterThan(0)
   expect(await steady.metric('processor_rebuilds_total')).toBe(0)
   await expectExact([steady])
   await watch.stop()
   expect(watch.regressions).toEqual([])
+  // What the tests before left in the log is read by this machine too.
+  await expectReconciled()
+})
+
+test('records of 10 MB are folded, or kept as far as rejects take them, and the group goes on', async () => {
+  await withTopicLimit(TOPICS.events, 16 * MIB)
+  const processor = await machine.start()
+  const nowMs = clock.nowMs()
+  const events = Array.from({ length: 10_000 }, (_, seq) => {
+    return { seq, type: 'custom', name: 'x', at: nowMs, data: { text: 'y'.repeat(1_000) } }
+  })
+  const session = { sessionId: 'ten-megabytes', contentId: 'movie-1', cdn: 'a' }
+  const readable = bytesOf({ session, sentAt: nowMs, receivedAt: nowMs, events })
+  expect(readable.length).toBeGreaterThan(10 * MIB)
+  // Chance cannot be compressed: sealed, it is more than the topic of rejects takes.
+  const poison = randomBytes(10 * MIB)
+  const headers = { schema: FRAME_SCHEMA }
+  const { baseOffset } = await log.append(TOPICS.events, 1, [
+    { key: 'ten-megabytes', value: readable, headers },
+  ])
+  await log.append(TOPICS.events, 1, [{ key: undefined, value: poison, headers }])
+  await expect.poll(() => processor.metric('processor_poison_cut_total'), PATIENT).toBe(1)
+  await processor.progresses()
+  expect(await processor.metric('processor_fenced_total')).toBe(0)
+  await expectExact([processor])
+  const cut: RejectRecord[] = []
+  await readTopic(kafka.bootstrap, TOPICS.rejects, ({ value }) => {
+    const reject = decodeReject(value ?? new Uint8Array(0))
+    if (reject.cutFromBytes !== undefined) cut.push(reject)
+  })
+  expect(cut).toMatchObject([
+    { cutFromBytes: poison.length, source: { partition: 1, offset: expect.any(Number) } },
+  ])
+  expect(cut[0]?.source?.offset).toBeGreaterThan(baseOffset)
 })

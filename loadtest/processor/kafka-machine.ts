@@ -25,15 +25,20 @@ import { checkRows, type Violation } from '../oracle/conservation.ts'
 import type { OraclePartition } from '../oracle/oracle.ts'
 import { ProcessorProcess, until, type Report } from '../processor-process.ts'
 import { kafkaOf, readTopic } from '../read-topic.ts'
+import { copyToEmbedded } from './embedded-copy.ts'
+import { OperatorsCommands } from '../operators-commands.ts'
 import { readView, type ViewRows } from '../read-view.ts'
 
 /** Short durations, so that sessions close and minutes are restated while a test runs. */
-const QUICK = {
+const QUICK_FOLD = {
   PROCESSOR_SESSION_TIMEOUT_MS: '3000',
   PROCESSOR_ALLOWED_LATENESS_MS: '5000',
   PROCESSOR_REORDER_MS: '500',
   PROCESSOR_OUT_OF_ORDERNESS_MS: '200',
   PROCESSOR_SESSION_KEEP_MS: '4000',
+}
+const QUICK = {
+  ...QUICK_FOLD,
   PROCESSOR_NARROW_FLUSH_MS: '250',
   PROCESSOR_WIDE_FLUSH_MS: '500',
   PROCESSOR_SESSION_ROW_INTERVAL_MS: '500',
@@ -152,6 +157,35 @@ export class KafkaMachine {
     )
   }
 
+  /**
+   * `batch run --all` and `reconcile` over what is left when the processors have stopped: the log as
+   * far as it was applied, and the rows in the data folder.
+   */
+  async reconcile(): Promise<Reconciled> {
+    const speed = await this.openSpeed()
+    const progress = latest(await speed.readPartitions(VIEW))
+    await speed.close()
+    await copyToEmbedded({
+      brokers: this.#options.brokers,
+      dataFolder: this.folder,
+      partitions: this.#partitions,
+      mapBytes: 2 * MAP_BYTES,
+      eventsUntil: new Map(progress.map((row) => [row.partition, row.appliedOffset])),
+    })
+    const commands = new OperatorsCommands({
+      ...QUICK_FOLD,
+      BACKHAUL_DATA_DIR: this.folder,
+      BACKHAUL_SEAL_KEY: SEAL_KEY,
+      BACKHAUL_PARTITIONS: `${this.#partitions}`,
+      BACKHAUL_SPEED_MAP_BYTES: `${MAP_BYTES}`,
+      BACKHAUL_LOG_MAP_BYTES: `${2 * MAP_BYTES}`,
+    })
+    const run = await commands.backhaul('batch', 'run', '--all', '--json')
+    if (run.exitCode !== 0) return { exitCode: run.exitCode, stderr: run.stderr + run.stdout }
+    const { exitCode, stdout, stderr } = await commands.backhaul('reconcile', '--json')
+    return { ...(JSON.parse(stdout) as Reconciled), exitCode, stderr }
+  }
+
   /** What is not as the log, read back, says that it must be; empty when all is well. */
   async violations(counters: PartitionCounters): Promise<readonly (Violation | string)[]> {
     const { brokers } = this.#options
@@ -182,6 +216,17 @@ export class KafkaMachine {
     const unsaid = await checkClosed(brokers, rows)
     return [...unequal, ...missing, ...unsaid, ...progress.flatMap(notWritten)]
   }
+}
+
+/** What `reconcile` prints of what it found, as far as tests look at it. */
+export interface Reconciled {
+  readonly exitCode: number
+  readonly verdict?: string
+  readonly defects?: number
+  readonly minutes?: { readonly compared: number }
+  readonly sessions?: { readonly compared: number }
+  /** What went wrong, or was said beside it. */
+  readonly stderr: string
 }
 
 /** Of each partition where the next record will be. */

@@ -103,6 +103,7 @@ const EMPTY_STATUS: FoldStatus = {
   panes: 0,
   pendingOutputs: 0,
   receivedAtClamped: 0,
+  keysToOther: 0,
 }
 
 /** A fold whose queues and outputs the test fills by hand. */

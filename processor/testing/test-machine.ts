@@ -32,7 +32,7 @@ export const PARTITIONS = 2
 export const sealer = createSealer(new Uint8Array(32).fill(9))
 
 /** Short durations, so that a session closes and leaves within a minute of the test’s clock. */
-const QUICK = {
+export const QUICK = {
   PROCESSOR_SESSION_TIMEOUT_MS: '10000',
   PROCESSOR_ALLOWED_LATENESS_MS: '15000',
   PROCESSOR_REORDER_MS: '1000',
@@ -77,6 +77,8 @@ export interface StartOptions {
     readonly counts?: () => Promise<boolean>
   }
   readonly failpoints?: ArmedFailpoints
+  /** How far its clock is from that of the log, ms. */
+  readonly clockOffsetMs?: number
   readonly alerts?: { readonly config: AlertsConfig; readonly rules: readonly AlertRule[] }
   /** Puts something between the processor and the real ports. */
   readonly wrap?: (ports: Ports) => Ports
@@ -170,7 +172,7 @@ export class TestMachine {
       log: mortal(ports.log, life),
       speed: mortal(ports.speed, life),
       objects: mortal(ports.objects, life),
-      clock: mortalClock(this.clock, life),
+      clock: mortalClock(this.clock, life, options.clockOffsetMs),
       config: options.config ?? configOf({ ...QUICK, ...options.settings }),
       telemetry,
       random: seededRandom(1),
@@ -299,7 +301,7 @@ export async function readView(
   for (const sessionId of sessionIds)
     for (const row of await speed.readSession(view, sessionId)) {
       sessions.push(row)
-      positions.push(...(await speed.readPositions(row, 0, 1_000)))
+      positions.push(...(await speed.readPositions(row, 0, 10_000)))
     }
   const order = (row: MinuteRow) => `${row.cut} ${row.key} ${row.minuteStartMs} ${row.partition}`
   minutes.sort((a, b) => (order(a) < order(b) ? -1 : 1))
@@ -383,10 +385,10 @@ function isPort(value: unknown): value is object {
   return typeof value === 'object' && value !== null && ('commit' in value || 'revoked' in value)
 }
 
-function mortalClock(clock: Clock, life: Life): Clock {
+function mortalClock(clock: Clock, life: Life, offsetMs = 0): Clock {
   const whenAlive = (task: () => void) => () => life.run(task)
   return {
-    nowMs: () => clock.nowMs(),
+    nowMs: () => clock.nowMs() + offsetMs,
     monotonicMs: () => clock.monotonicMs(),
     after: (delayMs, task) => clock.after(delayMs, whenAlive(task)),
     every: (periodMs, task) => clock.every(periodMs, whenAlive(task)),

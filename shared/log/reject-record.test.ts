@@ -80,6 +80,12 @@ describe('a reject record', () => {
     expect(Buffer.from(sealer.open(decoded.sealed)).toString()).toBe('{}')
   })
 
+  it('says how long what it holds the beginning of was', () => {
+    const decoded = decodeReject(encodeReject({ ...reject, cutFromBytes: 10_000_000 }))
+    expect(decoded.cutFromBytes).toBe(10_000_000)
+    expect(decodeReject(encodeReject(reject)).cutFromBytes).toBeUndefined()
+  })
+
   it('leaves out what is not known', () => {
     const { sessionId: _session, seq: _seq, source: _source, ...rest } = reject
     const value = encodeReject({ ...rest, seq: undefined })

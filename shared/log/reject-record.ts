@@ -3,7 +3,7 @@
  * sealed because they may hold a raw viewer id.
  *
  *   {"stage":…,"code":…,"detail":…,"sessionId":…?,"seq":…?,"receivedAt":…,
- *    "source":{"partition":…,"offset":…}?,"sealed":"<base64>"}
+ *    "source":{"partition":…,"offset":…}?,"cutFrom":…?,"sealed":"<base64>"}
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { z } from 'zod'
@@ -98,13 +98,15 @@ export interface RejectRecord {
   readonly receivedAtMs: number
   /** Where a poison record stands in `playback.events`. */
   readonly source?: { readonly partition: number; readonly offset: number } | undefined
+  /** Length of the original when `sealed` is only its beginning: the topic did not take all of it. */
+  readonly cutFromBytes?: number | undefined
   /** The original bytes under `Sealer.seal`. */
   readonly sealed: Uint8Array
 }
 
 /** The record's value: one line of JSON. */
 export function encodeReject(reject: RejectRecord): Uint8Array {
-  const { stage, code, detail, sessionId, seq, receivedAtMs, source, sealed } = reject
+  const { stage, code, detail, sessionId, seq, receivedAtMs, source, cutFromBytes, sealed } = reject
   const line = {
     stage,
     code,
@@ -113,6 +115,7 @@ export function encodeReject(reject: RejectRecord): Uint8Array {
     seq,
     receivedAt: receivedAtMs,
     source,
+    cutFrom: cutFromBytes,
     sealed: Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64'),
   }
   return new TextEncoder().encode(JSON.stringify(line))
@@ -127,6 +130,7 @@ const rejectLineSchema = z.object({
   seq: seqSchema.optional(),
   receivedAt: epochMsSchema,
   source: z.object({ partition: position, offset: position }).optional(),
+  cutFrom: position.optional(),
   sealed: z.base64(),
 })
 
@@ -140,6 +144,11 @@ export function decodeReject(value: Uint8Array): RejectRecord {
   } catch (cause) {
     throw rejectErrors.create('REJECT_RECORD_INVALID', { received: `${value.length} bytes`, cause })
   }
-  const { receivedAt, sealed, ...rest } = line
-  return { ...rest, receivedAtMs: receivedAt, sealed: Buffer.from(sealed, 'base64') }
+  const { receivedAt, cutFrom, sealed, ...rest } = line
+  return {
+    ...rest,
+    receivedAtMs: receivedAt,
+    cutFromBytes: cutFrom,
+    sealed: Buffer.from(sealed, 'base64'),
+  }
 }

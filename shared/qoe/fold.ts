@@ -136,6 +136,8 @@ export interface FoldStatus {
   readonly panes: number
   readonly pendingOutputs: number
   readonly receivedAtClamped: number
+  /** Keys that found their cut's minute full and count as `other`, since the fold was made or restored. */
+  readonly keysToOther: number
 }
 
 export interface PartitionFold {

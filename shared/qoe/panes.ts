@@ -185,6 +185,8 @@ export class PaneStore {
   /** Offset of the record being applied. */
   #offset = 0
   #paneCount = 0
+  /** Keys that found no room in their minute; one may be counted again when it is looked up anew. */
+  #keysToOther = 0
 
   constructor(options: FoldOptions, copyOnWrite: CopyOnWrite) {
     this.#options = options
@@ -194,6 +196,10 @@ export class PaneStore {
 
   get count(): number {
     return this.#paneCount
+  }
+
+  get keysToOther(): number {
+    return this.#keysToOther
   }
 
   beginRecord(offset: number): void {
@@ -383,6 +389,7 @@ export class PaneStore {
     const found = byKey.get(key)
     if (found !== undefined) return found
     if (byKey.size >= this.#options.limits.keysPerCutMinuteMax) {
+      this.#keysToOther += 1
       key = JSON.stringify(this.#cut(cutIndex).dimensions.map(() => OTHER_KEY))
       const other = byKey.get(key)
       if (other !== undefined) return other

@@ -95,6 +95,7 @@ class Fold implements PartitionFold, SessionHost {
       panes: this.panes.count,
       pendingOutputs: this.#outputs.length,
       receivedAtClamped: this.#receivedAtClamped,
+      keysToOther: this.panes.keysToOther,
     }
   }
 

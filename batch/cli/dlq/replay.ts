@@ -33,7 +33,7 @@ export interface ReplayParts extends RejectSources {
  * viewer or session is forgotten.
  * The others cannot be replayed: `kept` (valid by now, but rejected under its seq beside events that
  * were accepted: the seq keeps its place as rejected, decision 0016), `invalid` by the schema,
- * `sealed` (its bytes cannot be opened), `noContext` (no frame of its session was ever accepted).
+ * `sealed` (its bytes cannot be opened, or are not all there), `noContext` (no frame of its session was ever accepted).
  */
 export type OutcomeKind =
   'replayed' | 'kept' | 'already' | 'erased' | 'invalid' | 'sealed' | 'noContext'
@@ -108,6 +108,12 @@ function open(
   { reject }: HeldReject,
   contexts: ContextEnricher,
 ): OpenedReject['reading'] {
+  if (reject.cutFromBytes !== undefined)
+    return {
+      kind: 'sealed',
+      code: reject.code,
+      detail: `it holds the beginning only: all ${reject.cutFromBytes} bytes are in ${whereOf(reject)}`,
+    }
   let bytes: Uint8Array
   try {
     bytes = sealer.open(reject.sealed)
@@ -116,6 +122,11 @@ function open(
     return { kind: 'sealed', code: error.code, detail: error.detail }
   }
   return readSealed(reject, bytes, contexts)
+}
+
+/** Of a record that is too long for the reject topic. */
+function whereOf({ source }: RejectRecord): string {
+  return `${TOPICS.events}/${source?.partition}, offset ${source?.offset}`
 }
 
 function sessionsOf(reading: OpenedReject['reading']): string[] {
