@@ -1,6 +1,7 @@
 /** Members of a group that come and go without rest, while one of them goes on. */
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
-import type { KafkaMachine, ProcessorProcess } from './kafka-machine.ts'
+import type { ProcessorProcess } from '../processor-process.ts'
+import type { KafkaMachine } from './kafka-machine.ts'
 
 /** One visitor in so many is killed instead of being stopped. */
 const KILLED_OF = 3
