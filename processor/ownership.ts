@@ -6,7 +6,7 @@
  */
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
-import { CHECKPOINT_FORMAT } from './checkpoint-header.ts'
+import { CHECKPOINT_FORMAT } from './checkpoint-migrations.ts'
 import { processorErrors } from './errors.ts'
 import { CLAIM_ATTEMPTS_MAX, OLD_CHECKPOINTS_MAX } from './limits.ts'
 

@@ -55,6 +55,8 @@ import { cassandraSpeedMetrics } from '../shared/speed/cassandra-telemetry.ts'
 import { lmdbSpeedMetrics } from '../shared/speed/lmdb-telemetry.ts'
 import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
+import * as viewLimits from '../shared/views/limits.ts'
+import { viewErrors } from '../shared/views/view-errors.ts'
 import * as warehouseLimits from '../shared/warehouse/duckdb-limits.ts'
 import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
 import { scheduleConfig } from '../standalone/config.ts'
@@ -100,6 +102,7 @@ const files: Readonly<Record<string, () => string>> = {
         title: 'Processor and alert rules',
         catalogue: { ...processorErrors.catalogue, ...alertErrors.catalogue },
       },
+      { title: 'Views', catalogue: viewErrors.catalogue },
       { title: 'Batch', catalogue: batchErrors.catalogue },
       { title: 'Command line', catalogue: cliErrors.catalogue },
       { title: 'Serving', catalogue: servingErrors.catalogue },
@@ -116,6 +119,7 @@ const files: Readonly<Record<string, () => string>> = {
     limitsPage([
       limitsOf('Gateway', gatewayLimits, 'gateway/limits.ts'),
       limitsOf('Processor', processorLimits, 'processor/limits.ts'),
+      limitsOf('Views', viewLimits, 'shared/views/limits.ts'),
       limitsOf('Alert rules', ruleLimits, 'shared/alerts/limits.ts'),
       limitsOf('Evaluator of alert rules', alertLimits, 'processor/alerts/limits.ts'),
       limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),
