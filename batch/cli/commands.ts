@@ -10,6 +10,10 @@ import { ledgerShow } from './commands/ledger-show.ts'
 import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
 import { verify } from './commands/verify.ts'
+import { viewCompare } from './commands/view-compare.ts'
+import { viewDrop } from './commands/view-drop.ts'
+import { viewList } from './commands/view-list.ts'
+import { viewSwitch } from './commands/view-switch.ts'
 
 export const commands: readonly Command[] = [
   batchRun,
@@ -22,4 +26,8 @@ export const commands: readonly Command[] = [
   dlqReplay,
   erase,
   alertsCheck,
+  viewList,
+  viewCompare,
+  viewSwitch,
+  viewDrop,
 ]

@@ -3,8 +3,14 @@
  * command is over. A server may run beside: the log and the speed store are opened as its guest or
  * as a reader, never as their owner.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { foldLimitsOf, processorConfig, type ProcessorConfig } from '../../processor/config.ts'
+import {
+  foldLimitsOf,
+  processorConfig,
+  speedStoreConfig,
+  type ProcessorConfig,
+} from '../../processor/config.ts'
 import {
   createPseudonymiser,
   parseKeyring,
@@ -18,16 +24,19 @@ import { openFolderObjectStore } from '../../shared/objects/folder-object-store.
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { parseCut, type Cut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
-import { viewId } from '../../shared/qoe/view.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { assert } from '../../shared/runtime/errors.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import { systemRandom } from '../../shared/runtime/random.ts'
 import { StopStack } from '../../shared/runtime/lifecycle.ts'
 import { backhaulConfig, type BackhaulConfig } from '../../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
+import { cassandraConfig } from '../../shared/speed/cassandra-config.ts'
+import { openCassandraSpeedStore } from '../../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { describeView, type ViewDescription } from '../../shared/views/view-registry.ts'
 import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
@@ -49,8 +58,9 @@ export interface CommandSettings {
   /** Those of the server beside, so that both compute the same metrics. */
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
-  /** The view that a server with these settings keeps in the speed store. */
+  /** The view that a processor with these settings keeps in the speed store. */
   readonly view: string
+  readonly described: ViewDescription
 }
 
 /** A command never owns a store. */
@@ -154,7 +164,8 @@ export class Stores {
     const batch = readConfig(batchConfig, environment, readFile)
     const limits = foldLimitsOf(processor)
     const cuts = common.cuts.map(parseCut)
-    return { common, processor, batch, limits, cuts, view: viewId(cuts, limits) }
+    const described = describeView(cuts, limits, processor.view)
+    return { common, processor, batch, limits, cuts, view: described.view, described }
   }
 
   async #openLog(access: CommandAccess): Promise<EventLog> {
@@ -170,19 +181,34 @@ export class Stores {
   }
 
   async #openSpeed(access: CommandAccess): Promise<SpeedStore> {
+    const { environment, readFile, clock } = this.#options
+    const { speedStore } = readConfig(speedStoreConfig, environment, readFile)
+    if (speedStore === 'cassandra') {
+      const config = readConfig(cassandraConfig, environment, readFile)
+      const speed = await openCassandraSpeedStore({ config, clock, random: systemRandom })
+      this.#stack.add('speed store', () => speed.close())
+      return speed
+    }
     const speed = await openLmdbSpeedStore({
-      folder: this.folder.speedFolder,
+      folder: this.#storeFolder('speed'),
       access,
       mapBytes: this.settings.common.speedMapBytes,
-      clock: this.#options.clock,
+      clock,
     })
     this.#stack.add('speed store', () => speed.close())
     return speed
   }
 
+  /** Processors on their own share a folder that no server has made. */
+  #storeFolder(name: 'speed' | 'objects'): string {
+    const shared = join(this.settings.common.dataDir, name)
+    if (existsSync(shared)) return shared
+    return name === 'speed' ? this.folder.speedFolder : this.folder.objectsFolder
+  }
+
   async #openObjects(): Promise<ObjectStore> {
     const objects = await openFolderObjectStore({
-      folder: this.folder.objectsFolder,
+      folder: this.#storeFolder('objects'),
       clock: this.#options.clock,
     })
     this.#stack.add('object store', () => objects.close())

@@ -108,10 +108,13 @@ export async function readView(
   }
 }
 
-/** Those that were not dropped, by id. */
-export async function listViews(objects: ObjectStore): Promise<ViewDescription[]> {
+/** By id; those that were dropped only when they are asked for. */
+export async function listViews(
+  objects: ObjectStore,
+  { dropped: withDropped = false } = {},
+): Promise<ViewDescription[]> {
   const listed = await objects.list(REGISTERED, { limit: VIEWS_MAX })
-  const dropped = await objects.list(DROPPED, { limit: VIEWS_MAX })
+  const dropped = withDropped ? [] : await objects.list(DROPPED, { limit: VIEWS_MAX })
   const gone = new Set(dropped.map(({ name }) => name.slice(DROPPED.length)))
   const ids = listed.map(({ name }) => name.slice(REGISTERED.length, -'.json'.length))
   const views = await Promise.all(
