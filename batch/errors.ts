@@ -104,6 +104,12 @@ export const batchErrors = defineErrors({
     retryable: true,
     action: 'Run the batch first: npx backhaul batch run.',
   },
+  BATCH_RECONCILE_VIEW_DIFFERS: {
+    rule: 'a view is compared with a history that was computed by the same settings',
+    retryable: false,
+    action:
+      'Run the batch and its commands with the settings of the view: npx backhaul view list names it, and view compare says what differs. Past days are computed anew with npx backhaul backfill.',
+  },
   BATCH_RECONCILE_TOO_LARGE: {
     rule: 'what is compared must fit within the bounds of a comparison',
     retryable: false,

@@ -155,3 +155,24 @@ export const REPLAY_VIEWS_MAX = 100
 /** Records between two writes of a replay's rows, and rows of one write. */
 export const REPLAY_RECORDS_PER_WRITE = 20_000
 export const REPLAY_ROWS_PER_WRITE = 500
+
+/** What two views are compared in by default: so long before where the one behind is, ms. */
+export const VIEW_COMPARE_RANGE_MS = 24 * 60 * 60_000
+
+/** Minutes that are compared or counted at a time, ms. */
+export const VIEW_WINDOW_MS = 60 * 60_000
+
+/** Rows of one such window of a cut. */
+export const VIEW_ROWS_MAX = 2_000_000
+
+/** Differences that a comparison lists; it counts all of them. */
+export const VIEW_DIFFERENCES_LISTED_MAX = 200
+
+/** How long a view must stand still before it is dropped, ms: longer than progress is told or a tick comes. */
+export const VIEW_DROP_WATCH_MS = 12_000
+
+/** Sessions of a dropped view that are deleted at a time. */
+export const VIEW_SESSIONS_PER_PAGE = 500
+
+/** Checkpoints of a dropped view that are deleted at a time. */
+export const VIEW_OBJECTS_PER_PAGE = 1_000

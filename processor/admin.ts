@@ -57,7 +57,8 @@ function readiness(unreadyCode: ProcessorErrorCode | undefined): Answer {
 
 function partitions(processor: RunningProcessor | undefined): Answer {
   const owned = processor?.inspectPartitions() ?? []
-  return jsonAnswer(200, { view: processor?.view, partitions: owned })
+  const role = processor?.isPrimary === true ? 'primary' : 'secondary'
+  return jsonAnswer(200, { view: processor?.view, role, partitions: owned })
 }
 
 function session({ service, backhaul }: AdminOptions, request: HttpRequest): Answer {

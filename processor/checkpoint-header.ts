@@ -4,11 +4,13 @@
  */
 import { z } from 'zod'
 import { assert } from '../shared/runtime/errors.ts'
+import {
+  CHECKPOINT_FORMAT,
+  CHECKPOINT_MIGRATIONS,
+  migrateCheckpoint,
+} from './checkpoint-migrations.ts'
 import { processorErrors } from './errors.ts'
 import { CHECKPOINT_HEADER_BYTES_MAX } from './limits.ts'
-
-/** Raised when the header or the meaning of what follows changes. */
-export const CHECKPOINT_FORMAT = 1
 
 const LENGTH_BYTES = 4
 
@@ -23,6 +25,8 @@ const headerSchema = z.object({
   partition: count,
   /** The offset the checkpoint shows: every record below it is in it. */
   nextOffset: count,
+  /** Outputs in it that came of records below this offset are the view's own to deliver. */
+  owedOffset: count,
   /** How far the rows of each class were durable at the cut. */
   reached: z.object({ narrow: reachSchema, wide: reachSchema, session: reachSchema }),
   /** Append time of the generation's first record; absent before there is one. */
@@ -40,28 +44,41 @@ export function encodeCheckpointHeader(header: CheckpointHeader): Uint8Array {
   return bytes
 }
 
+export interface DecodedCheckpoint {
+  readonly header: CheckpointHeader
+  readonly fold: Uint8Array
+  /** Steps by which it was brought to the current format. */
+  readonly migrations: readonly string[]
+}
+
 /**
- * Splits a checkpoint into its header and the fold's bytes. Throws `PROCESSOR_CHECKPOINT_NEWER` or
- * `PROCESSOR_CHECKPOINT_INVALID`.
+ * Splits a checkpoint into its header and the fold's bytes, in the current format. Throws
+ * `PROCESSOR_CHECKPOINT_NEWER` or `PROCESSOR_CHECKPOINT_INVALID`.
  */
-export function decodeCheckpoint(
-  name: string,
-  bytes: Uint8Array,
-): { readonly header: CheckpointHeader; readonly fold: Uint8Array } {
-  const json = parseHeader(name, bytes)
-  const format = z.object({ format: count }).safeParse(json.value)
-  if (format.success && format.data.format > CHECKPOINT_FORMAT)
+export function decodeCheckpoint(name: string, bytes: Uint8Array): DecodedCheckpoint {
+  const { value, end } = parseHeader(name, bytes)
+  const ofFormat = z.looseObject({ format: count }).safeParse(value)
+  const format = ofFormat.data?.format ?? 0
+  if (format > CHECKPOINT_FORMAT)
     throw processorErrors.create('PROCESSOR_CHECKPOINT_NEWER', {
       expected: `${name} of format ${CHECKPOINT_FORMAT} or lower`,
-      received: `format ${format.data.format}`,
+      received: `format ${format}`,
     })
-  const header = headerSchema.safeParse(json.value)
+  if (ofFormat.data === undefined || format < OLDEST_FORMAT)
+    throw invalid(name, 'to say its format')
+  const found = { header: ofFormat.data, fold: bytes.subarray(end) }
+  const { checkpoint, migrations } = migrateCheckpoint(found, format)
+  const header = headerSchema.safeParse(checkpoint.header)
   if (!header.success)
-    throw processorErrors.create('PROCESSOR_CHECKPOINT_INVALID', {
-      expected: `${name} to have a valid header`,
-      received: header.error.issues[0]?.message ?? 'another',
-    })
-  return { header: header.data, fold: bytes.subarray(json.end) }
+    throw invalid(name, 'to have a valid header', header.error.issues[0]?.message)
+  return { header: header.data, fold: checkpoint.fold, migrations }
+}
+
+const OLDEST_FORMAT = CHECKPOINT_MIGRATIONS[0]?.from ?? CHECKPOINT_FORMAT
+
+function invalid(name: string, what: string, received = 'another') {
+  const expected = `${name} ${what}`
+  return processorErrors.create('PROCESSOR_CHECKPOINT_INVALID', { expected, received })
 }
 
 function parseHeader(name: string, bytes: Uint8Array): { value: unknown; end: number } {

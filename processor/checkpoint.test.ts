@@ -60,7 +60,8 @@ function checkpointerOf(over: { stagger?: number; save?: CheckpointStore['save']
     stagger: over.stagger ?? 0,
     savedOffset: 0,
     header: () => ({
-      format: 1,
+      format: 2,
+      owedOffset: 0,
       topicId: 't',
       topicEpoch: 0,
       view: 'v',

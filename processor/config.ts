@@ -107,6 +107,12 @@ const foldSettings = {
 } as const
 
 const shellSettings = {
+  view: setting.text({
+    default: '',
+    pattern: /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$/,
+    expected: '1 to 64 letters, digits, dots, underscores or hyphens, the first a letter or digit',
+    doc: 'Name of a view that is built beside the active one, and becomes active by `npx backhaul view switch` (docs/runbooks/views.md). Empty: the view of the deployment, active as soon as it begins.',
+  }),
   group: setting.text({
     default: 'backhaul-processor',
     pattern: /^[A-Za-z0-9._-]{1,128}$/,
@@ -133,7 +139,7 @@ const shellSettings = {
   }),
   ticks: setting.boolean({
     default: true,
-    doc: 'Whether idle partitions get ticks. One processor view at a time has this on.',
+    doc: 'Whether idle partitions get ticks, by processors of the active view.',
   }),
   tickIdleMs: setting.integer({
     default: 5_000,
@@ -345,7 +351,7 @@ export const alertsConfig = defineConfig({
   table: {
     enabled: setting.boolean({
       default: true,
-      doc: 'Whether alert rules are evaluated. One processor view at a time has this on.',
+      doc: 'Whether alert rules are evaluated, by processors of the active view.',
     }),
     rulesPath: setting.text({
       default: '',

@@ -9,6 +9,9 @@ export const TIMED_STEP_MS = 250
 /** Moments a write queue remembers in order to tell how far its rows reach. */
 export const MARKS_PER_QUEUE_MAX = 128
 
+/** Moments by which a partition remembers what its pending outputs came of. */
+export const OUTPUT_MARKS_MAX = 256
+
 /** How often a claim on a partition's owner object is tried against other claimants. */
 export const CLAIM_ATTEMPTS_MAX = 5
 

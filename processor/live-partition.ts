@@ -21,11 +21,13 @@ import { RowWriter } from './row-writer.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 import { IdleTicker } from './ticks.ts'
 import { Turn, type TurnQueue } from './turn.ts'
+import type { ViewRole } from './view-role.ts'
 
 /** What all partitions of a processor share. */
 export interface TaskParts {
   readonly config: ProcessorConfig
   readonly view: string
+  readonly role: ViewRole
   readonly topicId: string
   readonly partitions: number
   readonly outputPartitions: OutputPartitions
@@ -85,13 +87,20 @@ export function openLivePartition(
   const { lease, endReading } = context
   const { fold, origin, nextOffset, endOffset } = recovered
   const { partition } = lease
-  const wiring = { ...parts, ...context, partition, fold, origin }
+  const role = parts.role.partition(partition)
+  const wiring = { ...parts, ...context, partition, fold, origin, role }
   const nextToFold = () => Math.max(nextOffset, fold.status.nextOffset)
   let { generationStartMs } = recovered
 
+  const owedOffset = recovered.owedOffset
   const fetcher = new Fetcher({ ...wiring, signal: endReading, nextOffset, endOffset })
   const writer = new RowWriter({ ...wiring, reached: recovered.reached, startOffset: nextOffset })
-  const { tickIdleMs, ticks: enabled, outputsPerAppendMax, rowRetentionMs } = config
+  const outputs = new OutputSender({
+    ...wiring,
+    outputsPerAppendMax: config.outputsPerAppendMax,
+    owedOffset,
+  })
+  const { tickIdleMs, ticks: enabled, rowRetentionMs } = config
   return {
     ...wiring,
     generation: origin.generation,
@@ -101,7 +110,7 @@ export function openLivePartition(
     fetcher,
     writer,
     ticker: new IdleTicker({ ...wiring, log, tickIdleMs, enabled }),
-    outputs: new OutputSender({ ...wiring, outputsPerAppendMax }),
+    outputs,
     progress: new ProgressPublisher({
       ...wiring,
       ownerEpoch: recovered.ownerEpoch,
@@ -115,6 +124,7 @@ export function openLivePartition(
       header: () =>
         checkpointHeader(parts.topicId, recovered, {
           nextOffset: nextToFold(),
+          owedOffset: outputs.owedOffset(nextToFold()),
           reached: writer.reached,
           generationStartMs,
         }),

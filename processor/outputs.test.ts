@@ -27,17 +27,20 @@ interface Sent {
   readonly records: readonly NewRecord[]
 }
 
-function senderOf(append?: EventLog['append']) {
+function senderOf(append?: EventLog['append'], { isPrimary = true } = {}) {
   const clock = new ManualClock()
   const sent: Sent[] = []
   const fold = new ScriptedFold()
   const base = silentTelemetry()
   const failures: unknown[] = []
   const lease = { isCurrent: true }
+  const role = { isPrimary, owedOffset: 0, primaryOffset: 0 }
   const sender = new OutputSender({
     origin: { view: 'v', topicEpoch: 0, partition: 5, generation: 1 },
     fold,
     lease,
+    role,
+    owedOffset: 0,
     log: scriptedLog({
       append: async (topic, partition, records) => {
         await append?.(topic, partition, records)
@@ -58,7 +61,7 @@ function senderOf(append?: EventLog['append']) {
     }),
     onFailure: (error) => failures.push(error),
   })
-  return { sender, sent, fold, lease, clock, base, failures }
+  return { sender, sent, fold, lease, role, clock, base, failures }
 }
 
 function exception(seq: number): FoldOutput {
@@ -202,6 +205,33 @@ describe('outputs', () => {
   })
 })
 
+describe('outputs of a secondary view', () => {
+  it('are dropped once the rows of the primary cover them, and counted', async () => {
+    const { sender, sent, fold, role, base } = senderOf(undefined, { isPrimary: false })
+    role.primaryOffset = 7
+    fold.nextOffset = 8
+    fold.outputs.push(exception(1), closed)
+    await sender.flush()
+    expect(fold.outputs).toHaveLength(2)
+    role.primaryOffset = 8
+    await sender.flush()
+    expect(fold.outputs).toHaveLength(0)
+    expect(sent).toEqual([])
+    const left = 'processor_outputs_left_to_primary_total'
+    expect(await metricValue(base, left, { partition: 5 })).toBe(2)
+  })
+
+  it('go out when it becomes primary', async () => {
+    const { sender, sent, fold, role } = senderOf(undefined, { isPrimary: false })
+    fold.nextOffset = 8
+    fold.outputs.push(exception(1), closed)
+    await sender.flush()
+    role.isPrimary = true
+    await sender.flush()
+    expect(sent.map(({ topic }) => topic)).toEqual(['playback.exceptions', 'playback.sessions'])
+  })
+})
+
 describe('poison', () => {
   const record: LogRecord = {
     partition: 5,
@@ -270,6 +300,16 @@ describe('poison', () => {
     )
     await expect(sender.keepPoison([{ record, reason: 'bad' }])).rejects.toThrow('SCRIPTED_DEFECT')
     expect(sent).toEqual([])
+  })
+
+  it('is left to the primary view where that has come further, and kept where it has not', async () => {
+    const { sender, sent, role } = senderOf()
+    Object.assign(role, { isPrimary: false, primaryOffset: record.offset + 1 })
+    await sender.keepPoison([{ record, reason: 'not JSON' }])
+    expect(sent).toEqual([])
+    role.primaryOffset = record.offset
+    await sender.keepPoison([{ record, reason: 'not JSON' }])
+    expect(sent).toHaveLength(1)
   })
 
   it('costs nothing when there is none', async () => {

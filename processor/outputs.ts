@@ -7,6 +7,8 @@
  * and checkpoints are cut between batches. All are delivered at least once; a repeat is recognised
  * by its identity (partition and offset; for closed sessions the key).
  *
+ * A secondary view sends none of it: `output-share.ts` says what becomes of its outputs instead.
+ *
  * Of a closed session the topic keeps what came last, so a former owner must not append: none is
  * tried under a lease that is not current, also not again.
  *
@@ -23,6 +25,8 @@ import { BackhaulError } from '../shared/runtime/errors.ts'
 import { processorErrors } from './errors.ts'
 import type { Lease } from './group.ts'
 import { POISON_CUT_BYTES, POISON_REASON_CHARS_MAX } from './limits.ts'
+import { OutputShare } from './output-share.ts'
+import type { PartitionRole } from './view-role.ts'
 import { retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 
@@ -40,53 +44,75 @@ export interface OutputSenderParts {
   readonly origin: RowOrigin
   readonly fold: PartitionFold
   readonly lease: Pick<Lease, 'isCurrent'>
+  readonly role: PartitionRole
   readonly log: EventLog
   readonly sealer: Sealer
   readonly telemetry: ProcessorTelemetry
   readonly outputsPerAppendMax: number
   readonly outputPartitions: OutputPartitions
+  /** Of what is pending at first, what came of records below it is this view's own to deliver. */
+  readonly owedOffset: number
   retryContext(call: string): RetryContext
   onFailure(error: unknown): void
 }
 
 export class OutputSender {
   readonly #parts: OutputSenderParts
+  readonly #share: OutputShare
   #sending: Promise<void> | undefined
 
   constructor(parts: OutputSenderParts) {
     this.#parts = parts
+    const { pendingOutputs, nextOffset } = parts.fold.status
+    this.#share = new OutputShare(parts.role, parts.owedOffset)
+    this.#share.verdict(pendingOutputs, nextOffset)
+  }
+
+  /** Below which offset a checkpoint that is cut at `nextOffset` has outputs to deliver. */
+  owedOffset(nextOffset: number): number {
+    return this.#share.owedOffset(nextOffset)
   }
 
   /** Timed step: begins sending what is pending unless that is under way. */
   kick(): void {
-    if (this.#sending !== undefined || this.#parts.fold.pendingOutputs(1).length === 0) return
+    if (this.#sending !== undefined) return
     this.#sending = this.#send()
       .catch(this.#parts.onFailure)
       .finally(() => (this.#sending = undefined))
   }
 
-  /** Sends everything that is pending and waits for it. */
+  /** Sends everything that is pending and not held, and waits for it. */
   async flush(): Promise<void> {
     await this.#sending
     await this.#send()
   }
 
   async #send(): Promise<void> {
-    const { fold, outputsPerAppendMax } = this.#parts
+    const { fold, outputsPerAppendMax, origin, telemetry } = this.#parts
     for (;;) {
-      const outputs = fold.pendingOutputs(outputsPerAppendMax)
-      if (outputs.length === 0) return
-      await this.#appendAll('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))
-      await this.#appendAll('sessions', outputs.flatMap(closedSessionsOf).map(closedSessionRecord))
+      const { pendingOutputs, nextOffset } = fold.status
+      const { kind, count } = this.#share.verdict(pendingOutputs, nextOffset)
+      if (kind === 'hold') return
+      const outputs = fold.pendingOutputs(Math.min(count, outputsPerAppendMax))
+      if (kind === 'send') {
+        await this.#appendAll('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))
+        await this.#appendAll(
+          'sessions',
+          outputs.flatMap(closedSessionsOf).map(closedSessionRecord),
+        )
+      } else telemetry.outputsLeft(origin.partition, outputs.length)
       fold.acknowledgeOutputs(outputs.length)
+      this.#share.taken(outputs.length)
     }
   }
 
   /** Record step: resolves when every poison record of the batch is durable in the reject topic. */
   async keepPoison(found: readonly PoisonFound[]): Promise<void> {
-    const { telemetry } = this.#parts
-    await this.#keep(found)
-    for (const { record, reason } of found)
+    const { telemetry, role } = this.#parts
+    // The primary has kept what its rows cover.
+    const own = found.filter(({ record }) => role.isPrimary || record.offset >= role.primaryOffset)
+    await this.#keep(own)
+    for (const { record, reason } of own)
       telemetry.poisonKept(record.partition, record.offset, reason)
   }
 

@@ -8,7 +8,7 @@ import type { EventLog } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
-import { CHECKPOINT_FORMAT } from './checkpoint-header.ts'
+import { CHECKPOINT_FORMAT } from './checkpoint-migrations.ts'
 import { processorErrors } from './errors.ts'
 import { CLAIM_ATTEMPTS_MAX, OLD_CHECKPOINTS_MAX } from './limits.ts'
 

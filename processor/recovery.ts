@@ -13,11 +13,11 @@ import type { FoldOptions, PartitionFold } from '../shared/qoe/fold.ts'
 import type { RowOrigin } from '../shared/speed/rows.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import {
-  CHECKPOINT_FORMAT,
   decodeCheckpoint,
   encodeCheckpointHeader,
   type CheckpointHeader,
 } from './checkpoint-header.ts'
+import { CHECKPOINT_FORMAT } from './checkpoint-migrations.ts'
 import { processorErrors } from './errors.ts'
 import { refuseLostRange } from './fetcher.ts'
 import {
@@ -60,6 +60,8 @@ export interface Recovered {
   readonly endOffset: number
   readonly reached: ClassReach
   readonly generationStartMs: number | undefined
+  /** Outputs that came of records below it are the view's own to deliver. */
+  readonly owedOffset: number
 }
 
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
@@ -74,7 +76,7 @@ async function load(parts: RecoveryParts, owner: Ownership): Promise<Recovered |
   const name = checkpointName(identity, owner.generation)
   const loaded = await retry(retryContext('objects'), () => checkpoints.loadLatest(name))
   if (loaded === undefined) return undefined
-  const { header, fold: bytes } = decodeCheckpoint(name, loaded.bytes)
+  const { header, fold: bytes, migrations } = decodeCheckpoint(name, loaded.bytes)
   const origin: RowOrigin = { ...identity, generation: owner.generation }
   verifyHeader(name, header, { ...origin, topicId: parts.topicId })
   const endOffset = await verifyLog(parts, header.nextOffset)
@@ -82,6 +84,7 @@ async function load(parts: RecoveryParts, owner: Ownership): Promise<Recovered |
     offset: header.nextOffset,
     generation: owner.generation,
     damaged: loaded.damaged,
+    migrations,
   })
   return {
     origin,
@@ -91,6 +94,7 @@ async function load(parts: RecoveryParts, owner: Ownership): Promise<Recovered |
     endOffset,
     reached: header.reached,
     generationStartMs: header.generationStartMs,
+    owedOffset: header.owedOffset,
   }
 }
 
@@ -160,6 +164,7 @@ async function build(parts: RecoveryParts, owner: Ownership): Promise<Recovered>
     reached: { narrow: nothing, wide: nothing, session: nothing },
     // A log that is whole leaves no minute to label.
     generationStartMs: start === 0 ? 0 : undefined,
+    owedOffset: 0,
   }
   await saveEmpty(parts, recovered)
   // What could not be loaded stays for a look at it; what that one had replaced goes.
@@ -173,6 +178,7 @@ async function saveEmpty(parts: RecoveryParts, recovered: Recovered): Promise<vo
   const { fold, origin, nextOffset } = recovered
   const header = checkpointHeader(parts.topicId, recovered, {
     nextOffset,
+    owedOffset: recovered.owedOffset,
     reached: recovered.reached,
     generationStartMs: recovered.generationStartMs,
   })
@@ -186,6 +192,7 @@ async function saveEmpty(parts: RecoveryParts, recovered: Recovered): Promise<vo
     offset: nextOffset,
     generation: origin.generation,
     damaged: [],
+    migrations: [],
   })
 }
 
@@ -193,7 +200,7 @@ async function saveEmpty(parts: RecoveryParts, recovered: Recovered): Promise<vo
 export function checkpointHeader(
   topicId: string,
   recovered: { readonly origin: RowOrigin },
-  now: Pick<CheckpointHeader, 'nextOffset' | 'reached' | 'generationStartMs'>,
+  now: Pick<CheckpointHeader, 'nextOffset' | 'owedOffset' | 'reached' | 'generationStartMs'>,
 ): CheckpointHeader {
   return { format: CHECKPOINT_FORMAT, topicId, ...recovered.origin, ...now }
 }

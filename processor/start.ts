@@ -10,13 +10,13 @@ import { TOPICS } from '../shared/log/topics.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import { paneLifeOf } from '../shared/qoe/fold.ts'
 import { createPartitionFold, restorePartitionFold } from '../shared/qoe/partition-fold.ts'
-import { viewId } from '../shared/qoe/view.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Running } from '../shared/runtime/lifecycle.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import { describeView } from '../shared/views/view-registry.ts'
 import { startAlerts } from './alerts/service.ts'
 import { foldLimitsOf, type AlertSettings, type ProcessorConfig } from './config.ts'
 import { processorErrors } from './errors.ts'
@@ -31,6 +31,7 @@ import type { FoldFactory } from './recovery.ts'
 import type { PartitionTaskStatus } from './task-state.ts'
 import { createProcessorTelemetry } from './telemetry.ts'
 import { TurnQueue } from './turn.ts'
+import { ViewRole } from './view-role.ts'
 
 export interface ProcessorOptions {
   readonly config: ProcessorConfig
@@ -53,6 +54,8 @@ export interface ProcessorOptions {
 export interface RunningProcessor extends Running {
   /** The view that the rows belong to: a hash of fold version, cuts and value-changing limits. */
   readonly view: string
+  /** Whether it is the active one, which alone puts anything out. */
+  readonly isPrimary: boolean
   /** One entry for each partition owned now, ascending. */
   status(): PartitionTaskStatus[]
   /** For operators: the same partitions, with what each holds and waits for. */
@@ -64,21 +67,24 @@ export interface RunningProcessor extends Running {
 const partitionFolds: FoldFactory = { create: createPartitionFold, restore: restorePartitionFold }
 
 /**
- * Throws `PROCESSOR_TOPIC_RECREATED`, `PROCESSOR_PARTITIONS_DIFFER` or `PROCESSOR_CHECKPOINT_NEWER`
- * before any partition is touched. What a single partition meets later shows in its status.
+ * Throws `PROCESSOR_TOPIC_RECREATED`, `PROCESSOR_PARTITIONS_DIFFER`, `PROCESSOR_CHECKPOINT_NEWER` or
+ * `VIEW_…` before any partition is touched. What a single partition meets later shows in its status.
  */
 export async function startProcessor(options: ProcessorOptions): Promise<RunningProcessor> {
   const { config, log, objects, clock, random, cuts } = options
   const limits = foldLimitsOf(config)
-  const view = viewId(cuts, limits)
+  const description = describeView(cuts, limits, config.view)
+  const { view } = description
   const telemetry = createProcessorTelemetry(options.telemetry)
   const { topicId } = await verifyTopic(options)
   await refuseNewerOwners(options, view)
+  const role = await ViewRole.begin({ ...options, telemetry, description })
 
   const parts: TaskParts = {
     ...options,
     telemetry,
     view,
+    role,
     topicId,
     turns: new TurnQueue(),
     outputPartitions: await outputPartitions(log),
@@ -100,15 +106,24 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
     retryLimits: config,
     createTask: (lease) => new PartitionTask(parts, lease),
   })
-  await group.start()
+  try {
+    await group.start()
+  } catch (error) {
+    await role.stop()
+    throw error
+  }
   const alerts =
     options.alerts &&
-    startAlerts({ ...options, ...options.alerts, view, paneLifeMs: paneLifeOf(limits) })
+    startAlerts({ ...options, ...options.alerts, view, role, paneLifeMs: paneLifeOf(limits) })
   return {
     view,
+    get isPrimary() {
+      return role.isPrimary
+    },
     async stop() {
       // Side by side: a judgement that waits for a store that is away must not cost the checkpoints.
       await Promise.all([group.stop(), alerts?.stop()])
+      await role.stop()
     },
     status: () => group.tasks.map((task) => task.status()).sort(byPartition),
     inspectPartitions: () => group.tasks.map((task) => task.inspect()).sort(byPartition),

@@ -96,6 +96,22 @@ export const processorMetrics = defineMetrics({
     help: 'Records appended to the output topics.',
     labels: ['partition', 'topic'],
   },
+  outputsLeft: {
+    kind: 'counter',
+    name: 'processor_outputs_left_to_primary_total',
+    help: 'Closed sessions and exceptions of a secondary view, which the primary view puts out.',
+    labels: partition,
+  },
+  viewPrimary: {
+    kind: 'gauge',
+    name: 'processor_view_primary',
+    help: '1 while the view of this processor is the active one, which alone puts anything out, else 0.',
+  },
+  viewLookFailures: {
+    kind: 'counter',
+    name: 'processor_view_look_failures_total',
+    help: 'Times that it could not be read which view is active; what was known last goes on to count.',
+  },
   dirtyRows: {
     kind: 'gauge',
     name: 'processor_dirty_rows',
@@ -332,6 +348,18 @@ function storeEvents(metrics: Metrics, log: Logger) {
     outputsSent(of: number, topic: string, records: number) {
       metrics.outputsSent.inc({ partition: of, topic }, records)
     },
+    outputsLeft(of: number, outputs: number) {
+      metrics.outputsLeft.inc({ partition: of }, outputs)
+    },
+    viewRole(isPrimary: boolean, activeView: string | undefined) {
+      metrics.viewPrimary.set(isPrimary ? 1 : 0)
+      const role = isPrimary ? 'primary' : 'secondary'
+      log.info({ role, activeView }, 'another view is active than before')
+    },
+    viewLookFailed(error: unknown, isFirst: boolean) {
+      metrics.viewLookFailures.inc()
+      if (isFirst) log.warn({ err: error }, 'which view is active cannot be read')
+    },
     retried(of: number, call: string, error: { code: string; message: string; attempt: number }) {
       metrics.retries.inc({ partition: of, call, code: error.code })
       if (error.attempt === 0)
@@ -371,8 +399,16 @@ function lifeEvents(metrics: Metrics, log: Logger) {
     },
     recovered(
       of: number,
-      found: { offset: number; generation: number; damaged: readonly string[] },
+      found: {
+        offset: number
+        generation: number
+        damaged: readonly string[]
+        migrations: readonly string[]
+      },
     ) {
+      const { migrations } = found
+      if (migrations.length > 0)
+        log.info({ partition: of, migrations }, 'checkpoint of an earlier format brought forward')
       metrics.generation.set({ partition: of }, found.generation)
       metrics.dataLossRecords.set({ partition: of }, 0)
       metrics.checkpointOffset.set({ partition: of }, found.offset)

@@ -8,7 +8,12 @@ import { createProcessorTelemetry } from './telemetry.ts'
 import { configOf, scriptedLog, silentTelemetry, turnOfTheLoop } from './testing/test-doubles.ts'
 import { IdleTicker } from './ticks.ts'
 
-function tickerOf({ enabled = true, failures = 0, code = 'LOG_UNAVAILABLE' as const } = {}) {
+function tickerOf({
+  enabled = true,
+  isPrimary = true,
+  failures = 0,
+  code = 'LOG_UNAVAILABLE' as const,
+} = {}) {
   const clock = new ManualClock()
   const appended: NewRecord[] = []
   let failuresLeft = failures
@@ -25,6 +30,7 @@ function tickerOf({ enabled = true, failures = 0, code = 'LOG_UNAVAILABLE' as co
     telemetry: createProcessorTelemetry(silentTelemetry()),
     tickIdleMs: 5_000,
     enabled,
+    role: { isPrimary },
     retryContext: () => ({
       clock,
       random: seededRandom(1),
@@ -61,8 +67,8 @@ describe('ticks', () => {
     expect(appended).toEqual([])
   })
 
-  it('never come from a view that is not the primary one', async () => {
-    const { ticker, clock, appended } = tickerOf({ enabled: false })
+  it.each([{ enabled: false }, { isPrimary: false }])('never come with %j', async (parts) => {
+    const { ticker, clock, appended } = tickerOf(parts)
     await clock.advance(60_000)
     await ticker.tickIfIdle()
     expect(appended).toEqual([])

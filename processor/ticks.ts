@@ -1,5 +1,5 @@
 /**
- * Ticks let time pass in an idle partition. The owner appends one when it has read nothing for
+ * Ticks let time pass in an idle partition. The owner in the primary view appends one when it has read nothing for
  * `tickIdleMs`; reading the tick then starts the wait anew.
  */
 import type { EventLog } from '../shared/log/event-log.ts'
@@ -8,6 +8,7 @@ import { TOPICS } from '../shared/log/topics.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { isRetryable, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
+import type { PartitionRole } from './view-role.ts'
 
 export interface IdleTickerParts {
   readonly partition: number
@@ -16,6 +17,7 @@ export interface IdleTickerParts {
   readonly telemetry: ProcessorTelemetry
   readonly tickIdleMs: number
   readonly enabled: boolean
+  readonly role: Pick<PartitionRole, 'isPrimary'>
   retryContext(call: string): RetryContext
 }
 
@@ -34,8 +36,8 @@ export class IdleTicker {
 
   /** How long a fetch may wait before a tick is due, ms. */
   untilDueMs(): number {
-    const { clock, tickIdleMs, enabled } = this.#parts
-    if (!enabled) return Number.POSITIVE_INFINITY
+    const { clock, tickIdleMs, enabled, role } = this.#parts
+    if (!enabled || !role.isPrimary) return Number.POSITIVE_INFINITY
     return Math.max(0, this.#idleSinceMs + tickIdleMs - clock.monotonicMs())
   }
 

@@ -71,6 +71,8 @@ import { cassandraSpeedMetrics } from '../shared/speed/cassandra-telemetry.ts'
 import { lmdbSpeedMetrics } from '../shared/speed/lmdb-telemetry.ts'
 import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
+import * as viewLimits from '../shared/views/limits.ts'
+import { viewErrors } from '../shared/views/view-errors.ts'
 import * as warehouseLimits from '../shared/warehouse/duckdb-limits.ts'
 import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
 import { scheduleConfig } from '../standalone/config.ts'
@@ -121,6 +123,7 @@ const files: Readonly<Record<string, () => string>> = {
         title: 'Processor and alert rules',
         catalogue: { ...processorErrors.catalogue, ...alertErrors.catalogue },
       },
+      { title: 'Views', catalogue: viewErrors.catalogue },
       { title: 'Batch', catalogue: batchErrors.catalogue },
       { title: 'Command line', catalogue: cliErrors.catalogue },
       { title: 'Serving', catalogue: servingErrors.catalogue },
@@ -138,6 +141,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Gateway', gatewayLimits, 'gateway/limits.ts'),
       limitsOf('Relay', relayLimits, 'gateway/relay/limits.ts'),
       limitsOf('Processor', processorLimits, 'processor/limits.ts'),
+      limitsOf('Views', viewLimits, 'shared/views/limits.ts'),
       limitsOf('Alert rules', ruleLimits, 'shared/alerts/limits.ts'),
       limitsOf('Evaluator of alert rules', alertLimits, 'processor/alerts/limits.ts'),
       limitsOf('Fold (defaults; operators set some of them)', foldLimits, 'shared/qoe/fold.ts'),

@@ -27,7 +27,7 @@ export interface ApiRequest extends QueryRequest {
 export interface ApiOptions {
   readonly clock: Clock
   readonly limits: ServingLimits
-  readonly reader: Pick<MinuteReader, 'readProgress'>
+  readonly served: () => { readonly reader: Pick<MinuteReader, 'readProgress'> }
   readonly queries: Queries
   readonly files: StaticFiles
   readonly telemetry: ServingTelemetry
@@ -133,7 +133,8 @@ function withCors(headers: Headers | undefined, cors: Headers): Headers {
 async function answerReady(options: ApiOptions): Promise<Answer> {
   if (options.isStopping()) return { status: 503, headers: TEXT, body: 'stopping\n' }
   try {
-    await withinTime(options.reader.readProgress(), options.clock, options.limits.requestTimeoutMs)
+    const { reader } = options.served()
+    await withinTime(reader.readProgress(), options.clock, options.limits.requestTimeoutMs)
     return { status: 200, headers: TEXT, body: 'ready\n' }
   } catch (error) {
     const reason = error instanceof BackhaulError ? error.code : 'the speed store does not answer'

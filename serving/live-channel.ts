@@ -9,11 +9,13 @@ import type { CutFeed } from './cut-feed.ts'
 import { freshnessOf } from './freshness.ts'
 import type { ServingLimits } from './limits.ts'
 import { bucketFacts } from './qoe.ts'
-import { contentStateOf, type Selection } from './qoe-query.ts'
+import { contentStateOf, type selectCut, type Selection } from './qoe-query.ts'
 import { groupKeys, toSeries } from './series.ts'
 
 export interface ChannelOptions {
   readonly name: string
+  /** What the subscribers asked for, whichever cut answers it. */
+  readonly asked: Parameters<typeof selectCut>[0]
   readonly selection: Selection
   readonly minutes: number
   readonly seriesMax: number
@@ -35,6 +37,7 @@ export interface RenderedUpdate {
 
 export class LiveChannel<Member> {
   readonly name: string
+  readonly asked: ChannelOptions['asked']
   readonly selection: Selection
   readonly minutes: number
   readonly members = new Set<Member>()
@@ -44,9 +47,24 @@ export class LiveChannel<Member> {
 
   constructor(options: ChannelOptions) {
     this.name = options.name
+    this.asked = options.asked
     this.selection = options.selection
     this.minutes = options.minutes
     this.#seriesMax = options.seriesMax
+  }
+
+  /** The same question to another view, with the same subscribers and nothing sent yet. */
+  movedTo(selection: Selection): LiveChannel<Member> {
+    const { name, asked, minutes, members } = this
+    const moved = new LiveChannel<Member>({
+      name,
+      asked,
+      selection,
+      minutes,
+      seriesMax: this.#seriesMax,
+    })
+    for (const member of members) moved.members.add(member)
+    return moved
   }
 
   update(feed: CutFeed, moment: ChannelMoment): RenderedUpdate {

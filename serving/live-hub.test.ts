@@ -10,7 +10,7 @@ import {
   type LiveUpdate,
 } from './api-schemas.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
-import { LiveHub, type LiveSink } from './live-hub.ts'
+import { LiveHub, type LiveSink, type LiveView } from './live-hub.ts'
 import { createMinuteReader } from './minute-reader.ts'
 import { MemorySpeedStore, minuteRow, partitionRow, TEST_VIEW } from './testing/test-stores.ts'
 
@@ -81,10 +81,23 @@ let hub: LiveHub
 let failures: { isFirst: boolean }[]
 let recoveries: number
 let skipped: number
+/** The view that is active. */
+let served: LiveView
 /** What the hub listens for alerts with. */
 let announce: (alert: Alert) => void
 let beginFailure: Error | undefined
 let readAlerts: () => Promise<AlertsResponse>
+
+function liveView(
+  view: string,
+  cutIds: readonly string[],
+  limits: ServingLimits = DEFAULT_SERVING_LIMITS,
+): LiveView {
+  const paneLifeMs = 90 * MINUTE_MS
+  const reader = createMinuteReader({ speed, view, partitions: 1, paneLifeMs, limits, clock })
+  const cuts = cutIds.map(parseCut)
+  return { view, cuts, reader, limits, clock, paneLifeMs, history: undefined }
+}
 
 function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
   const merged = { ...DEFAULT_SERVING_LIMITS, ...limits }
@@ -93,6 +106,7 @@ function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
   skipped = 0
   beginFailure = undefined
   readAlerts = () => Promise.resolve(OPEN_ALERTS)
+  served = liveView(TEST_VIEW, ['total', 'cdn', 'content'], merged)
   announce = () => undefined
   return new LiveHub({
     beginAlerts(onAlert) {
@@ -100,19 +114,9 @@ function makeHub(limits: Partial<ServingLimits> = {}): LiveHub {
       return beginFailure === undefined ? Promise.resolve() : Promise.reject(beginFailure)
     },
     readAlerts: () => readAlerts(),
-    reader: createMinuteReader({
-      speed,
-      view: TEST_VIEW,
-      partitions: 1,
-      paneLifeMs: 90 * MINUTE_MS,
-      limits: merged,
-      clock,
-    }),
     limits: merged,
     clock,
-    paneLifeMs: 90 * MINUTE_MS,
-    history: undefined,
-    cuts: ['total', 'cdn', 'content'].map(parseCut),
+    served: () => served,
     telemetry: {
       livePolled: () => undefined,
       livePollFailed: ({ isFirst }) => void failures.push({ isFirst }),
@@ -193,6 +197,32 @@ describe('a live subscription', () => {
     await speed.putPartitions([partitionRow(NOW_MS - 1_000)])
     await pass()
     expect(sink.takeUpdates()).toMatchObject([{ full: false, series: [], asOfMs: NOW_MS - 1_000 }])
+  })
+
+  it('gets its whole window again from the view that another one gave way to', async () => {
+    await putPlays(3)
+    await putPlays(7, { minuteStartMs, view: 'other' })
+    const { sink } = await connect()
+    sink.takeUpdates()
+    served = liveView('other', ['total', 'cdn'])
+    await pass()
+    const [update] = sink.takeUpdates()
+    expect(update).toMatchObject({ full: true })
+    expect(update?.series[0]?.buckets.at(-1)).toMatchObject({ startMs: minuteStartMs, plays: 7 })
+    await pass()
+    expect(sink.takeUpdates()).toMatchObject([{ full: false, series: [] }])
+  })
+
+  it('is told when the view that is served now has no cut for it, and the others go on', async () => {
+    const byContent = await connect(subscribe({ by: ['content'] }))
+    const total = await connect()
+    for (const { sink } of [byContent, total]) sink.messages.length = 0
+    served = liveView('other', ['total', 'cdn'])
+    await pass()
+    expect(byContent.sink.takeErrors()).toMatchObject([{ id: 'a', code: 'SERVING_CUT_UNKNOWN' }])
+    expect(total.sink.takeUpdates()).toHaveLength(1)
+    await pass()
+    expect(byContent.sink.messages).toEqual([])
   })
 
   it('gets the new minute when it begins', async () => {

@@ -21,6 +21,7 @@ import {
   type LiveServerMessage,
 } from './api-schemas.ts'
 import { servingErrors } from './errors.ts'
+import type { ServingLimits } from './limits.ts'
 import { parseBy, selectCut } from './qoe-query.ts'
 import { openMoment, type Moment, type ReadingContext } from './reading.ts'
 import type { ServingTelemetry } from './telemetry.ts'
@@ -33,10 +34,19 @@ export interface LiveSink {
   close(code: number, reason: string): void
 }
 
-export interface LiveHubOptions extends ReadingContext {
+/** What the feed needs of the view that is served. */
+export interface LiveView extends ReadingContext {
+  readonly view: string
   readonly cuts: readonly Cut[]
   /** Absent where there is no content metadata. */
   readonly content?: ContentView | undefined
+}
+
+export interface LiveHubOptions {
+  readonly clock: Clock
+  readonly limits: ServingLimits
+  /** The view that is active now; a poll is made of one. */
+  readonly served: () => LiveView
   /** Resolves once every later alert reaches the listener. */
   readonly beginAlerts: (onAlert: (alert: Alert) => void) => Promise<void>
   readonly readAlerts: () => Promise<AlertsResponse>
@@ -77,6 +87,8 @@ export class LiveHub {
   readonly #clients = new Set<LiveClient>()
   readonly #channels = new Map<string, LiveChannel<Member>>()
   readonly #feeds = new Map<string, CutFeed>()
+  /** The view that channels and feeds are of. */
+  #view: string
   readonly #stopPolling: () => void
   #polling: Promise<void> | undefined
   #pollAgain = false
@@ -86,6 +98,7 @@ export class LiveHub {
   constructor(options: LiveHubOptions) {
     this.#options = options
     this.#clock = options.clock
+    this.#view = options.served().view
     this.#messageSchema = liveClientMessageSchema(options.limits)
     this.#stopPolling = options.clock.every(options.limits.livePollMs, () => {
       for (const client of this.#clients) client.messagesSincePoll = 0
@@ -216,16 +229,15 @@ export class LiveHub {
       series?: number | undefined
     },
   ): void {
-    const { limits, cuts, content } = this.#options
+    const { limits, served } = this.#options
+    const { cuts, content } = served()
     if (asked.minutes > limits.liveMinutesMax)
       throw servingErrors.create('SERVING_LIVE_MESSAGE_INVALID', {
         expected: `minutes up to ${limits.liveMinutesMax}`,
         received: `${asked.minutes}`,
       })
-    const selection = selectCut(
-      { by: parseBy(asked.by.join(',')), where: asked.where },
-      { cuts, limits, content },
-    )
+    const question = { by: parseBy(asked.by.join(',')), where: asked.where }
+    const selection = selectCut(question, { cuts, limits, content })
     const seriesMax = Math.min(asked.series ?? limits.seriesDefault, limits.seriesMax)
     const name = JSON.stringify([asked.by, asked.where.toSorted(), asked.minutes, seriesMax])
     this.#leave(client, asked.id)
@@ -235,7 +247,8 @@ export class LiveHub {
     if (channel === undefined) {
       if (this.#channels.size >= limits.liveChannelsMax)
         throw subscriptionsFull(limits.liveChannelsMax, 'of all connections')
-      channel = new LiveChannel({ name, selection, minutes: asked.minutes, seriesMax })
+      const { minutes } = asked
+      channel = new LiveChannel({ name, asked: question, selection, minutes, seriesMax })
       this.#channels.set(name, channel)
     }
     channel.members.add({ client, id: asked.id, needsWhole: true })
@@ -280,6 +293,9 @@ export class LiveHub {
 
   async #poll(): Promise<void> {
     const { limits } = this.#options
+    const served = this.#options.served()
+    if (served.view !== this.#view) this.#moveTo(served)
+    if (this.#channels.size === 0) return
     const nowMs = this.#clock.nowMs()
     const toMs = (Math.floor(nowMs / MINUTE_MS) + 1) * MINUTE_MS
     const minutes = Math.max(...[...this.#channels.values()].map((channel) => channel.minutes))
@@ -287,41 +303,69 @@ export class LiveHub {
     const moment = await openMoment(
       { fromMs: toMs - minutes * MINUTE_MS, toMs },
       { timeoutMs: limits.liveHistoryTimeoutMs, waitsForSnapshot: false },
-      this.#options,
+      served,
     )
     try {
-      await this.#pollFeeds(moment, { nowMs, toMs })
+      await this.#pollFeeds(moment, { nowMs, toMs, served })
     } finally {
       moment.release()
     }
   }
 
+  /**
+   * Every subscription goes on in another view: with a whole window next, or with an error where
+   * that view has no cut for it.
+   */
+  #moveTo({ view, cuts }: LiveView): void {
+    const { limits } = this.#options
+    this.#view = view
+    this.#feeds.clear()
+    for (const [name, channel] of this.#channels) {
+      try {
+        const moved = channel.movedTo(selectCut(channel.asked, { cuts, limits }))
+        this.#channels.set(name, moved)
+        for (const member of moved.members) {
+          member.needsWhole = true
+          member.client.channels.set(member.id, moved)
+        }
+      } catch (error) {
+        if (!(error instanceof BackhaulError)) throw error
+        for (const { client, id } of channel.members) {
+          this.#leave(client, id)
+          send(client, { error: { id, code: error.code, detail: error.message } })
+        }
+      }
+    }
+  }
+
   async #pollFeeds(
     moment: Moment,
-    { nowMs, toMs }: { readonly nowMs: number; readonly toMs: number },
+    at: { readonly nowMs: number; readonly toMs: number; readonly served: LiveView },
   ): Promise<void> {
+    const { toMs, served } = at
     const byCut = Map.groupBy(this.#channels.values(), (channel) => channel.selection.cut)
     for (const id of this.#feeds.keys())
       if (![...byCut.keys()].some((cut) => cut.id === id)) this.#feeds.delete(id)
     for (const [cut, channels] of byCut) {
       let feed = this.#feeds.get(cut.id)
-      if (feed === undefined) this.#feeds.set(cut.id, (feed = new CutFeed(cut, this.#options)))
+      if (feed === undefined) this.#feeds.set(cut.id, (feed = new CutFeed(cut, served)))
       await feed.refresh({
         moment,
         toMs,
         minutes: Math.max(...channels.map((channel) => channel.minutes)),
         monotonicMs: this.#clock.monotonicMs(),
       })
-      for (const channel of channels) this.#deliver(channel, feed, { nowMs, toMs })
+      for (const channel of channels) this.#deliver(channel, feed, at)
     }
   }
 
   #deliver(
     channel: LiveChannel<Member>,
     feed: CutFeed,
-    moment: { readonly nowMs: number; readonly toMs: number },
+    at: { readonly nowMs: number; readonly toMs: number; readonly served: LiveView },
   ): void {
-    const update = channel.update(feed, { ...moment, ...this.#options })
+    const { nowMs, toMs, served } = at
+    const update = channel.update(feed, { ...served, nowMs, toMs })
     for (const member of channel.members) {
       if (this.#isBehind(member.client)) {
         member.needsWhole = true

@@ -7,16 +7,15 @@ import type { Answer } from '../shared/http/guarded-response.ts'
 import { jsonAnswer } from '../shared/http/problem.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { describeValue, type BackhaulError } from '../shared/runtime/errors.ts'
-import { answerAlerts, type AlertsContext } from './alerts.ts'
-import type { ContentView } from './content-feed.ts'
+import { answerAlerts } from './alerts.ts'
 import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseParameters } from './query-parameters.ts'
 import { answerQoe } from './qoe.ts'
 import { parseQoeQuery } from './qoe-query.ts'
-import type { ReadingContext } from './reading.ts'
-import { parseSessionQuery, type SessionsApi } from './sessions.ts'
-import { answerStatus, type StatusContext } from './status.ts'
+import type { ServedView } from './served-view.ts'
+import { parseSessionQuery } from './sessions.ts'
+import { answerStatus } from './status.ts'
 import { answerTop, parseTopQuery } from './top.ts'
 import { withinTime } from './within-time.ts'
 
@@ -27,13 +26,12 @@ export interface QueryRequest {
   readonly authorization: string
 }
 
-export interface QueriesOptions extends ReadingContext, StatusContext, AlertsContext {
+export interface QueriesOptions {
   readonly clock: Clock
   readonly limits: ServingLimits
-  readonly sessions: SessionsApi
-  /** Absent where there is no content metadata. */
-  readonly content?: ContentView | undefined
   readonly verifier: TokenVerifier
+  /** The view that is active now; an answer is made of one. */
+  readonly served: () => ServedView
 }
 
 export interface Queries {
@@ -43,6 +41,8 @@ export interface Queries {
   readonly inFlight: number
 }
 
+/** Says which view an answer was made of. */
+const VIEW_HEADER = 'backhaul-view'
 export const SESSION_PATH = '/v1/sessions/'
 const SESSION_ID_MAX_CHARS = 64
 
@@ -59,9 +59,11 @@ export function createQueries(options: QueriesOptions): Queries {
         })
       inFlight++
       // A query that timed out still works until its store answers, and counts until then.
-      const work = runQuery(request, options).finally(() => inFlight--)
+      const served = options.served()
+      const work = runQuery(request, served).finally(() => inFlight--)
       return jsonAnswer(200, await withinTime(work, clock, limits.requestTimeoutMs), {
         'cache-control': 'no-store',
+        [VIEW_HEADER]: served.view,
       })
     },
     get inFlight() {
@@ -70,7 +72,7 @@ export function createQueries(options: QueriesOptions): Queries {
   }
 }
 
-async function runQuery(request: QueryRequest, options: QueriesOptions): Promise<unknown> {
+async function runQuery(request: QueryRequest, options: ServedView): Promise<unknown> {
   const { path, query } = request
   const { cuts, limits, content } = options
   const context = { cuts, limits, content, nowMs: options.clock.nowMs() }

@@ -17,7 +17,7 @@ import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import type { BatchActivity } from '../shared/warehouse/batch-activity.ts'
 import type { WarehouseReader } from '../shared/warehouse/warehouse-reader.ts'
 import { AlertFeed, type AlertFeedOptions } from './alert-feed.ts'
-import { answerAlerts, type AlertsContext } from './alerts.ts'
+import { answerAlerts } from './alerts.ts'
 import { createApi, type ApiRequest } from './api.ts'
 import type { ServingConfig } from './config.ts'
 import { ContentFeed } from './content-feed.ts'
@@ -28,9 +28,8 @@ import { History } from './history/history.ts'
 import { createHistoryTelemetry } from './history/telemetry.ts'
 import { LiveHub, type LiveHubOptions } from './live-hub.ts'
 import { routeLive } from './live-socket.ts'
-import { createMinuteReader } from './minute-reader.ts'
-import { createQueries } from './queries.ts'
-import { createSessionsApi } from './sessions.ts'
+import { createQueries, type QueriesOptions } from './queries.ts'
+import { ServedViews, type ServedViewsOptions, type ViewFacts } from './served-view.ts'
 import { loadStaticFiles } from './static-files.ts'
 import { createServingTelemetry } from './telemetry.ts'
 
@@ -41,10 +40,12 @@ export interface ServingOptions {
   readonly telemetry: TelemetryBase
   readonly clock: Clock
   readonly verifier: TokenVerifier
-  readonly cuts: readonly Cut[]
-  /** View whose rows are served. */
+  /** View whose rows are served, until another one is active; its cuts and limits. */
   readonly view: string
+  readonly cuts: readonly Cut[]
   readonly foldLimits: FoldLimits
+  /** The active view; absent where it never changes. */
+  readonly activeView?: () => Promise<ViewFacts | undefined>
   /** Partitions of `playback.events`. */
   readonly partitions: number
   /** Absent where no batch runs: then everything is answered from the speed store. */
@@ -76,15 +77,20 @@ export interface RunningServing extends Running {
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
   const { config } = options
   refuseOpenAddress(options)
-  const context = contextOf(options)
-  const { telemetry, reader, history, content } = context
+  const limits = limitsOf(options)
+  const telemetry = createServingTelemetry(options.telemetry)
+  const history = historyOf(options, limits)
+  const content = contentOf(options, limits)
+  const views = viewsOf(options, { limits, telemetry, history, content })
+  const context = { ...options, limits, telemetry, served: () => views.current }
   const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
-  const sessions = createSessionsApi(context)
+  await views.begin()
   const { hub, alertFeed } = liveOf(context)
   const app = App()
   let stopping = false
-  const queries = createQueries({ ...context, sessions })
+  const queries = createQueries(context)
   const reportSizes = () => {
+    const { reader, sessions } = views.current
     telemetry.sizesChanged({
       requestsInFlight: queries.inFlight,
       closedMinuteRows: reader.cachedRows,
@@ -113,6 +119,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   stops.add('history', () => history?.stop())
   content?.start()
   stops.add('content metadata', () => content?.stop())
+  stops.add('look at the active view', () => views.stop())
   stops.add('connections', () => void app.close())
   stops.add('requests', () => api.settle(STOP_GRACE_MS))
   stops.add('alert feed', () => alertFeed.stop())
@@ -138,13 +145,15 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
 }
 
 function liveOf(
-  context: Omit<LiveHubOptions, 'beginAlerts' | 'readAlerts'> & AlertsContext & AlertFeedOptions,
+  context: Omit<LiveHubOptions, 'beginAlerts' | 'readAlerts' | 'served'> &
+    AlertFeedOptions &
+    Pick<QueriesOptions, 'served'>,
 ) {
   const alertFeed = new AlertFeed(context)
   const hub = new LiveHub({
     ...context,
     beginAlerts: (onAlert) => alertFeed.begin(onAlert),
-    readAlerts: () => answerAlerts(context),
+    readAlerts: () => answerAlerts(context.served()),
   })
   return { hub, alertFeed }
 }
@@ -191,16 +200,31 @@ async function renderMetrics(options: ServingOptions, reportSizes: () => void): 
   return more === undefined ? own : `${own}\n${more}`
 }
 
+function viewsOf(
+  options: ServingOptions,
+  parts: Pick<ServedViewsOptions, 'limits' | 'telemetry' | 'history' | 'content'>,
+): ServedViews {
+  const { view, cuts, foldLimits: limits, activeView: readActive } = options
+  const batchActivity = options.batch?.activity
+  return new ServedViews({
+    ...options,
+    ...parts,
+    batchActivity,
+    initial: { view, cuts, limits },
+    readActive,
+  })
+}
+
+/** Its boundary is that of the view that the batch computes with, whichever is served. */
 function historyOf(
-  { batch, partitions, clock, telemetry }: ServingOptions,
+  { batch, partitions, clock, telemetry, foldLimits }: ServingOptions,
   limits: ServingLimits,
-  paneLifeMs: number,
 ): History | undefined {
   if (batch === undefined) return undefined
   const history = new History({
     warehouse: batch.warehouse,
     partitions,
-    paneLifeMs,
+    paneLifeMs: paneLifeOf(foldLimits),
     limits,
     clock,
     telemetry: createHistoryTelemetry(telemetry),
@@ -209,25 +233,13 @@ function historyOf(
   return history
 }
 
-/** What the answers are made of. */
-function contextOf({ content: contentOptions, ...options }: ServingOptions) {
-  const { clock } = options
-  const limits = limitsOf(options)
-  const telemetry = createServingTelemetry(options.telemetry)
-  const paneLifeMs = paneLifeOf(options.foldLimits)
-  const reader = createMinuteReader({
-    ...options,
-    limits,
-    paneLifeMs,
-    onCache: telemetry.closedMinutesAsked,
-  })
-  const history = historyOf(options, limits, paneLifeMs)
-  const batchActivity = options.batch?.activity
-  const context = { ...options, reader, limits, paneLifeMs, telemetry, history, batchActivity }
-  if (contentOptions === undefined) return { ...context, content: undefined }
-  const contentTelemetry = createContentTelemetry(options.telemetry)
-  const content = new ContentFeed({ ...contentOptions, clock, limits, telemetry: contentTelemetry })
-  return { ...context, content }
+function contentOf(
+  { content: options, clock, telemetry }: ServingOptions,
+  limits: ServingLimits,
+): ContentFeed | undefined {
+  if (options === undefined) return undefined
+  const contentTelemetry = createContentTelemetry(telemetry)
+  return new ContentFeed({ ...options, clock, limits, telemetry: contentTelemetry })
 }
 
 /** A uWebSockets.js request is only readable inside its handler. */

@@ -72,6 +72,11 @@ export const servingMetrics = defineMetrics({
     name: 'serving_live_alerts_total',
     help: 'Alerts handed to live connections that want them.',
   },
+  viewLookFailures: {
+    kind: 'counter',
+    name: 'serving_view_look_failures_total',
+    help: 'Times that it could not be read which view is active; the one served last goes on.',
+  },
   alertFeedFailures: {
     kind: 'counter',
     name: 'serving_alert_feed_failures_total',
@@ -126,6 +131,14 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
     },
     livePolled(facts: { readonly durationMs: number }) {
       metrics.livePollDurationMs.observe(facts.durationMs)
+    },
+    viewServed(facts: { readonly view: string }) {
+      log.info(facts, 'another view is served than before')
+    },
+    /** Logged once a row of failures. */
+    viewLookFailed(facts: { readonly error: unknown; readonly isFirst: boolean }) {
+      metrics.viewLookFailures.inc()
+      if (facts.isFirst) log.warn({ err: facts.error }, 'which view is active cannot be read')
     },
     /** Logged once a row of failures; the counter tells how long it lasts. */
     livePollFailed(facts: { readonly error: unknown; readonly isFirst: boolean }) {

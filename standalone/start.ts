@@ -38,6 +38,7 @@ import {
 } from '../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
+import { readServedView } from '../shared/views/active-view.ts'
 import { BatchClient } from './batch-client.ts'
 import { scheduleConfig } from './config.ts'
 import { holdDataFolder, type DataFolder } from './data-folder.ts'
@@ -121,6 +122,7 @@ async function startAll(
     cuts,
     view: processor.view,
     foldLimits: foldLimitsOf(processorSettings),
+    activeView: () => readServedView(stores.objects),
     batch: {
       warehouse: batch,
       activity: () => batch.activity,

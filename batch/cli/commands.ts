@@ -12,6 +12,10 @@ import { ledgerShow } from './commands/ledger-show.ts'
 import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
 import { verify } from './commands/verify.ts'
+import { viewCompare } from './commands/view-compare.ts'
+import { viewDrop } from './commands/view-drop.ts'
+import { viewList } from './commands/view-list.ts'
+import { viewSwitch } from './commands/view-switch.ts'
 
 export const commands: readonly Command[] = [
   batchRun,
@@ -26,4 +30,8 @@ export const commands: readonly Command[] = [
   alertsCheck,
   contentCheck,
   contentLoad,
+  viewList,
+  viewCompare,
+  viewSwitch,
+  viewDrop,
 ]

@@ -3,8 +3,14 @@
  * command is over. A server may run beside: the log and the speed store are opened as its guest or
  * as a reader, never as their owner.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { foldLimitsOf, processorConfig, type ProcessorConfig } from '../../processor/config.ts'
+import {
+  foldLimitsOf,
+  processorConfig,
+  speedStoreConfig,
+  type ProcessorConfig,
+} from '../../processor/config.ts'
 import {
   createPseudonymiser,
   parseKeyring,
@@ -21,7 +27,6 @@ import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { parseCut, type Cut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
-import { viewId } from '../../shared/qoe/view.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { assert } from '../../shared/runtime/errors.ts'
@@ -30,8 +35,11 @@ import { StopStack } from '../../shared/runtime/lifecycle.ts'
 import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig, type BackhaulConfig } from '../../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
+import { cassandraConfig } from '../../shared/speed/cassandra-config.ts'
+import { openCassandraSpeedStore } from '../../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
+import { describeView, type ViewDescription } from '../../shared/views/view-registry.ts'
 import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
@@ -55,8 +63,9 @@ export interface CommandSettings {
   /** Those of the server beside, so that both compute the same metrics. */
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
-  /** The view that a server with these settings keeps in the speed store. */
+  /** The view that a processor with these settings keeps in the speed store. */
   readonly view: string
+  readonly described: ViewDescription
 }
 
 /** A command never owns a store. */
@@ -168,7 +177,8 @@ export class Stores {
     const { gcs } = readObjectStoreSettings(environment, readFile)
     const limits = foldLimitsOf(processor)
     const cuts = common.cuts.map(parseCut)
-    return { common, processor, batch, gcs, limits, cuts, view: viewId(cuts, limits) }
+    const described = describeView(cuts, limits, processor.view)
+    return { common, processor, batch, gcs, limits, cuts, view: described.view, described }
   }
 
   async #openLog(access: CommandAccess): Promise<EventLog> {
@@ -192,20 +202,35 @@ export class Stores {
   }
 
   async #openSpeed(access: CommandAccess): Promise<SpeedStore> {
+    const { environment, readFile, clock } = this.#options
+    const { speedStore } = readConfig(speedStoreConfig, environment, readFile)
+    if (speedStore === 'cassandra') {
+      const config = readConfig(cassandraConfig, environment, readFile)
+      const speed = await openCassandraSpeedStore({ config, clock, random: systemRandom })
+      this.#stack.add('speed store', () => speed.close())
+      return speed
+    }
     const speed = await openLmdbSpeedStore({
-      folder: this.folder.speedFolder,
+      folder: this.#storeFolder('speed'),
       access,
       mapBytes: this.settings.common.speedMapBytes,
-      clock: this.#options.clock,
+      clock,
     })
     this.#stack.add('speed store', () => speed.close())
     return speed
   }
 
+  /** Processors on their own share a folder that no server has made. */
+  #storeFolder(name: 'speed' | 'objects'): string {
+    const shared = join(this.settings.common.dataDir, name)
+    if (existsSync(shared)) return shared
+    return name === 'speed' ? this.folder.speedFolder : this.folder.objectsFolder
+  }
+
   async #openObjects(): Promise<ObjectStore> {
     const objects = await openObjectStore({
       gcs: this.settings.gcs,
-      folder: this.folder.objectsFolder,
+      folder: this.#storeFolder('objects'),
       clock: this.#options.clock,
       random: systemRandom,
     })

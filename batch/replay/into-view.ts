@@ -33,8 +33,8 @@ export interface ReplayViewParts {
   /** Those of the live view, when its rows are to be had again. */
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
-  /** The view that is served, which is never written to. */
-  readonly liveView: string
+  /** The view that is served, if any, which is never written to. */
+  readonly liveView: string | undefined
   /** How long rows stay in the speed store after their minute, ms. */
   readonly rowRetentionMs: number
   /** Records between two writes of rows; `REPLAY_RECORDS_PER_WRITE` when absent. */
@@ -276,7 +276,8 @@ class PartitionReplay {
         lastLoggedAtMs,
         narrowWatermarkMs: watermarkMs,
         wideWatermarkMs: watermarkMs,
-        generationStartMs: this.#startedAtMs ?? lastLoggedAtMs,
+        // From the first record on there is no minute that it could not know whole.
+        generationStartMs: span.first === 0 ? 0 : (this.#startedAtMs ?? lastLoggedAtMs),
       },
     ])
   }

@@ -1,5 +1,5 @@
 /**
- * The evaluator's life: it waits for the lease, loads what the rules stand at, and steps until the
+ * The evaluator's life: it waits until its view is active and for the lease, loads what the rules stand at, and steps until the
  * lease is gone or the process stops. Several processes may run one; the lease keeps all but one
  * waiting. Being right does not hang on it: see `StateBook.confirm` and the ids of alerts.
  */
@@ -16,6 +16,7 @@ import type { Random } from '../../shared/runtime/random.ts'
 import type { TelemetryBase } from '../../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import type { AlertsConfig } from '../config.ts'
+import type { ViewRole } from '../view-role.ts'
 import { AlertEvaluator } from './evaluator.ts'
 import { ALERT_LEASE_MS, ALERT_LEASE_RETRY_MS, ALERT_STEP_MS } from './limits.ts'
 import { StateBook } from './state-book.ts'
@@ -29,6 +30,8 @@ export interface AlertServiceParts {
   readonly speed: SpeedStore
   readonly objects: ObjectStore
   readonly view: string
+  /** Rules are judged on the rows of the active view. */
+  readonly role: Pick<ViewRole, 'isPrimary' | 'previousView'>
   /** Partitions of `playback.events`. */
   readonly partitions: number
   readonly paneLifeMs: number
@@ -62,7 +65,7 @@ async function run(
   while (!stopping.aborted) {
     let lease: Lease | undefined
     try {
-      lease = await takeLease(parts, holder)
+      if (parts.role.isPrimary) lease = await takeLease(parts, holder)
       if (lease !== undefined) {
         telemetry.leads(true)
         await lead({ parts, telemetry, failures, lease }, stopping)
@@ -98,12 +101,12 @@ interface Term {
   readonly lease: Lease
 }
 
-/** Evaluates until the lease is lost (which throws) or `stopping` aborts. */
+/** Evaluates until the lease is lost (which throws), another view is active, or `stopping` aborts. */
 async function lead(term: Term, stopping: AbortSignal): Promise<void> {
   const { parts, telemetry, failures, lease } = term
-  const { clock, config, speed, view, log } = parts
+  const { clock, config, speed, view, log, role } = parts
   const { partitions: alertPartitions } = await log.describeTopic(TOPICS.alerts)
-  const book = await StateBook.load(speed, view)
+  const book = await StateBook.load(speed, view, role.previousView)
   const hasWebhook = config.webhookUrl !== ''
   const evaluator = new AlertEvaluator(
     { ...parts, telemetry, alertPartitions, hasWebhook },
@@ -119,7 +122,7 @@ async function lead(term: Term, stopping: AbortSignal): Promise<void> {
       over.abort()
     })
   try {
-    while (!signal.aborted) {
+    while (!signal.aborted && role.isPrimary) {
       const hasMore = await stepOrExplain(evaluator, failures)
       if (!hasMore) await clock.sleep(ALERT_STEP_MS, signal)
     }

@@ -27,7 +27,18 @@ export class StateBook {
     this.#view = view
   }
 
-  static async load(speed: SpeedStore, view: string): Promise<StateBook> {
+  /**
+   * With what the rules stood at in the view that was active before: of two states of a rule the one
+   * that was judged further counts, by its stamp, so an alert that is open there is resolved here.
+   */
+  static async load(speed: SpeedStore, view: string, previousView?: string): Promise<StateBook> {
+    if (previousView !== undefined) {
+      const rows = await speed.readRuleStates(previousView)
+      for (let at = 0; at < rows.length; at += ALERT_STATES_PER_WRITE_MAX)
+        await speed.putRuleStates(
+          rows.slice(at, at + ALERT_STATES_PER_WRITE_MAX).map((row) => ({ ...row, view })),
+        )
+    }
     const book = new StateBook(speed, view)
     for (const row of await speed.readRuleStates(view)) {
       book.#stamps.set(row.ruleId, row.stampUs)

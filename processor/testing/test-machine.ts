@@ -188,6 +188,9 @@ export class TestMachine {
       kill,
       freeze: () => life.freeze(),
       thaw: () => life.thaw(),
+      get isPrimary() {
+        return processor.isPrimary
+      },
       get isDead() {
         return life.isDead
       },

@@ -26,6 +26,7 @@ export interface ServingSetup {
   readonly auth?: boolean
   readonly speed?: MemorySpeedStore
   readonly log?: MemoryEventLog
+  readonly activeView?: NonNullable<ServingOptions['activeView']>
   readonly batch?: NonNullable<ServingOptions['batch']>
   readonly content?: NonNullable<ServingOptions['content']>
   /** The test's clock when time is not to stand still. */
@@ -59,6 +60,7 @@ export async function startTestServing(setup: ServingSetup = {}) {
     view: TEST_VIEW,
     foldLimits: DEFAULT_FOLD_LIMITS,
     partitions: 1,
+    ...(setup.activeView && { activeView: setup.activeView }),
     ...(setup.batch === undefined ? {} : { batch: setup.batch }),
     ...(setup.content === undefined ? {} : { content: setup.content }),
     ...(setup.limits === undefined ? {} : { limits: setup.limits }),

@@ -59,6 +59,12 @@ export class MemorySpeedStore implements SpeedStore {
     return Promise.resolve()
   }
 
+  deleteView(view: string): Promise<void> {
+    for (const rows of [this.minutes, this.partitions, this.rules])
+      for (const [key, row] of rows) if (row.view === view) rows.delete(key)
+    return Promise.resolve()
+  }
+
   async readMinutes(query: MinuteQuery): Promise<MinuteRow[]> {
     this.minuteQueries.push(query)
     await this.#fail()

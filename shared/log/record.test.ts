@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { decodeFrame } from '../events/frame.ts'
 import { DEFAULT_FRAME_LIMITS } from '../events/limits.ts'
 import type { LogRecord } from './event-log.ts'
-import { decodeRecord, encodeFrameRecord, encodeTick, type FrameToEncode } from './record.ts'
+import {
+  decodeRecord,
+  encodeFrameRecord,
+  encodeTick,
+  parseRecord,
+  type FrameToEncode,
+} from './record.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -132,10 +138,32 @@ describe('a record', () => {
   })
 })
 
+describe('a frame of a later minor version', () => {
+  const event = (more = '') => utf8(`{"seq":0,"type":"heartbeat","at":5${more}}`)
+  const plain = encodeFrameRecord(frameOf({ events: [event()] }))
+  const later = encodeFrameRecord(
+    frameOf({
+      contextJson: utf8('{"sessionId":"s-1","addedToContext":{"a":[1]}}'),
+      events: [event(',"addedToEvent":7')],
+    }),
+  )
+
+  it.each(['playback.v1.1', 'playback.v1.27'])('%s is read beside those of today', (schema) => {
+    const { length: valueBytes } = later
+    const ofToday = { ...decodeRecord(recordOf(plain)), valueBytes }
+    for (const decode of [decodeRecord, parseRecord])
+      expect(decode(recordOf(later, { headers: { schema } }))).toEqual(ofToday)
+    expect(decodeRecord(recordOf(plain, { headers: { schema } }))).toEqual(
+      decodeRecord(recordOf(plain)),
+    )
+  })
+})
+
 describe('poison', () => {
   const valid = textOf(encodeFrameRecord(frameOf()))
 
   it.each([
+    ['no number', { schema: 'playback.v1.x' }, "the record's schema is not known: playback.v1.x"],
     ['another version', { schema: 'playback.v2' }, "the record's schema is not known: playback.v2"],
     [
       'a longer name',

@@ -6,6 +6,10 @@
  * where the events' bytes are the client's own; only line breaks between their tokens become
  * blanks, so that a record stays one line. The header `schema` is `playback.v1` for a frame
  * and `tick.v1` for a tick, the empty record by which an idle partition lets time pass in the log.
+ *
+ * A frame of `playback.v1.<n>` comes from a gateway of another release: a minor version only adds
+ * optional fields, which a reader that does not know them leaves out. So records of several lie in one
+ * log and are read by one program, which is not restarted for them. Any other version is poison.
  */
 import { z } from 'zod'
 import { describeIssue } from '../events/issue-detail.ts'
@@ -23,6 +27,7 @@ import { createRecordScanner, type FrameValue } from './record-scanner.ts'
 
 export const FRAME_SCHEMA = 'playback.v1'
 export const TICK_SCHEMA = 'tick.v1'
+const MINOR_OF_FRAME_SCHEMA = /^playback\.v1\.\d{1,4}$/
 
 interface DecodedBase {
   readonly offset: number
@@ -112,7 +117,7 @@ function decodeWith(
   const schema = record.headers['schema']
   if (schema === TICK_SCHEMA) return { kind: 'tick', offset, loggedAtMs }
   const poison = (reason: string): PoisonRecord => ({ kind: 'poison', offset, loggedAtMs, reason })
-  if (schema !== FRAME_SCHEMA)
+  if (schema !== FRAME_SCHEMA && (schema === undefined || !MINOR_OF_FRAME_SCHEMA.test(schema)))
     return poison(
       schema === undefined
         ? 'the record has no schema header'

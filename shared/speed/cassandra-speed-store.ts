@@ -48,7 +48,8 @@ import type {
   SessionRow,
 } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
-import type { MinuteQuery, SessionPage, SpeedStore } from './speed-store.ts'
+import { deleteViewRows } from './cassandra-views.ts'
+import type { MinuteQuery, SessionPage, SpeedStore, ViewMinutes } from './speed-store.ts'
 
 export interface CassandraSpeedStoreOptions {
   readonly config: CassandraConfig
@@ -133,6 +134,10 @@ class CassandraSpeedStore implements SpeedStore {
       await Promise.allSettled(this.#sessionWrites)
       await deleteSessionRows(this.#statements, this.#recent, { view, sessionId })
     })
+  }
+
+  deleteView(view: string, minutes: ViewMinutes): Promise<void> {
+    return this.#call(() => deleteViewRows(this.#statements, view, minutes))
   }
 
   readMinutes(query: MinuteQuery): Promise<MinuteRow[]> {

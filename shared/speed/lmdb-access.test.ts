@@ -149,6 +149,7 @@ function readsFrom(reader: SpeedStore, owner: SpeedStore): SpeedStore {
     putPartitions: (rows) => owner.putPartitions(rows),
     putRuleStates: (rows) => owner.putRuleStates(rows),
     deleteSession: (...args) => owner.deleteSession(...args),
+    deleteView: (...args) => owner.deleteView(...args),
     removeExpired: () => owner.removeExpired(),
     readMinutes: (query) => reader.readMinutes(query),
     readSession: (...args) => reader.readSession(...args),

@@ -38,9 +38,14 @@ export function minuteKey(row: MinuteRow): Buffer {
   ])
 }
 
+/** Begins the keys of all minutes of a cut. */
+export function cutPrefix(view: string, cut: string): Buffer {
+  return digest(view, cut)
+}
+
 /** Begins the keys of one minute of a cut. */
 export function minutePrefix(view: string, cut: string, minuteStartMs: number): Buffer {
-  return Buffer.concat([digest(view, cut), timeBytes(minuteStartMs)])
+  return Buffer.concat([cutPrefix(view, cut), timeBytes(minuteStartMs)])
 }
 
 /** The part of a minute's key that says which cut key it is. */

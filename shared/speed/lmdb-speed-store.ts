@@ -31,6 +31,7 @@ import {
   encodeSession,
 } from './lmdb-row-codec.ts'
 import {
+  cutPrefix,
   minuteKey,
   partitionKey,
   viewPrefix,
@@ -47,7 +48,7 @@ import { ROW_TABLES, StampedRows, type EncodedRow } from './lmdb-stamped-rows.ts
 import { createLmdbSpeedTelemetry, type LmdbSpeedTelemetry } from './lmdb-telemetry.ts'
 import type { MinuteRow, PartitionRow, PositionRow, RuleStateRow, SessionRow } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
-import type { MinuteQuery, SessionPage, SpeedStore } from './speed-store.ts'
+import type { MinuteQuery, SessionPage, SpeedStore, ViewMinutes } from './speed-store.ts'
 
 export interface LmdbSpeedStoreOptions {
   /** Folder of the environment; created when it is missing, but not by a reader. */
@@ -140,6 +141,13 @@ class LmdbSpeedStore implements SpeedStore {
 
   deleteSession(view: string, sessionId: string): Promise<void> {
     return this.#rows.deleteSession(view, sessionId)
+  }
+
+  async deleteView(view: string, { cuts }: ViewMinutes): Promise<void> {
+    for (const cut of cuts)
+      await this.#rows.deletePrefix(view, ROW_TABLES.minutes, cutPrefix(view, cut))
+    for (const table of [ROW_TABLES.partitions, ROW_TABLES.rules] as const)
+      await this.#rows.deletePrefix(view, table, viewPrefix(view))
   }
 
   async readMinutes(query: MinuteQuery): Promise<MinuteRow[]> {

@@ -95,10 +95,14 @@ export class StampedRows {
 
   /** Deletes the session's rows, and then what points to its frames; a repeat goes on after a failure. */
   async deleteSession(view: string, sessionId: string): Promise<void> {
-    for (const table of [ROW_TABLES.sessions, ROW_TABLES.positions] as const) {
-      const task = this.#deletionTask(view, table, sessionPrefix(view, sessionId))
-      while ((await this.#commits.write(task)) === DELETION_SLICE_ROWS);
-    }
+    for (const table of [ROW_TABLES.sessions, ROW_TABLES.positions] as const)
+      await this.deletePrefix(view, table, sessionPrefix(view, sessionId))
+  }
+
+  /** Deletes the rows of the view whose keys have the prefix, slice by slice. */
+  async deletePrefix(view: string, table: RowTable, prefix: Buffer): Promise<void> {
+    const task = this.#deletionTask(view, table, prefix)
+    while ((await this.#commits.write(task)) === DELETION_SLICE_ROWS);
   }
 
   /** Resolves with how many of the rows whose keys have the prefix it deleted: a slice, or the last. */

@@ -477,6 +477,45 @@ export function describeSpeedStore(
       })
     })
 
+    it('deletes minutes, progress and rule states of a view, and nothing of another', async () => {
+      const HOUR_MS = 60 * MINUTE_MS
+      const rowsOf = (view: string) =>
+        ['total', 'cdn', 'content'].flatMap((cut) =>
+          [0, 1, 70].map((minute) =>
+            minuteRow({
+              view,
+              cut,
+              minuteStartMs: START_MS + minute * MINUTE_MS,
+              stampUs: (START_MS + minute * MINUTE_MS) * 1_000 + 9,
+            }),
+          ),
+        )
+      for (const view of ['view-1', 'view-2']) {
+        await store.putMinutes(rowsOf(view))
+        await store.putPartitions([partitionRow({ view }), partitionRow({ view, generation: 9 })])
+        await store.putRuleStates([ruleStateRow({ view })])
+      }
+      const minutes = {
+        cuts: ['total', 'cdn', 'content'],
+        fromMs: START_MS,
+        toMs: START_MS + 2 * HOUR_MS,
+      }
+      await store.deleteView('view-1', minutes)
+      await store.deleteView('view-1', minutes)
+      await reopen()
+      for (const [view, left] of [
+        ['view-1', 0],
+        ['view-2', 3],
+      ] as const) {
+        for (const cut of minutes.cuts) {
+          const query = { view, ...minutes, cut, limit: 100 }
+          expect(await store.readMinutes(query)).toHaveLength(left)
+        }
+        expect(await store.readPartitions(view)).toHaveLength(left === 0 ? 0 : 2)
+        expect(await store.readRuleStates(view)).toHaveLength(left === 0 ? 0 : 1)
+      }
+    })
+
     describe('pages of sessions', () => {
       const allPages = async (view: string, limit: number): Promise<SessionRow[][]> => {
         const pages: SessionRow[][] = []
@@ -582,6 +621,8 @@ export function describeSpeedStore(
       await expect(store.putRuleStates([ruleStateRow()])).rejects.toMatchObject(closed)
       await expect(store.readSessions('v', { limit: 1 })).rejects.toMatchObject(closed)
       await expect(store.deleteSession('v', 's')).rejects.toMatchObject(closed)
+      const none = { cuts: ['total'], fromMs: 0, toMs: 1 }
+      await expect(store.deleteView('v', none)).rejects.toMatchObject(closed)
     })
   })
 }

@@ -22,6 +22,11 @@ export interface SpeedStore {
    * it back with its next, higher write stamp.
    */
   deleteSession(view: string, sessionId: string): Promise<void>
+  /**
+   * Deletes progress, rule states and these minutes of a view that nobody writes or will write again;
+   * its sessions go one by one. Safe to repeat.
+   */
+  deleteView(view: string, minutes: ViewMinutes): Promise<void>
   /** Rows of one cut with `fromMs ≤ minuteStartMs < toMs`, of all partitions and generations of the view. */
   readMinutes(query: MinuteQuery): Promise<MinuteRow[]>
   /** All rows of a session: every incarnation, partition and generation of the view. */
@@ -38,6 +43,13 @@ export interface SpeedStore {
   /** Deletes expired rows; returns how many. The adapter also does so by itself. */
   removeExpired(): Promise<number>
   close(): Promise<void>
+}
+
+/** Minutes of cuts from the one of `fromMs` to before `toMs`; a store may delete others of the cuts too. */
+export interface ViewMinutes {
+  readonly cuts: readonly string[]
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 /** Pages follow one another in an order of the store's own; a page without rows is beyond the last. */

@@ -1,5 +1,7 @@
 /** `erase`: forgets a viewer. */
+import type { ObjectStore } from '../../../shared/objects/object-store.ts'
 import { noFailpoints } from '../../../shared/runtime/failpoints.ts'
+import { listViews } from '../../../shared/views/view-registry.ts'
 import { eraseViewer, type Erased } from '../../erase/erase.ts'
 import { replayedViews } from '../../replay/replayed-views.ts'
 import { usage } from '../arguments.ts'
@@ -29,7 +31,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
         clock,
         failpoints: noFailpoints,
         pseudonymiser: stores.pseudonymiser(),
-        views: [settings.view, ...(await replayedViews(objects))],
+        views: await viewsOf(objects, settings.view),
         leaseMs: settings.batch.leaseMs,
         holder: stores.holder,
         logRetentionMs: settings.common.logRetentionMs,
@@ -40,6 +42,12 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
     )
     return { exitCode: EXIT.done, json: erased, text: textOf(erased) }
   },
+}
+
+/** Every view that may have rows. */
+async function viewsOf(objects: ObjectStore, own: string): Promise<string[]> {
+  const begun = (await listViews(objects)).map(({ view }) => view)
+  return [...new Set([own, ...begun, ...(await replayedViews(objects))])]
 }
 
 function textOf({ proofName, proof }: Erased): string {

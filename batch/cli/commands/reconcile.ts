@@ -1,5 +1,6 @@
 /** `reconcile`: whether the live view and the history agree. */
 import { reconcile as compare } from '../../reconcile/reconcile.ts'
+import { reconciledView } from '../../reconcile/reconciled-view.ts'
 import { reportText } from '../../reconcile/report.ts'
 import { createBatchTelemetry } from '../../telemetry.ts'
 import { usage } from '../arguments.ts'
@@ -19,6 +20,7 @@ exactly the events that the live view set aside, with 1 on a defect or when noth
   options: {
     from: { value: 'TIME', doc: 'First minute, UTC: 2026-03-01 or 2026-03-01T12:30Z.' },
     to: { value: 'TIME', doc: 'End of the last minute.' },
+    view: { value: 'VIEW', doc: 'View to compare, instead of the one that is served.' },
     repair: { doc: 'Write the live rows that are lost or wrong anew from the history.' },
   },
   positionals: [],
@@ -28,14 +30,16 @@ exactly the events that the live view set aside, with 1 on a defect or when noth
     if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs)
       throw usage('--from before --to', `${given.text('from')} and ${given.text('to')}`)
     const repair = given.flag('repair')
-    const { common, processor, batch, limits, cuts, view } = stores.settings
+    const { common, processor, batch, limits, cuts, described } = stores.settings
+    const objects = await stores.objects()
+    const view = await reconciledView(objects, described, given.text('view'))
     progress.show('comparing')
     const report = await compare(
       {
         log: await stores.log('reader'),
         speed: await stores.speed(repair ? 'guest' : 'reader'),
         warehouse: await stores.warehouse(),
-        objects: await stores.objects(),
+        objects,
         clock,
         telemetry: createBatchTelemetry(stores.telemetry),
         limits,

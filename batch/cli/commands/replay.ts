@@ -1,5 +1,7 @@
 /** `replay`: the archive into the tables again, or into a fresh view of the speed store. */
 import { TOPICS } from '../../../shared/log/topics.ts'
+import { readActiveView } from '../../../shared/views/active-view.ts'
+import { registerView, VIEW_NAME } from '../../../shared/views/view-registry.ts'
 import { RAW_TOPICS } from '../../raw-line.ts'
 import { replayIntoTables } from '../../replay/into-tables.ts'
 import { replayIntoView } from '../../replay/into-view.ts'
@@ -13,7 +15,8 @@ export const replay: Command = {
   about: `With --range, loads the runs that hold these offsets from their raw files again: missing rows
 are inserted and their metrics computed, rows that are there stay. With --view, folds all archived
 records and the rest of the log into a new view of the speed store; its rows equal those of the live
-view. With both, folds only these offsets of playback.events: a session that goes beyond them has in
+view. Of the name that PROCESSOR_VIEW has, it is the past of the view that processors of these settings
+build: they begin with what the log still holds. With both, folds only these offsets of playback.events: a session that goes beyond them has in
 the view what the range holds of it.`,
   examples: [
     'replay --range playback.events/3@1000-2000',
@@ -33,8 +36,6 @@ the view what the range holds of it.`,
   },
 }
 
-/** As it stands in the names of objects. */
-const VIEW = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const RANGE = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})@(?<from>\d{1,15})-(?<to>\d{1,15})$/
 
 function parseRange(text: string) {
@@ -86,16 +87,23 @@ interface IntoView {
 
 async function intoView(
   context: CommandContext,
-  { view, range }: IntoView,
+  { view: name, range }: IntoView,
 ): Promise<CommandResult> {
   const { stores, progress, signal } = context
-  const { batch: config, limits, cuts, view: liveView, processor } = stores.settings
-  if (!VIEW.test(view)) throw usage('--view of 1 to 64 letters, digits, ., _ or -', view)
+  const { batch: config, limits, cuts, described, processor } = stores.settings
+  if (!VIEW_NAME.test(name)) throw usage('--view of 1 to 64 letters, digits, ., _ or -', name)
+  const objects = await stores.objects()
+  // Of the name that PROCESSOR_VIEW gives, it is the older part of what a processor builds.
+  const isOwn = name === described.name
+  if (isOwn) await registerView(objects, described)
+  const view = isOwn ? described.view : name
+  const active = (await readActiveView(objects))?.active.view
+  const liveView = active ?? (described.name === '' ? described.view : undefined)
   const viewRange = range === undefined ? undefined : parseViewRange(range)
   const partitions = await replayIntoView(
     {
       log: await stores.log('reader'),
-      objects: await stores.objects(),
+      objects,
       warehouse: await stores.warehouse(),
       speed: await stores.speed('guest'),
       rowRetentionMs: processor.rowRetentionMs,
