@@ -80,7 +80,7 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
     telemetry,
     view,
     topicId,
-    turns: new TurnQueue(),
+    turns: new TurnQueue(clock),
     outputPartitions: await outputPartitions(log),
     checkpoints: createCheckpointStore(objects, {
       keep: CHECKPOINTS_KEPT,
