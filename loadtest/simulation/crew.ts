@@ -1,8 +1,7 @@
 /** The processor processes of a run, and who starts them again when they end. */
-import type { PartitionReport } from '../../processor/partition-report.ts'
 import type { Random } from '../../shared/runtime/random.ts'
 import type { Scheduler } from './scheduler.ts'
-import { SimProcessor, type SimProcessorParts } from './sim-processor.ts'
+import { SimProcessor, type PartitionReport, type SimProcessorParts } from './sim-processor.ts'
 
 const LOOK_EVERY_MS = 400
 const RESTART_MAX_MS = 3_000
@@ -73,7 +72,7 @@ export class Crew {
     const { scheduler, onFailure, onTaskFailure } = this.#parts
     for (const [slot, one] of this.#slots.entries()) {
       if (one === undefined) continue
-      if (one.failure !== undefined) onFailure(`${one.life.name}: ${String(one.failure)}`)
+      if (one.failure !== undefined) onFailure(`${one.life.name}: ${one.failure.message}`)
       for (const report of one.reports())
         if (report.failureCode !== undefined) onTaskFailure(report)
       if (!one.isGone || !this.isManned) continue

@@ -136,7 +136,7 @@ export class GroupCoordinator {
 
   #checkSessions(): void {
     const nowMs = this.#scheduler.nowMs
-    for (const { id, heardMs, sessionTimeoutMs, answerJoin } of [...this.#members.values()])
+    for (const { id, heardMs, sessionTimeoutMs, answerJoin } of this.#members.values())
       if (answerJoin === undefined && nowMs - heardMs > sessionTimeoutMs) this.#remove(id)
     this.#scheduler.after(CHECK_MS, 'group checks its members', () => this.#checkSessions())
   }
@@ -173,7 +173,7 @@ export class GroupCoordinator {
 
   #complete(): void {
     this.#cancelDeadline()
-    for (const { id, answerJoin } of [...this.#members.values()])
+    for (const { id, answerJoin } of this.#members.values())
       if (answerJoin === undefined) this.#members.delete(id)
     this.#generation += 1
     this.rebalances += 1

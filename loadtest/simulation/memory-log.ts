@@ -43,7 +43,7 @@ export class MemoryLog {
     for (const [index, record] of records.entries())
       to.records.push({ ...record, partition, offset: baseOffset + index, loggedAtMs })
     to.end = baseOffset + records.length
-    for (const wake of [...to.waiting]) wake()
+    for (const wake of to.waiting) wake()
     return { baseOffset, appendTimeMs: loggedAtMs }
   }
 

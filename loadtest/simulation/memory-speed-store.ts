@@ -24,7 +24,9 @@ export class MemorySpeedStore {
   readonly violations: string[] = []
   rowsWritten = 0
   /** Told whenever a partition said how far its rows are. */
-  onProgress: () => void = () => undefined
+  onProgress: (row: PartitionRow) => void = () => undefined
+  /** Progress as it was when someone last looked at it. */
+  #seen: ReadonlyMap<string, PartitionRow> = new Map()
 
   putMinutes(rows: readonly MinuteRow[]): void {
     for (const row of rows)
@@ -38,11 +40,14 @@ export class MemorySpeedStore {
   }
 
   putPartitions(rows: readonly PartitionRow[]): void {
-    for (const row of rows) this.#put(this.partitions, originOf(row), row)
-    this.onProgress()
+    for (const row of rows) {
+      this.#put(this.partitions, originOf(row), row)
+      this.onProgress(row)
+    }
   }
 
   readPartitions(view: string): PartitionRow[] {
+    this.#seen = new Map(this.partitions)
     return [...this.partitions.values()].filter((row) => row.view === view)
   }
 
@@ -54,10 +59,19 @@ export class MemorySpeedStore {
     this.rowsWritten += 1
     const known = table.get(key)
     if (known === undefined || row.stampUs > known.stampUs) {
-      if (known !== undefined) this.#checkGrowth(key, known, row)
+      if (known !== undefined) this.#checkGrowth(key, this.#floorOf(key, known, row), row)
       table.set(key, row)
     } else if (row.stampUs === known.stampUs && !isDeepStrictEqual(known, row))
       this.violations.push(`${key}: two contents under stamp ${row.stampUs}`)
+  }
+
+  /**
+   * An owner says no less than it found. What a former owner had on its way comes later, and may
+   * have said more for a moment (decision 0023).
+   */
+  #floorOf(key: string, known: RowVersion, row: RowVersion): RowVersion {
+    const isOfOneOwner = !isProgress(row) || ownerOf(known) === ownerOf(row)
+    return isOfOneOwner ? known : (this.#seen.get(key) ?? row)
   }
 
   #checkGrowth(key: string, before: RowVersion, after: RowVersion): void {
@@ -82,6 +96,10 @@ function isMinute(row: RowVersion): row is MinuteRow {
 
 function isProgress(row: RowVersion): row is PartitionRow {
   return 'appliedOffset' in row
+}
+
+function ownerOf({ stampUs }: RowVersion): number {
+  return Math.floor(stampUs / 2 ** 32)
 }
 
 function originOf({ view, topicEpoch, partition, generation }: RowOrigin): string {

@@ -37,13 +37,13 @@ type Trait = (typeof TRAITS)[number]
 export function planOf(random: Random): Plan {
   const partitions = 1 + random.below(2)
   const slots = 1 + random.below(3)
-  const inputMs = 25_000 + random.below(40_000)
+  const inputMs = 15_000 + random.below(35_000)
   const traits = new Set(TRAITS.filter(() => random.below(5) < 2))
   return {
     partitions,
     slots,
     inputMs,
-    recordsPerPartition: 25 + random.below(40),
+    recordsPerPartition: 20 + random.below(30),
     rates: ratesOf(random, traits),
     slowMaxMs: 500 + random.below(15_000),
     deadlyFailpoints: traits.has('deaths') ? 0.01 + 0.03 * random.next() : 0,

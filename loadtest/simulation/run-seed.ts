@@ -3,7 +3,6 @@
  * judged. A run is the same whenever it is repeated; `traceHash` is what shows it.
  */
 import { foldLimitsOf, processorConfig, type ProcessorConfig } from '../../processor/config.ts'
-import type { PartitionReport } from '../../processor/partition-report.ts'
 import { encodeTick } from '../../shared/log/record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { parseCut } from '../../shared/qoe/cuts.ts'
@@ -11,6 +10,7 @@ import { viewId } from '../../shared/qoe/view.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
 import { seededRandom } from '../../shared/runtime/random.ts'
 import type { PartitionRow } from '../../shared/speed/rows.ts'
+import { falseClaims } from './audit.ts'
 import { Crew } from './crew.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
@@ -20,8 +20,10 @@ import { MemoryObjectStore } from './memory-object-store.ts'
 import { MemorySpeedStore } from './memory-speed-store.ts'
 import { planOf, type Plan, type PlannedEvent } from './plan.ts'
 import type { Backends } from './ports.ts'
+import { Reader } from './reader.ts'
 import { Scheduler, START_MS } from './scheduler.ts'
-import { violationsOf } from './verdict.ts'
+import type { PartitionReport } from './sim-processor.ts'
+import { violationsOf, type Finished } from './verdict.ts'
 import { NO_FAULTS, Wire, type WireCounts } from './wire.ts'
 
 const CUTS = ['total', 'content', 'cdn', 'cdn+content'].map(parseCut)
@@ -30,6 +32,8 @@ const DRAIN_MS = 20_000
 /** More than the longest wait for anything: that of a member which is told nothing. */
 const SETTLE_MAX_MS = 180_000
 const VIOLATIONS_MAX = 20
+const AUDITS_MAX = 6
+const READ_EVERY_MS = 700
 
 export interface SeedRun {
   readonly seed: number
@@ -76,6 +80,8 @@ class Run {
   readonly #alarms = new Map<number, string>()
   #expectedAlarm: string | undefined
   #mayBeSettled = false
+  /** Owners, by partition, whose first word was compared with the store. */
+  readonly #audited = new Set<string>()
 
   constructor(seed: number) {
     const streams = seededRandom(seed)
@@ -114,6 +120,7 @@ class Run {
     for (const event of this.#plan.events)
       this.scheduler.after(event.atMs, event.do, () => this.#befall(event))
     this.#crew.begin()
+    this.#readOn(new Reader(this.#backends.speed, this.#plan.partitions, this.#input.limits))
     await this.scheduler.run(START_MS + 3_000 + this.#plan.inputMs)
     this.#heal()
     if (this.#plan.logLoss !== undefined) await this.#loseLog(this.#plan.logLoss)
@@ -152,7 +159,7 @@ class Run {
     const group = new GroupCoordinator(scheduler)
     group.onCommit = (partition, offset) => this.#committed(partition, offset)
     const speed = new MemorySpeedStore()
-    speed.onProgress = () => (this.#mayBeSettled = true)
+    speed.onProgress = (row) => this.#progressed(row)
     const topics = [TOPICS.events, TOPICS.exceptions, TOPICS.sessions, TOPICS.rejects]
     return {
       log: new MemoryLog(scheduler, topics, this.#plan.partitions),
@@ -199,7 +206,10 @@ class Run {
     await this.#stopAll()
     const partition = this.#random.below(this.#plan.partitions)
     const saved = this.#checkpoints.highestOffset(partition)
-    if (saved === undefined || (which === 'end' && saved === 0)) return
+    if (saved === undefined || (which === 'end' && saved === 0)) {
+      this.#crew.isManned = true
+      return
+    }
     const tick = [encodeTick()]
     for (let count = 0; count < 3; count += 1) log.append(TOPICS.events, partition, tick)
     const { end } = log.offsets(TOPICS.events, partition)
@@ -212,9 +222,9 @@ class Run {
     } else {
       const first = saved + 1 + this.#random.below(end - saved)
       log.removeBefore(TOPICS.events, partition, first)
+      this.#shortened.add(partition)
       await this.#expectAlarm(partition, 'PROCESSOR_DATA_LOSS')
       await this.#stopAll()
-      this.#shortened.add(partition)
       this.#checkpoints.moveAway(partition)
     }
     if (JSON.stringify(this.#progressOf(partition)) !== JSON.stringify(before))
@@ -246,14 +256,35 @@ class Run {
     if (!(await this.scheduler.run(untilMs, isOver)))
       this.#violated(`not settled: ${JSON.stringify(this.#crew.reports())}`)
     if (this.violations.length > 0) return
-    const { log, speed } = this.#backends
-    const finished = { log, speed, limits: this.#input.limits, cuts: CUTS }
+    const finished = this.#finished()
     for (const { partition, generation = 0, fold } of this.#crew.reports()) {
       if (fold === undefined) continue
       const lostBeginning = this.#shortened.has(partition)
       const of = { partition, generation, fold, lostBeginning }
       this.violations.push(...violationsOf(finished, of), ...this.#labelsOf(of))
     }
+  }
+
+  /** What a lost beginning took with it, a reader loses too. */
+  #readOn(reader: Reader): void {
+    if (this.#shortened.size > 0) return
+    for (const what of reader.look()) this.#violated(what)
+    this.scheduler.after(READ_EVERY_MS, 'reader looks', () => this.#readOn(reader))
+  }
+
+  #finished(): Finished {
+    const { log, speed } = this.#backends
+    return { log, speed, limits: this.#input.limits, cuts: CUTS }
+  }
+
+  /** An owner's first word is the one that a recovery can get wrong; now and then it is looked at. */
+  #progressed(row: PartitionRow): void {
+    this.#mayBeSettled = true
+    const word = `${row.partition} ${Math.floor(row.stampUs / 2 ** 32)}`
+    if (this.#audited.has(word) || this.#audited.size >= AUDITS_MAX) return
+    this.#audited.add(word)
+    if (!this.#shortened.has(row.partition))
+      for (const what of falseClaims(this.#finished(), row)) this.#violated(what)
   }
 
   /** Looked at whenever a partition says how far its rows are: then they must be there. */

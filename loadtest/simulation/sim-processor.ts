@@ -1,7 +1,6 @@
 /** One processor process of the simulation: the real `startProcessor`, with ports over the wire. */
 import { createSealer } from '../../shared/log/reject-record.ts'
 import type { ProcessorConfig } from '../../processor/config.ts'
-import type { PartitionReport } from '../../processor/partition-report.ts'
 import { startProcessor, type RunningProcessor } from '../../processor/start.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
@@ -24,13 +23,15 @@ export interface SimProcessorParts {
   readonly skewMs: number
 }
 
+export type PartitionReport = ReturnType<RunningProcessor['inspectPartitions']>[number]
+
 const NEVER = new Promise<never>(() => undefined)
 const sealer = createSealer(new Uint8Array(32).fill(9))
 
 export class SimProcessor {
   readonly life: Life
   /** Why it did not start, or did not stop, where a supervisor would not just start it again. */
-  failure: unknown
+  failure: Error | undefined
   /** It has ended by itself. */
   hasEnded = false
   readonly #parts: SimProcessorParts
@@ -90,7 +91,7 @@ export class SimProcessor {
     this.hasEnded = true
     const passes =
       error instanceof BackhaulError && (error.spec.retryable || error.code === 'LOG_GROUP_FENCED')
-    if (error !== undefined && !passes) this.failure = error
+    if (error instanceof Error && !passes) this.failure = error
   }
 
   #failpoints(): Failpoints {
