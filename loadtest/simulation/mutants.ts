@@ -19,7 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the group’s offset runs ahead of the checkpoint',
     file: 'processor/checkpoint.ts',
     original: 'Math.min(this.#savedOffset, narrow.offset, wide.offset, session.offset)',
-    mutated: 'Math.max(this.#savedOffset, narrow.offset, wide.offset, session.offset)',
+    mutated: 'this.#parts.fold.status.nextOffset',
   },
   {
     name: 'a checkpoint counts rows as written that are not',
@@ -42,6 +42,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'rows carry what changed instead of what is',
+    file: 'processor/row-writer.ts',
+    original: "ticket.kind === 'minute' ? [ticket.row] : []",
+    mutated:
+      "ticket.kind === 'minute' ? [{ ...ticket.row, aggregates: { ...ticket.row.aggregates, events: 1 } }] : []",
+  },
+  {
+    name: 'all rows of a minute have one stamp',
     file: 'shared/qoe/panes.ts',
     original: 'stampUs: pane.minuteStartMs * 1_000 + (pane.lastOffset - pane.firstOffset + 1),',
     mutated: 'stampUs: pane.minuteStartMs * 1_000,',
@@ -103,8 +110,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'readers leave a generation for one that is behind it',
     file: 'shared/speed/generations.ts',
-    original: 'reachedOffset(row, width) > (minute.lastOffsetOf(older.generation) ?? -1)',
-    mutated: 'row !== older',
+    original: 'reachedOffset(row, width) > (minute.lastOffsetOf(one.generation) ?? -1)',
+    mutated: 'row !== one',
+  },
+  {
+    name: 'a rebuild counts that has only come as far as the one before it',
+    file: 'shared/speed/generations.ts',
+    original: 'const older = generations.slice(index + 1)',
+    mutated: 'const older = generations.slice(index + 1, index + 2)',
   },
   {
     name: 'a damaged checkpoint is the end of looking',

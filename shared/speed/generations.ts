@@ -3,7 +3,7 @@
  * generation, beside the rows of the one before. Readers take the highest generation, with two
  * exceptions that keep a value from going backwards:
  *
- * - while a rebuild has not yet come as far as the generation before it, the older one is read:
+ * - while a rebuild has not yet come as far as every generation before it, an older one is read:
  *   by what that one said of itself, and by its very row, which may be further than it said;
  * - minutes that the rebuild could not know whole (older than its first record + pane life) are
  *   read from the older generation where that one reached them.
@@ -96,13 +96,14 @@ function chooseGeneration(
   let chosen: number | undefined
   for (const [index, row] of generations.entries()) {
     chosen = row.generation
-    const older = generations[index + 1]
-    if (older === undefined) break
-    const caughtUp =
-      reached(row, width) >= reached(older, width) &&
-      reachedOffset(row, width) > (minute.lastOffsetOf(older.generation) ?? -1)
+    const older = generations.slice(index + 1)
+    const caughtUp = older.every(
+      (one) =>
+        reached(row, width) >= reached(one, width) &&
+        reachedOffset(row, width) > (minute.lastOffsetOf(one.generation) ?? -1),
+    )
     const whole = minute.startMs >= row.generationStartMs + minute.paneLifeMs
-    const olderReachedIt = reached(older, width) >= minute.endMs
+    const olderReachedIt = older.some((one) => reached(one, width) >= minute.endMs)
     if (caughtUp && (whole || !olderReachedIt)) break
   }
   return chosen
