@@ -1,7 +1,12 @@
 /** What a group member says to its coordinator, the broker that keeps the group. */
 import type { KafkaCluster } from '../kafka/cluster.ts'
 import type { Purpose } from '../kafka/connections.ts'
-import type { BrokerAddress, BrokerConnection, JoinAnswer, MemberIdentity } from '../kafka/kafka-client.ts'
+import type {
+  BrokerAddress,
+  BrokerConnection,
+  JoinAnswer,
+  MemberIdentity,
+} from '../kafka/kafka-client.ts'
 import { ERROR, meansStaleCoordinator, refusal } from '../kafka/protocol-errors.ts'
 import {
   ASSIGNMENT_PROTOCOL,
