@@ -52,7 +52,7 @@ function checkpointerOf(over: { stagger?: number; save?: CheckpointStore['save']
       loadLatest: () => Promise.resolve(undefined),
     },
     clock,
-    turns: new TurnQueue(),
+    turns: new TurnQueue(clock),
     config: configOf(),
     telemetry: createProcessorTelemetry(base),
     failpoints: noFailpoints,

@@ -42,7 +42,7 @@ export const processorErrors = defineErrors({
       'None: the claim is tried again. If it lasts, look for processors that share object storage but not the consumer group.',
   },
   PROCESSOR_LEASE_LAPSED: {
-    rule: 'only the present owner of a partition appends what it puts out',
+    rule: 'only the present owner of a partition claims it, and appends what it puts out',
     retryable: true,
     action:
       'None: the group was not heard for the session timeout, so that another may own the partition. It goes on when the group answers.',

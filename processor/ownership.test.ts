@@ -11,32 +11,43 @@ import {
 import { MemoryObjects } from './testing/test-doubles.ts'
 
 const identity = { view: 'v', topicEpoch: 0, partition: 3 }
+const lease = { isCurrent: true }
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 describe('a claim on a partition', () => {
   it('counts owners and keeps the generation', async () => {
     const objects = new MemoryObjects()
-    expect(await claimOwnership(objects, identity)).toMatchObject({ ownerEpoch: 1, generation: 0 })
-    expect(await claimOwnership(objects, identity, 0)).toMatchObject({
+    expect(await claimOwnership(objects, identity, { lease })).toMatchObject({
+      ownerEpoch: 1,
+      generation: 0,
+    })
+    expect(await claimOwnership(objects, identity, { lease, generationAbove: 0 })).toMatchObject({
       ownerEpoch: 2,
       generation: 1,
     })
-    expect(await claimOwnership(objects, identity)).toMatchObject({ ownerEpoch: 3, generation: 1 })
+    expect(await claimOwnership(objects, identity, { lease })).toMatchObject({
+      ownerEpoch: 3,
+      generation: 1,
+    })
   })
 
   it('takes a generation above every one that was ever used', async () => {
     const objects = new MemoryObjects()
-    expect(await claimOwnership(objects, identity, 6)).toMatchObject({ generation: 7 })
-    expect(await claimOwnership(objects, identity, 2)).toMatchObject({ generation: 8 })
+    expect(await claimOwnership(objects, identity, { lease, generationAbove: 6 })).toMatchObject({
+      generation: 7,
+    })
+    expect(await claimOwnership(objects, identity, { lease, generationAbove: 2 })).toMatchObject({
+      generation: 8,
+    })
   })
 
   it('meets another claim by claiming again', async () => {
     const objects = new MemoryObjects()
     objects.beforeReplace = async () => {
       objects.beforeReplace = () => Promise.resolve()
-      await claimOwnership(objects, identity)
+      await claimOwnership(objects, identity, { lease })
     }
-    expect(await claimOwnership(objects, identity)).toMatchObject({ ownerEpoch: 2 })
+    expect(await claimOwnership(objects, identity, { lease })).toMatchObject({ ownerEpoch: 2 })
   })
 
   it('gives up after its bound of attempts, for a while', async () => {
@@ -45,15 +56,33 @@ describe('a claim on a partition', () => {
     const interfere = async () => {
       objects.beforeReplace = () => Promise.resolve()
       rivals += 1
-      await claimOwnership(objects, identity)
+      await claimOwnership(objects, identity, { lease })
       objects.beforeReplace = interfere
     }
     objects.beforeReplace = interfere
-    await expect(claimOwnership(objects, identity)).rejects.toMatchObject({
+    await expect(claimOwnership(objects, identity, { lease })).rejects.toMatchObject({
       code: 'PROCESSOR_OWNERSHIP_CONTENDED',
       spec: { retryable: true },
     })
     expect(rivals).toBe(CLAIM_ATTEMPTS_MAX)
+  })
+
+  it('that was long on its way is given up when the partition is another’s by then', async () => {
+    const objects = new MemoryObjects()
+    const slow = { isCurrent: true }
+    const read = objects.read.bind(objects)
+    objects.read = async (name) => {
+      objects.read = read
+      await claimOwnership(objects, identity, { lease, generationAbove: 0 })
+      slow.isCurrent = false
+      return read(name)
+    }
+    const claim = claimOwnership(objects, identity, { lease: slow, generationAbove: 0 })
+    await expect(claim).rejects.toMatchObject({
+      code: 'PROCESSOR_LEASE_LAPSED',
+      spec: { retryable: true },
+    })
+    expect(await claimOwnership(objects, identity, { lease })).toMatchObject({ generation: 1 })
   })
 
   it('is refused when a later release owned the partition', async () => {
@@ -62,7 +91,9 @@ describe('a claim on a partition', () => {
       ownerObjectName(identity),
       bytes('{"checkpointFormat":99,"ownerEpoch":1,"generation":1}'),
     )
-    await expect(claimOwnership(objects, identity)).rejects.toThrow('PROCESSOR_CHECKPOINT_NEWER')
+    await expect(claimOwnership(objects, identity, { lease })).rejects.toThrow(
+      'PROCESSOR_CHECKPOINT_NEWER',
+    )
     await expect(refuseNewerOwner(objects, identity)).rejects.toThrow('format 99')
   })
 })

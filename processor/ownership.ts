@@ -10,6 +10,7 @@ import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import { CHECKPOINT_FORMAT } from './checkpoint-migrations.ts'
 import { processorErrors } from './errors.ts'
+import type { Lease } from './group.ts'
 import { CLAIM_ATTEMPTS_MAX, OLD_CHECKPOINTS_MAX } from './limits.ts'
 
 export interface PartitionIdentity {
@@ -39,14 +40,23 @@ export function checkpointName(identity: PartitionIdentity, generation: number):
   return `processor/${view}/e${topicEpoch}/p${partition}/g${generation}`
 }
 
+export interface Claim {
+  /** Under which the partition is claimed. */
+  readonly lease: Pick<Lease, 'isCurrent'>
+  /** Begin a generation above this one; absent, the generation stays. */
+  readonly generationAbove?: number
+}
+
 /**
- * Becomes the partition's newest owner; with `generationAbove`, under a generation above that one.
- * Throws `PROCESSOR_OWNERSHIP_CONTENDED` when others claim at the same time.
+ * Becomes the partition's newest owner. Throws `PROCESSOR_OWNERSHIP_CONTENDED` when others claim at
+ * the same time, and `PROCESSOR_LEASE_LAPSED` when the partition may be another's by now: a claim
+ * from before would outrank the present owner's, and a generation above its own would take its
+ * checkpoints from whoever comes next.
  */
 export async function claimOwnership(
   objects: ObjectStore,
   identity: PartitionIdentity,
-  generationAbove?: number,
+  { lease, generationAbove }: Claim,
 ): Promise<Ownership> {
   const name = ownerObjectName(identity)
   for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt += 1) {
@@ -60,6 +70,8 @@ export async function claimOwnership(
         generationAbove === undefined ? generation : Math.max(generation, generationAbove) + 1,
     }
     const bytes = new TextEncoder().encode(JSON.stringify(next))
+    // After the read, for whoever owns the partition by now may have claimed it before.
+    if (!lease.isCurrent) throw processorErrors.create('PROCESSOR_LEASE_LAPSED')
     try {
       await objects.replace(name, bytes, stored?.info.generation ?? 0)
       return next

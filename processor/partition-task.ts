@@ -109,6 +109,7 @@ export class PartitionTask implements LeasedTask {
     const retryContext = (call: string) => this.#retryContext(call)
     const recovered = await recover({
       ...parts,
+      lease: this.#lease,
       identity: { view: parts.view, topicEpoch: parts.config.topicEpoch, partition },
       retryContext,
     })

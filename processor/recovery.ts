@@ -20,6 +20,7 @@ import {
 import { CHECKPOINT_FORMAT } from './checkpoint-migrations.ts'
 import { processorErrors } from './errors.ts'
 import { refuseLostRange } from './fetcher.ts'
+import type { Lease } from './group.ts'
 import {
   checkpointName,
   claimOwnership,
@@ -39,6 +40,7 @@ export interface FoldFactory {
 
 export interface RecoveryParts {
   readonly identity: PartitionIdentity
+  readonly lease: Pick<Lease, 'isCurrent'>
   readonly topicId: string
   readonly log: EventLog
   readonly speed: SpeedStore
@@ -65,8 +67,10 @@ export interface Recovered {
 }
 
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
-  const { objects, identity, retryContext } = parts
-  const owner = await retry(retryContext('objects'), () => claimOwnership(objects, identity))
+  const { objects, identity, lease, retryContext } = parts
+  const owner = await retry(retryContext('objects'), () =>
+    claimOwnership(objects, identity, { lease }),
+  )
   const found = owner.generation === 0 ? undefined : await load(parts, owner)
   return found ?? build(parts, owner)
 }
@@ -138,18 +142,18 @@ function verifyHeader(
 }
 
 async function build(parts: RecoveryParts, owner: Ownership): Promise<Recovered> {
-  const { identity, log, speed, objects, retryContext, telemetry } = parts
+  const { identity, lease, log, speed, objects, retryContext, telemetry } = parts
   // Rows outlive checkpoints: a generation that has rows is never used again, even when the owner
   // object was lost together with the checkpoints.
   const rows = await retry(retryContext('speed'), () => speed.readPartitions(identity.view))
   const used = rows
     .filter((row) => row.partition === identity.partition && row.topicEpoch === identity.topicEpoch)
     .map((row) => row.generation)
-  const above = Math.max(owner.generation, ...used)
+  const generationAbove = Math.max(owner.generation, ...used)
   const { generation, ownerEpoch } = await retry(retryContext('objects'), () =>
-    claimOwnership(objects, identity, above),
+    claimOwnership(objects, identity, { lease, generationAbove }),
   )
-  if (above > 0) telemetry.rebuilding(identity.partition, generation)
+  if (generationAbove > 0) telemetry.rebuilding(identity.partition, generation)
   const { start, end } = await retry(retryContext('offsets'), () =>
     log.offsets(TOPICS.events, identity.partition),
   )

@@ -86,7 +86,7 @@ export async function startProcessor(options: ProcessorOptions): Promise<Running
     view,
     role,
     topicId,
-    turns: new TurnQueue(),
+    turns: new TurnQueue(clock),
     outputPartitions: await outputPartitions(log),
     checkpoints: createCheckpointStore(objects, {
       keep: CHECKPOINTS_KEPT,

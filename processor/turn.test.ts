@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { ManualClock } from '../shared/runtime/clock.ts'
+import { ManualClock, systemClock } from '../shared/runtime/clock.ts'
 import { Turn, TurnQueue } from './turn.ts'
 
 describe('a turn', () => {
   it('is over after its records, and the next one counts anew', async () => {
-    const turn = new Turn(new TurnQueue(), new ManualClock(), {
+    const turn = new Turn(new TurnQueue(systemClock), new ManualClock(), {
       turnRecordsMax: 3,
       turnMaxMs: 1_000,
     })
@@ -15,7 +15,7 @@ describe('a turn', () => {
 
   it('is over after its time, however few records it had', async () => {
     const clock = new ManualClock()
-    const turn = new Turn(new TurnQueue(), clock, { turnRecordsMax: 100, turnMaxMs: 8 })
+    const turn = new Turn(new TurnQueue(clock), clock, { turnRecordsMax: 100, turnMaxMs: 8 })
     await clock.advance(7)
     expect(turn.spend()).toBe(false)
     await clock.advance(1)
@@ -23,7 +23,10 @@ describe('a turn', () => {
   })
 
   it('lets what waits on the event loop run before the next', async () => {
-    const turn = new Turn(new TurnQueue(), new ManualClock(), { turnRecordsMax: 1, turnMaxMs: 8 })
+    const turn = new Turn(new TurnQueue(systemClock), new ManualClock(), {
+      turnRecordsMax: 1,
+      turnMaxMs: 8,
+    })
     let served = false
     setImmediate(() => (served = true))
     await turn.next()
@@ -31,7 +34,7 @@ describe('a turn', () => {
   })
 
   it('is handed out to one partition per round of the event loop, in order', async () => {
-    const queue = new TurnQueue()
+    const queue = new TurnQueue(systemClock)
     const ran: string[] = []
     let rounds = 0
     const count = () => {

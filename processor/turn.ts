@@ -10,8 +10,13 @@ import type { Clock } from '../shared/runtime/clock.ts'
  * most three times: for its records, its checkpoint and its timed steps.
  */
 export class TurnQueue {
+  readonly #clock: Pick<Clock, 'nextTurn'>
   readonly #waiting: (() => void)[] = []
   #isScheduled = false
+
+  constructor(clock: Pick<Clock, 'nextTurn'>) {
+    this.#clock = clock
+  }
 
   /** Resolves in a later round of the event loop. */
   next(): Promise<void> {
@@ -24,7 +29,7 @@ export class TurnQueue {
   #schedule(): void {
     if (this.#isScheduled || this.#waiting.length === 0) return
     this.#isScheduled = true
-    setImmediate(() => {
+    this.#clock.nextTurn(() => {
       this.#isScheduled = false
       this.#waiting.shift()?.()
       this.#schedule()

@@ -39,6 +39,8 @@ interface Result {
   readonly failed: number
   readonly skipped: number
   readonly note: string
+  /** What its tests tell of what they ran, beyond their number. */
+  readonly told: readonly string[]
   readonly ok: boolean
   /** Of each test that failed: its name and the first lines of why. */
   readonly failures: readonly string[]
@@ -56,6 +58,7 @@ interface Report {
       readonly status: string
       readonly fullName: string
       readonly failureMessages: readonly string[] | null
+      readonly meta?: { readonly told?: string }
     }[]
   }[]
 }
@@ -75,7 +78,7 @@ function hasTool(name: string): boolean {
 }
 
 async function runSuite(suite: Suite): Promise<Result> {
-  const none = { name: suite.name, passed: 0, failed: 0, skipped: 0, failures: [] }
+  const none = nothingRun(suite)
   const missing = suite.tools.filter((tool) => !hasTool(tool))
   if (missing.length > 0) {
     const note = `not run: needs ${missing.join(', ')} (scripts/setup installs what Debian has)`
@@ -99,7 +102,7 @@ async function runSuite(suite: Suite): Promise<Result> {
 function readReport(suite: Suite, path: string, code: number): Result {
   if (!existsSync(path)) {
     const note = `no report was written (exit ${code})`
-    return { name: suite.name, passed: 0, failed: 0, skipped: 0, note, ok: false, failures: [] }
+    return { ...nothingRun(suite), note, ok: false }
   }
   const report = JSON.parse(readFileSync(path, 'utf8')) as Report
   const skipped = report.numPendingTests + report.numTodoTests
@@ -110,9 +113,21 @@ function readReport(suite: Suite, path: string, code: number): Result {
     failed: report.numFailedTests,
     skipped,
     note: complete ? '' : 'a suite must run tests and skip none',
+    told: toldBy(report),
     ok: code === 0 && complete,
     failures: failuresOf(report),
   }
+}
+
+function nothingRun({ name }: Suite) {
+  return { name, passed: 0, failed: 0, skipped: 0, told: [], failures: [] }
+}
+
+function toldBy({ testResults }: Report): string[] {
+  const tests = testResults.flatMap(({ assertionResults }) => assertionResults)
+  return tests.flatMap(({ status, meta }) =>
+    status === 'passed' && meta?.told !== undefined ? [meta.told] : [],
+  )
 }
 
 /** A file that could not be run has a message of its own and no test that failed. */
@@ -124,6 +139,11 @@ function failuresOf({ testResults }: Report): string[] {
     )
     return texts.length === 0 && message !== '' ? [`${name}: ${message}`] : texts
   })
+}
+
+function remarkOn({ note, told }: Result): string {
+  const remarks = [...(note === '' ? [] : [note]), ...told]
+  return remarks.length === 0 ? '' : ` (${remarks.join('; ')})`
 }
 
 rmSync(OUTPUT, { recursive: true, force: true })
@@ -141,7 +161,7 @@ console.log(
 for (const result of results)
   console.log(
     `  ${result.ok ? 'ok    ' : 'FAILED'} ${result.name}: ${result.passed} passed, ` +
-      `${result.failed} failed, ${result.skipped} skipped${result.note === '' ? '' : ` (${result.note})`}`,
+      `${result.failed} failed, ${result.skipped} skipped${remarkOn(result)}`,
   )
 for (const { name, failures } of results)
   for (const failure of failures)

@@ -94,6 +94,27 @@ describe('generations of a partition', () => {
     expect(plays(both, [old(at(3)), rebuilt(at(3) - 1, longBefore)])).toBe(50)
   })
 
+  it('stay with a row that is further than the older one had said, until the rebuild is too', () => {
+    const rows = [
+      row({ minuteStartMs: at(0), generation: 0, plays: 50, lastOffset: 9 }),
+      row({ minuteStartMs: at(0), generation: 1, plays: 40, lastOffset: 7 }),
+    ]
+    const longBefore = at(0) - PANE_LIFE_MS
+    const upTo = (narrowOffset: number) => [
+      { ...old(at(3)), narrowOffset: 8 },
+      { ...rebuilt(at(3), longBefore), narrowOffset },
+    ]
+    expect(plays(rows, upTo(9))).toBe(50)
+    expect(plays(rows, upTo(10))).toBe(40)
+  })
+
+  it('stay with the oldest one while of two rebuilds neither has come as far', () => {
+    const longBefore = at(0) - PANE_LIFE_MS
+    const rebuiltAgain = { ...rebuilt(at(2), longBefore), generation: 2 }
+    const rows = [...both, row({ minuteStartMs: at(0), generation: 2, plays: 40 })]
+    expect(plays(rows, [old(at(3)), rebuilt(at(2), longBefore), rebuiltAgain])).toBe(50)
+  })
+
   it('stay with the older one for minutes the rebuild cannot know whole', () => {
     const start = at(0) - PANE_LIFE_MS
     expect(plays(both, [old(at(3)), rebuilt(at(9), start + 1)])).toBe(50)

@@ -32,6 +32,7 @@ function fastClock(): Clock {
     after: (delayMs, task) => systemClock.after(delayMs / FASTER, task),
     every: (periodMs, task) => systemClock.every(periodMs / FASTER, task),
     sleep: (delayMs, signal) => systemClock.sleep(delayMs / FASTER, signal),
+    nextTurn: (task) => systemClock.nextTurn(task),
   }
 }
 

@@ -396,5 +396,6 @@ function mortalClock(clock: Clock, life: Life, offsetMs = 0): Clock {
     after: (delayMs, task) => clock.after(delayMs, whenAlive(task)),
     every: (periodMs, task) => clock.every(periodMs, whenAlive(task)),
     sleep: (delayMs, signal) => clock.sleep(delayMs, signal).then(() => life.passes()),
+    nextTurn: (task) => clock.nextTurn(whenAlive(task)),
   }
 }

@@ -213,10 +213,10 @@ export function partitionRow(
 ): PartitionRow {
   return {
     ...row,
-    appliedOffset: 0,
-    narrowOffset: 0,
-    wideOffset: 0,
-    sessionOffset: 0,
+    appliedOffset: 1,
+    narrowOffset: 1,
+    wideOffset: 1,
+    sessionOffset: 1,
     watermarkMs,
     lastLoggedAtMs: watermarkMs + 2_000,
     narrowWatermarkMs: watermarkMs,

@@ -1,7 +1,12 @@
 /** What a group member says to its coordinator, the broker that keeps the group. */
 import type { KafkaCluster } from '../kafka/cluster.ts'
 import type { Purpose } from '../kafka/connections.ts'
-import type { BrokerConnection, JoinAnswer, MemberIdentity } from '../kafka/kafka-client.ts'
+import type {
+  BrokerAddress,
+  BrokerConnection,
+  JoinAnswer,
+  MemberIdentity,
+} from '../kafka/kafka-client.ts'
 import { ERROR, meansStaleCoordinator, refusal } from '../kafka/protocol-errors.ts'
 import {
   ASSIGNMENT_PROTOCOL,
@@ -10,10 +15,26 @@ import {
   encodeSubscription,
 } from './kafka-assignment.ts'
 
+/** What a member needs of the brokers. */
+export interface GroupCluster extends Pick<
+  KafkaCluster,
+  'retry' | 'topic' | 'coordinator' | 'coordinatorNow' | 'forgetCoordinator' | 'markStale'
+> {
+  readonly connections: {
+    get(address: BrokerAddress, purpose: Purpose): Promise<GroupConnection>
+    drop(address: BrokerAddress, purpose: Purpose): Promise<void>
+  }
+}
+
+export type GroupConnection = Pick<
+  BrokerConnection,
+  'joinGroup' | 'syncGroup' | 'heartbeat' | 'commitOffset' | 'leaveGroup'
+>
+
 export interface GroupCallsParts {
   readonly group: string
   readonly topic: string
-  readonly cluster: KafkaCluster
+  readonly cluster: GroupCluster
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
   /** Tells this member's connections from those of others in the process. */
@@ -107,7 +128,7 @@ export class GroupCalls {
 
   async #ask<Answer extends { readonly errorCode: number }>(
     purpose: Purpose,
-    ask: (connection: BrokerConnection) => Promise<Answer>,
+    ask: (connection: GroupConnection) => Promise<Answer>,
   ): Promise<Answer> {
     const { cluster, group } = this.#parts
     try {

@@ -10,7 +10,6 @@
  * slept through its end refuses by its own clock. What it owned is lost from the moment it hears
  * that the group went on without it.
  */
-import type { KafkaCluster } from '../kafka/cluster.ts'
 import type { JoinAnswer, MemberIdentity } from '../kafka/kafka-client.ts'
 import {
   CALL_RETRY_MAX_MS,
@@ -22,7 +21,7 @@ import { ERROR, errorName, meansFenced, refusal } from '../kafka/protocol-errors
 import type { Clock } from '../runtime/clock.ts'
 import type { GroupHandler, GroupMember } from './event-log.ts'
 import { decodeAssignment } from './kafka-assignment.ts'
-import { GroupCalls } from './kafka-group-calls.ts'
+import { GroupCalls, type GroupCluster } from './kafka-group-calls.ts'
 import type { KafkaLogTelemetry } from './kafka-telemetry.ts'
 import { logErrors } from './log-errors.ts'
 
@@ -30,7 +29,7 @@ export interface GroupMemberParts {
   readonly group: string
   readonly topic: string
   readonly handler: GroupHandler
-  readonly cluster: KafkaCluster
+  readonly cluster: GroupCluster
   readonly clock: Clock
   readonly telemetry: KafkaLogTelemetry
   readonly sessionTimeoutMs: number

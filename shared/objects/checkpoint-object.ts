@@ -12,7 +12,13 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
+import {
+  constants,
+  zstdCompress,
+  zstdCompressSync,
+  zstdDecompress,
+  zstdDecompressSync,
+} from 'node:zlib'
 import { objectErrors } from './object-errors.ts'
 
 /** Raised when older programs could not read what is written. */
@@ -29,6 +35,8 @@ const HASH_BYTES = 32
 const PREFIX_BYTES = 10
 const PIECE_HEADER_BYTES = 8
 const HASH_SLICE_BYTES = 4 * 1024 * 1024
+/** A smaller piece takes less time than its way to another thread and back. */
+const PIECE_AT_ONCE_MAX_BYTES = 16 * 1024
 /** Level 1: a snapshot shrinks as much as at 3 in less than half the time. */
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
@@ -48,7 +56,8 @@ export async function encodeCheckpointObject(
   const hash = createHash('sha256').update(prefix).update(json)
   for await (const chunk of chunks) {
     if (chunk.length === 0) continue
-    const stored = await compress(chunk, LEVEL)
+    const isSmall = chunk.length <= PIECE_AT_ONCE_MAX_BYTES
+    const stored = isSmall ? zstdCompressSync(chunk, LEVEL) : await compress(chunk, LEVEL)
     const lengths = Buffer.allocUnsafe(PIECE_HEADER_BYTES)
     lengths.writeUInt32BE(chunk.length, 0)
     lengths.writeUInt32BE(stored.length, 4)
@@ -83,8 +92,10 @@ export async function decodeCheckpointObject(
   const pieces: Buffer[] = []
   for (let at = headerEnd; at < end;) {
     const start = at + PIECE_HEADER_BYTES
+    const isSmall = object.readUInt32BE(at) <= PIECE_AT_ONCE_MAX_BYTES
     at = start + object.readUInt32BE(at + 4)
-    pieces.push(await decompress(object.subarray(start, at)))
+    const stored = object.subarray(start, at)
+    pieces.push(isSmall ? zstdDecompressSync(stored) : await decompress(stored))
   }
   return { header: JSON.parse(json) as CheckpointObjectHeader, bytes: Buffer.concat(pieces) }
 }

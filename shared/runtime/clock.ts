@@ -13,6 +13,8 @@ export interface Clock {
   every(periodMs: number, task: () => void): () => void
   /** Resolves after `delayMs`, or at once when `signal` aborts (it never rejects). */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+  /** Runs `task` in a later round of the event loop, after what waits there now. */
+  nextTurn(task: () => void): void
 }
 
 export const systemClock: Clock = {
@@ -38,6 +40,7 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', done, { once: true })
     })
   },
+  nextTurn: (task) => void setImmediate(task),
 }
 
 interface Scheduled {
@@ -81,6 +84,11 @@ export class ManualClock implements Clock {
       const cancel = this.after(delayMs, resolve)
       signal?.addEventListener('abort', () => (cancel(), resolve()), { once: true })
     })
+  }
+
+  /** By the machine's event loop: a turn takes no time. */
+  nextTurn(task: () => void): void {
+    setImmediate(task)
   }
 
   /** Moves time forward, running what falls due; lets pending microtasks run between tasks. */

@@ -3,7 +3,8 @@
  * generation, beside the rows of the one before. Readers take the highest generation, with two
  * exceptions that keep a value from going backwards:
  *
- * - while a rebuild has not yet come as far as the generation before it, the older one is read;
+ * - while a rebuild has not yet come as far as every generation before it, an older one is read:
+ *   by what that one said of itself, and by its very row, which may be further than it said;
  * - minutes that the rebuild could not know whole (older than its first record + pane life) are
  *   read from the older generation where that one reached them.
  */
@@ -17,7 +18,7 @@ export interface PartitionProgress {
    * The generation to read for a minute of (partition, topic epoch), or `undefined` when the
    * partition has not said how far it is: then the highest generation found counts.
    */
-  generationFor(source: RowSource, minuteStartMs: number, minuteEndMs: number): number | undefined
+  generationFor(source: RowSource, minute: SourceMinute): number | undefined
   /**
    * The watermark up to which rows of this width are in the store in all partitions, or
    * `undefined` while one of them has written nothing.
@@ -33,6 +34,14 @@ export interface RowSource {
   readonly partition: number
   readonly topicEpoch: number
   readonly width: CutWidth
+}
+
+/** A minute of a key, as the source's rows have it. */
+export interface SourceMinute {
+  readonly startMs: number
+  readonly endMs: number
+  /** Offset of the record that last changed the generation's row, if it has one. */
+  lastOffsetOf(generation: number): number | undefined
 }
 
 /** `partitions` = how many the events topic has; `paneLifeMs` = how long a pane takes late events. */
@@ -57,16 +66,9 @@ export function readProgress(
       latest.set(first.partition, generations)
   }
   return {
-    generationFor(source, minuteStartMs, minuteEndMs) {
+    generationFor(source, minute) {
       const generations = bySource.get(sourceKey(source))
-      return (
-        generations &&
-        chooseGeneration(generations, source.width, {
-          minuteEndMs,
-          minuteStartMs,
-          paneLifeMs,
-        })
-      )
+      return generations && chooseGeneration(generations, source.width, { ...minute, paneLifeMs })
     },
     asOfMs(width) {
       let asOfMs: number | undefined
@@ -89,16 +91,19 @@ export function readProgress(
 function chooseGeneration(
   generations: readonly PartitionRow[],
   width: CutWidth,
-  minute: { minuteStartMs: number; minuteEndMs: number; paneLifeMs: number },
+  minute: SourceMinute & { readonly paneLifeMs: number },
 ): number | undefined {
   let chosen: number | undefined
   for (const [index, row] of generations.entries()) {
     chosen = row.generation
-    const older = generations[index + 1]
-    if (older === undefined) break
-    const caughtUp = reached(row, width) >= reached(older, width)
-    const whole = minute.minuteStartMs >= row.generationStartMs + minute.paneLifeMs
-    const olderReachedIt = reached(older, width) >= minute.minuteEndMs
+    const older = generations.slice(index + 1)
+    const caughtUp = older.every(
+      (one) =>
+        reached(row, width) >= reached(one, width) &&
+        reachedOffset(row, width) > (minute.lastOffsetOf(one.generation) ?? -1),
+    )
+    const whole = minute.startMs >= row.generationStartMs + minute.paneLifeMs
+    const olderReachedIt = older.some((one) => reached(one, width) >= minute.endMs)
     if (caughtUp && (whole || !olderReachedIt)) break
   }
   return chosen
@@ -106,6 +111,10 @@ function chooseGeneration(
 
 function reached(row: PartitionRow, width: CutWidth): number {
   return width === 'narrow' ? row.narrowWatermarkMs : row.wideWatermarkMs
+}
+
+function reachedOffset(row: PartitionRow, width: CutWidth): number {
+  return width === 'narrow' ? row.narrowOffset : row.wideOffset
 }
 
 function sourceKey(source: { partition: number; topicEpoch: number }): string {

@@ -50,10 +50,16 @@ function countedRows(
   if (repairs.length > 0) return [repairs.reduce((best, row) => (isNewer(row, best) ? row : best))]
   const bySource = new Map<string, MinuteRow>()
   for (const row of group) {
+    const { partition, topicEpoch, minuteStartMs } = row
     const chosen = progress.generationFor(
-      { partition: row.partition, topicEpoch: row.topicEpoch, width },
-      row.minuteStartMs,
-      row.minuteStartMs + MINUTE_MS,
+      { partition, topicEpoch, width },
+      {
+        startMs: minuteStartMs,
+        endMs: minuteStartMs + MINUTE_MS,
+        lastOffsetOf: (generation) =>
+          group.find((other) => sameSource(other, row) && other.generation === generation)
+            ?.lastOffset,
+      },
     )
     if (chosen !== undefined && row.generation !== chosen) continue
     const key = `${row.topicEpoch}/${row.partition}`
@@ -61,6 +67,10 @@ function countedRows(
     if (known === undefined || isNewer(row, known)) bySource.set(key, row)
   }
   return [...bySource.values()]
+}
+
+function sameSource(a: MinuteRow, b: MinuteRow): boolean {
+  return a.partition === b.partition && a.topicEpoch === b.topicEpoch
 }
 
 function isNewer(row: MinuteRow, than: MinuteRow): boolean {
