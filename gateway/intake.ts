@@ -163,10 +163,10 @@ export class Intake {
     if (frame.acceptedCount === 0 && frame.rejectedSeqs.length === 0) return true
     const { lanes, enrichment } = this.#options
     const { overrides, headers } = arrival.source
-    const { json } = enrichment.contexts.enrich(frame.source, overrides)
+    const contextJson = enrichment.contexts.enrich(frame.source, overrides)
     const key = frame.sessionId
     const value = encodeFrameRecord({
-      contextJson: json,
+      contextJson,
       sentAtMs: frame.sentAtMs,
       receivedAtMs: arrival.receivedAtMs,
       rejectedSeqs: frame.rejectedSeqs,
