@@ -1,47 +1,56 @@
-/** Runs k6 with the load's settings: a line each second while it runs, its metrics at the end. */
+/** Runs what drives a load, with its settings: a line each second while it runs, its totals at the end. */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { prepareK6 } from '../../scripts/services/k6.ts'
+import type { LoadTotals } from '../k6/audience.ts'
 import type { LoadSettings, SecondOfLoad } from '../k6/settings.ts'
 
-export interface LoadSummary {
-  readonly eventsSent: number
-  readonly eventsAcknowledged: number
-  readonly errors: number
-  readonly slowed: number
-  readonly reconnects: number
-  readonly ackP50Ms: number
-  readonly ackP99Ms: number
-  readonly ackMaxMs: number
-  /** Every threshold that k6 was given held. */
+export interface LoadSummary extends LoadTotals {
+  /** Every threshold that the driver was given held. */
   readonly passed: boolean
 }
 
-const SCRIPT = join(import.meta.dirname, '..', 'k6', 'main.ts')
+/** The same load either way; a frame costs k6 some 20 µs, and the sender some 3. */
+export const DRIVERS = ['k6', 'sender'] as const
+export type Driver = (typeof DRIVERS)[number]
+
+const LOADTEST = join(import.meta.dirname, '..')
+const K6_ARGS = ['run', '--quiet', '--no-usage-report', '--log-format', 'raw']
 const SECOND_LINE = /second (\{.*?\})/
 const OUTPUT_KEPT_CHARS = 20_000
 
-export async function runK6(
-  program: string,
+/** Builds what the driver needs, which can take minutes the first time. */
+export function prepareDriver(driver: Driver): readonly [program: string, ...args: string[]] {
+  return driver === 'k6'
+    ? [prepareK6(), ...K6_ARGS, join(LOADTEST, 'k6', 'main.ts')]
+    : [process.execPath, join(LOADTEST, 'sender', 'main.ts')]
+}
+
+export async function runDriver(
+  command: readonly [program: string, ...args: string[]],
   settings: Omit<LoadSettings, 'summaryPath'>,
   onSecond: (second: SecondOfLoad) => void,
 ): Promise<LoadSummary> {
-  const folder = mkdtempSync(join(tmpdir(), 'backhaul-k6-'))
+  const folder = mkdtempSync(join(tmpdir(), 'backhaul-load-'))
   const summaryPath = join(folder, 'summary.json')
   try {
     const load: LoadSettings = { ...settings, summaryPath }
-    const { code, output } = await run(program, load, onSecond)
-    if (!existsSync(summaryPath)) throw new Error(`k6 ended with ${code}:\n${output}`)
-    return readSummary(summaryPath, code === 0)
+    const { code, output } = await run(command, load, onSecond)
+    if (!existsSync(summaryPath)) throw new Error(`the load ended with ${code}:\n${output}`)
+    return { ...readTotals(summaryPath), passed: code === 0 }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-function run(program: string, load: LoadSettings, onSecond: (second: SecondOfLoad) => void) {
-  const args = ['run', '--quiet', '--no-usage-report', '--log-format', 'raw', SCRIPT]
+function run(
+  [program, ...args]: readonly [string, ...string[]],
+  load: LoadSettings,
+  onSecond: (second: SecondOfLoad) => void,
+) {
   const child = spawn(program, args, {
     env: { ...process.env, LOAD: JSON.stringify(load) },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -66,13 +75,12 @@ function run(program: string, load: LoadSettings, onSecond: (second: SecondOfLoa
   })
 }
 
-function readSummary(path: string, passed: boolean): LoadSummary {
-  const metrics = JSON.parse(readFileSync(path, 'utf8')) as Record<
-    string,
-    { values: Record<string, number> } | undefined
-  >
-  const count = (name: string) => metrics[name]?.values['count'] ?? 0
-  const gauge = (name: string) => metrics[name]?.values['value'] ?? 0
+/** The sender writes totals; k6 writes its own metrics, whose names are `main.ts`'s. */
+function readTotals(path: string): LoadTotals {
+  const written = JSON.parse(readFileSync(path, 'utf8')) as LoadTotals | K6Metrics
+  if (isTotals(written)) return written
+  const count = (name: string) => written[name]?.values['count'] ?? 0
+  const gauge = (name: string) => written[name]?.values['value'] ?? 0
   return {
     eventsSent: count('events_sent'),
     eventsAcknowledged: count('events_acknowledged'),
@@ -82,6 +90,11 @@ function readSummary(path: string, passed: boolean): LoadSummary {
     ackP50Ms: gauge('ack_p50_ms'),
     ackP99Ms: gauge('ack_p99_ms'),
     ackMaxMs: gauge('ack_max_ms'),
-    passed,
   }
+}
+
+type K6Metrics = Record<string, { readonly values: Record<string, number> } | undefined>
+
+function isTotals(written: LoadTotals | K6Metrics): written is LoadTotals {
+  return typeof written['eventsSent'] === 'number'
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ContextTable } from './context-table.ts'
 
-const digestOf = (text: string) => hash('sha256', text, 'latin1')
+const digestOf = (text: string) => hash('sha256', text, 'binary')
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
 function tableOf(entriesMax: number) {

@@ -58,10 +58,10 @@ const FIELDS = Object.keys(enrichedContextSchema.shape) as (keyof EnrichedContex
 
 /** A digest, so that no raw viewer id outlives the frame that brought it; a character for each byte. */
 function digestOf(contextBytes: Uint8Array, { viewerId, country }: ContextOverrides): string {
-  const digest = hash('sha256', contextBytes, 'latin1')
+  const digest = hash('sha256', contextBytes, 'binary')
   if (viewerId === undefined && country === undefined) return digest
   const overrides = JSON.stringify([viewerId ?? null, country ?? null])
-  return hash('sha256', `${digest}${overrides}`, 'latin1')
+  return hash('sha256', `${digest}${overrides}`, 'binary')
 }
 
 function enrichContext(
