@@ -1,10 +1,19 @@
 import fc from 'fast-check'
 import { zstdDecompressSync } from 'node:zlib'
-import { expect, it, test } from 'vitest'
+import { expect, it, test, vi } from 'vitest'
 import { ZstdContext } from './zstd-context.ts'
 
 test('one context serves all calls on the Node that this is pinned to', () => {
   expect(new ZstdContext().isReused).toBe(true)
+})
+
+test('on a Node that has no such call it compresses all the same', () => {
+  const get = vi.spyOn(Reflect, 'get').mockReturnValue(undefined)
+  const context = new ZstdContext()
+  get.mockRestore()
+  expect(context.isReused).toBe(false)
+  const input = Buffer.from('{"a":1}'.repeat(100))
+  expect(zstdDecompressSync(context.compress(input)).equals(input)).toBe(true)
 })
 
 it('compresses whatever comes, each call a frame of its own', () => {
