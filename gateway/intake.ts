@@ -167,17 +167,18 @@ export class Intake {
     if (frame.acceptedCount === 0 && frame.rejectedSeqs.length === 0) return true
     const { lanes, enrichment } = this.#options
     const { overrides, headers } = arrival.source
-    const { json } = enrichment.contexts.enrich(frame.source, overrides)
+    const contextJson = enrichment.contexts.enrich(frame.source, overrides)
     const key = frame.sessionId
-    const value = encodeFrameRecord({
-      contextJson: json,
+    const lane = lanes.events[partitionOf(key, lanes.events.length)]
+    if (lane === undefined) throw new Error('assertion failed: every partition has a lane')
+    const toEncode = {
+      contextJson,
       sentAtMs: frame.sentAtMs,
       receivedAtMs: arrival.receivedAtMs,
       rejectedSeqs: frame.rejectedSeqs,
       events: frame.accepted,
-    })
-    const lane = lanes.events[partitionOf(key, lanes.events.length)]
-    if (lane === undefined) throw new Error('assertion failed: every partition has a lane')
+    }
+    const value = encodeFrameRecord(toEncode, lane.slab)
     return submission.add(lane, { key, value, headers }, 'events', frame.acceptedCount)
   }
 

@@ -27,6 +27,7 @@ import {
   LOG_DOWN_HOLD_MS,
   RECORD_COST_BYTES,
 } from './limits.ts'
+import { RecordSlab } from './record-slab.ts'
 
 /** What waits for records to become durable: a frame, a request. */
 export interface RecordOwner {
@@ -119,6 +120,8 @@ const NEXT: Readonly<Record<LaneState, readonly LaneState[]>> = {
 export class Lane implements PacedLane {
   readonly topic: string
   readonly partition: number
+  /** Where the values of its records lie. */
+  readonly slab = new RecordSlab()
   readonly #options: LaneOptions
   #state: LaneState = 'idle'
   #queue: LaneRecord[] = []

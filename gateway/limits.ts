@@ -34,6 +34,10 @@ export const PAYLOAD_SHARE = 2
 /** What a record takes in memory beyond its key and value. */
 export const RECORD_COST_BYTES = 256
 
+/** What a lane cuts its records' values from; a larger share of it than this has memory of its own. */
+export const RECORD_SLAB_BYTES = 32 * 2 ** 10
+export const RECORD_SLAB_SHARE = 0.25
+
 /** First wait before a failed append is repeated, doubled with each further failure. */
 export const APPEND_RETRY_MS = 20
 export const APPEND_RETRY_MAX_MS = 1_000
@@ -122,6 +126,7 @@ export function assertGatewayLimits(): void {
   assert(LANE_SLOW_MS < APPEND_STALL_MS, 'a lane is suspect before the log counts as down')
   assert(PACE_STEP_MAX > 1, 'the linger can change')
   assert(UPGRADE_RETRY_MIN_MS <= UPGRADE_RETRY_MAX_MS, 'the waits of upgrades are a range')
+  assert(RECORD_SLAB_SHARE < 1, 'a piece holds several records')
   assert(LIFETIME_JITTER < 1, 'a connection has a lifetime')
   assert(POOL_RESTART_MS <= POOL_RESTART_MAX_MS, 'the waits of restarts are a range')
   assert(BUDGET_HIGH_SHARE < 1, 'credit stops before frames are refused')

@@ -38,7 +38,9 @@ export class Submission implements RecordOwner {
   readonly arrivedAtMs: number
   readonly #sink: SubmissionSink
   readonly #ledgers: Ledgers
-  readonly #records: LaneRecord[] = []
+  /** Nearly all have one record; a list would be the largest thing that a frame on its way keeps. */
+  #record: LaneRecord | undefined
+  #others: LaneRecord[] | undefined
   #waitsFor = 0
   #state: 'live' | 'durable' | 'dropped' = 'live'
   #reason: RefusalReason = 'overload'
@@ -65,7 +67,7 @@ export class Submission implements RecordOwner {
   get added(): { readonly events: number; readonly unreadable: number } {
     let events = 0
     let unreadable = 0
-    for (const { kind, count } of this.#records)
+    for (const { kind, count } of this.#all())
       if (kind === 'unreadable') unreadable += count
       else events += count
     return { events, unreadable }
@@ -75,7 +77,8 @@ export class Submission implements RecordOwner {
   add(lane: Lane, record: NewRecord, kind: RecordKind, count: number): boolean {
     const entry = new LaneRecord(record, kind, count, this)
     if (!lane.offer(entry)) return false
-    this.#records.push(entry)
+    if (this.#record === undefined) this.#record = entry
+    else (this.#others ??= []).push(entry)
     this.#waitsFor += 1
     return true
   }
@@ -90,7 +93,7 @@ export class Submission implements RecordOwner {
     if (!this.isLive) return
     this.#state = 'dropped'
     this.#reason = reason
-    for (const record of this.#records) record.lane?.discard(record)
+    for (const record of this.#all()) record.lane?.discard(record)
   }
 
   refuse(reason: RefusalReason): void {
@@ -118,6 +121,10 @@ export class Submission implements RecordOwner {
     if (!this.isLive) return
     this.drop('append')
     this.#sink.failed(this, error)
+  }
+
+  #all(): readonly LaneRecord[] {
+    return this.#record === undefined ? [] : [this.#record, ...(this.#others ?? [])]
   }
 
   #refuseInLedger(record: LaneRecord, reason: RefusalReason): void {

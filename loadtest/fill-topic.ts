@@ -119,7 +119,7 @@ function recordMaker(sessions: number) {
     const { frame } = result
     if (frame.rejected.length > 0) throw new Error('an event of the load was rejected')
     const value = encodeFrameRecord({
-      contextJson: enricher.enrich(frame, {}).json,
+      contextJson: enricher.enrich(frame, {}),
       sentAtMs: frame.sentAtMs,
       receivedAtMs,
       rejectedSeqs: [],

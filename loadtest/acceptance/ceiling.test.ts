@@ -9,6 +9,7 @@ const command = {
   partitions: 12,
   processes: 1,
   kafkaClient: 'platformatic',
+  driver: 'k6',
   variant: 'product',
 } as const
 const STEP_SECONDS = 6

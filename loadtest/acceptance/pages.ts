@@ -44,22 +44,27 @@ export function loadTable(kept = newestOutcomes()): string {
 function loadRow(load: MeasuredLoad): string[] {
   const { eventsPerSecondDue, eventsPerFrame, connections, seconds } = load
   return [
-    `${thousands(eventsPerSecondDue)}/s, ${eventsPerFrame} a frame, ${number(connections)} connections, ${seconds} s`,
+    `${thousands(eventsPerSecondDue)}/s, ${eventsPerFrame} a frame, ${number(connections)} connections, ${seconds} s${sentBy(load)}`,
     `${load.ackP50Ms} / ${load.ackP99Ms} ms`,
     `${load.gatewayCores.toFixed(2)} cores, ${number(load.gatewayMiB)} MiB`,
     thousands(load.eventsPerCoreSecond),
   ]
 }
 
-function heldRow({ eventsPerFrame }: MeasuredLoad, held: HeldStep): string[] {
+function heldRow(load: MeasuredLoad, held: HeldStep): string[] {
   const { eventsPerSecond, eventsPerCoreSecond, ackP99Ms } = held
   const cores = eventsPerSecond / Math.max(1, eventsPerCoreSecond)
   return [
-    `${thousands(eventsPerSecond)}/s, ${eventsPerFrame} a frame, the highest rate held`,
+    `${thousands(eventsPerSecond)}/s, ${load.eventsPerFrame} a frame, the highest rate held${sentBy(load)}`,
     `– / ${ackP99Ms} ms`,
     `${cores.toFixed(2)} cores`,
     thousands(eventsPerCoreSecond),
   ]
+}
+
+/** Who sent, where it was not k6. */
+function sentBy({ driver = 'k6' }: MeasuredLoad): string {
+  return driver === 'k6' ? '' : ', by the plain sender'
 }
 
 /** What an event costs the gateway at each stage, parsed and scanned. */

@@ -8,10 +8,16 @@ import type { Proof } from './proof.ts'
 
 const MINUTES = 0.5
 const AROUND_MINUTES = 0.5
-/** A rate that both ways to judge a frame can hold. */
-const EVENTS_PER_SECOND = 100_000
 
-export const PROFILED_FRAMES = [100, 10] as const
+export const PROFILED_FRAMES = [100, 10, 1] as const
+type ProfiledFrame = (typeof PROFILED_FRAMES)[number]
+
+/** Rates that both ways to judge a frame can hold; more frames of one event than k6 can send. */
+const LOADS: Readonly<Record<ProfiledFrame, { readonly eps: number; readonly args: string[] }>> = {
+  100: { eps: 100_000, args: [] },
+  10: { eps: 100_000, args: [] },
+  1: { eps: 15_000, args: ['--connections', '200', '--driver', 'sender'] },
+}
 
 export function profileName(frame: number, variant: 'product' | 'parsed-frames'): string {
   return `profile-${variant === 'product' ? 'scanned' : 'parsed'}-${frame}`
@@ -22,10 +28,10 @@ export const profileProofs: readonly Proof[] = PROFILED_FRAMES.flatMap((frame) =
   profileProof(frame, 'product'),
 ])
 
-function profileProof(frame: 100 | 10, variant: 'product' | 'parsed-frames'): Proof {
+function profileProof(frame: ProfiledFrame, variant: 'product' | 'parsed-frames'): Proof {
   const how = variant === 'product' ? 'the compiled scanner' : 'JSON.parse and zod'
   const name = profileName(frame, variant)
-  const eps = EVENTS_PER_SECOND
+  const { eps, args } = LOADS[frame]
   return {
     name,
     shows: `ns an event at each stage, ${how}, ${eps / 1_000}K/s at ${frame} a frame`,
@@ -33,7 +39,7 @@ function profileProof(frame: 100 | 10, variant: 'product' | 'parsed-frames'): Pr
     async run({ minutesMax, folder, said }) {
       const minutes = `${Math.min(MINUTES, minutesMax)}`
       const asked = ['--frame', `${frame}`, '--eps', `${eps}`, '--minutes', minutes]
-      const command = parseLoadCommand(['steady', ...asked, '--variant', variant])
+      const command = parseLoadCommand(['steady', ...asked, '--variant', variant, ...args])
       const { report, profile, stages, totalNsPerEvent } = await profileLoad(command, said)
       const path = join(folder, `${name}.cpuprofile`)
       writeFileSync(path, JSON.stringify(profile))

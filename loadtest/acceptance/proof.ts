@@ -1,5 +1,6 @@
 /** What a proof is, and what it says. */
 import type { Side } from '../compare/side-by-side.ts'
+import type { Driver } from '../load/driver-process.ts'
 import type { LoadFigures } from '../load/report.ts'
 import type { StageCost } from '../profile/profile-load.ts'
 import type { HeldStep } from './ceiling.ts'
@@ -56,6 +57,8 @@ export interface MeasuredLoad extends LoadFigures {
   readonly eventsPerSecondDue: number
   readonly eventsPerFrame: number
   readonly connections: number
+  /** Absent in runs from before there was a choice: k6. */
+  readonly driver?: Driver
   readonly ackP50Ms: number
   readonly ackP99Ms: number
 }

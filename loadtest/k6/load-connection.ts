@@ -2,9 +2,27 @@
  * One WebSocket of the load: keeps the protocol's promises as a client must. Frames that are due
  * wait for credit; frames that are not acknowledged are sent again on the next connection, and a
  * latency runs from the moment a frame was due, so that waiting is measured and not left out.
+ * Whose sockets it sends over is the driver's business.
  */
-import { WebSocket } from 'k6/websockets'
 import type { FrameBuilder, FrameOfSession } from './frames.ts'
+
+/** The part of a WebSocket that a load needs. */
+export interface LoadSocket {
+  readonly readyState: number
+  onmessage: ((event: { readonly data: unknown }) => void) | null
+  onclose: (() => void) | null
+  /** Also when the upgrade is refused. */
+  onerror: (() => void) | null
+  send(bytes: ArrayBuffer): void
+  close(code: number): void
+}
+
+export type OpenLoadSocket = (url: string, protocol: string) => LoadSocket
+
+export interface LoadTarget {
+  readonly url: string
+  readonly open: OpenLoadSocket
+}
 
 export interface LoadObserver {
   acknowledged(latencyMs: number): void
@@ -30,19 +48,17 @@ interface ServerMessage {
   readonly goaway?: { readonly reconnectAfterMs: number }
 }
 
-/** k6 takes a subprotocol; its published types do not say so yet. */
-const OpenWebSocket = WebSocket as unknown as new (url: string, protocol: string) => WebSocket
 const OPEN = 1
 const BACKOFF_MIN_MS = 100
 const BACKOFF_MAX_MS = 5_000
 
 export class LoadConnection {
-  readonly #url: string
+  readonly #target: LoadTarget
   readonly #builder: FrameBuilder
   readonly #observer: LoadObserver
-  #socket: WebSocket | undefined
-  /** Those that k6 has not told the end of: it does not end before each of them has. */
-  readonly #lingering = new Set<WebSocket>()
+  #socket: LoadSocket | undefined
+  /** Those whose end was not told: a driver does not end before each of them has. */
+  readonly #lingering = new Set<LoadSocket>()
   #welcomed = false
   #paused = false
   #stopped = false
@@ -57,8 +73,8 @@ export class LoadConnection {
   #edgeFrames = 0
   #edgeBytes = 0
 
-  constructor(url: string, builder: FrameBuilder, observer: LoadObserver) {
-    this.#url = url
+  constructor(target: LoadTarget, builder: FrameBuilder, observer: LoadObserver) {
+    this.#target = target
     this.#builder = builder
     this.#observer = observer
   }
@@ -85,25 +101,25 @@ export class LoadConnection {
   }
 
   #open(): void {
-    const socket = new OpenWebSocket(this.#url, 'playback.v1')
+    const socket = this.#target.open(this.#target.url, 'playback.v1')
     this.#socket = socket
     this.#lingering.add(socket)
     socket.onmessage = (event) => {
       // What comes late from a connection that was given up speaks of its own numbers. The gateway
       // speaks in text alone.
-      if (socket === this.#socket && typeof event?.data === 'string') this.#receive(event.data)
+      if (socket === this.#socket && typeof event.data === 'string') this.#receive(event.data)
     }
     socket.onclose = () => {
       this.#lingering.delete(socket)
       this.#closed(socket)
     }
-    // k6 reports an upgrade that was refused as an error alone.
+    // k6 tells of an upgrade that was refused as an error alone.
     socket.onerror = () => {
       if (!this.#welcomed) this.#closed(socket)
     }
   }
 
-  #closed(socket: WebSocket): void {
+  #closed(socket: LoadSocket): void {
     if (this.#socket !== socket) return
     this.#socket = undefined
     this.#welcomed = false

@@ -4,11 +4,13 @@
  * goes to the console, and the end's metrics are what the thresholds judge.
  */
 import { Counter, Gauge } from 'k6/metrics'
-import { FrameBuilder } from './frames.ts'
-import { Latencies } from './latencies.ts'
-import { LoadConnection } from './load-connection.ts'
-import { framesDue, Sessions } from './schedule.ts'
-import type { LoadSettings, SecondOfLoad } from './settings.ts'
+import { WebSocket } from 'k6/websockets'
+import { runAudience, type LoadTotals } from './audience.ts'
+import type { LoadSocket } from './load-connection.ts'
+import type { LoadSettings } from './settings.ts'
+
+/** k6 takes a subprotocol; its published types do not say so yet. */
+const OpenWebSocket = WebSocket as unknown as new (url: string, protocol: string) => LoadSocket
 
 const load = JSON.parse(__ENV['LOAD'] ?? '{}') as LoadSettings
 
@@ -41,111 +43,25 @@ export const options = {
   },
 }
 
-const PACE_MS = 5
-const REPORT_MS = 1_000
-/** Before the very end, so that the summary is still written. */
-const GIVE_UP_BEFORE_MS = 5_000
-
-/** What has happened so far, and the latencies of all of it and of the second under way. */
-class Tally {
-  readonly all = new Latencies()
-  readonly second = new Latencies()
-  readonly startedAtMs = Date.now()
-  sent = 0
-  acknowledgedFrames = 0
-  errorCount = 0
-  slowedCount = 0
-  dropCount = 0
-  #reported = { sent: 0, acknowledged: 0 }
-
-  acknowledged(latencyMs: number): void {
-    this.acknowledgedFrames += 1
-    this.second.add(latencyMs)
-    if (this.elapsedMs() >= load.warmUpMs) this.all.add(latencyMs)
-  }
-
-  rejected(detail: string): void {
-    this.errorCount += 1
-    console.error(`rejected: ${detail}`)
-  }
-
-  slowed(): void {
-    this.slowedCount += 1
-  }
-
-  dropped(): void {
-    this.dropCount += 1
-  }
-
-  elapsedMs(): number {
-    return Date.now() - this.startedAtMs
-  }
-
-  reportSecond(): void {
-    const { eventsPerFrame } = load.shape
-    const line: SecondOfLoad = {
-      atMs: Date.now(),
-      events: (this.sent - this.#reported.sent) * eventsPerFrame,
-      acknowledged: (this.acknowledgedFrames - this.#reported.acknowledged) * eventsPerFrame,
-      ackP50Ms: this.second.quantileMs(0.5),
-      ackP99Ms: this.second.quantileMs(0.99),
-      slowed: this.slowedCount,
-      reconnects: this.dropCount,
-    }
-    this.#reported = { sent: this.sent, acknowledged: this.acknowledgedFrames }
-    this.second.clear()
-    console.log(`second ${JSON.stringify(line)}`)
-  }
-
-  keep(): void {
-    const { eventsPerFrame } = load.shape
-    eventsSent.add(this.sent * eventsPerFrame)
-    eventsAcknowledged.add(this.acknowledgedFrames * eventsPerFrame)
-    eventsUnacknowledged.add((this.sent - this.acknowledgedFrames) * eventsPerFrame)
-    errors.add(this.errorCount)
-    slowed.add(this.slowedCount)
-    reconnects.add(this.dropCount)
-    ackQuantiles.p50.add(this.all.quantileMs(0.5))
-    ackQuantiles.p99.add(this.all.quantileMs(0.99))
-    ackQuantiles.max.add(this.all.maxMs)
-  }
+export default function run(): void {
+  runAudience(load, {
+    open: (url, protocol) => new OpenWebSocket(url, protocol),
+    second: (line) => console.log(`second ${JSON.stringify(line)}`),
+    rejected: (detail) => console.error(`rejected: ${detail}`),
+    over: keep,
+  })
 }
 
-export default function run(): void {
-  const tally = new Tally()
-  const builder = new FrameBuilder(load.shape)
-  const connections = Array.from(
-    { length: load.connections },
-    () => new LoadConnection(load.url, builder, tally),
-  )
-  const sessions = new Sessions(load.places, load.shape.framesPerSession)
-  const { eventsPerFrame } = load.shape
-  const total = framesDue(load.stages, eventsPerFrame, Number.MAX_SAFE_INTEGER)
-
-  const storms = load.stormsAtMs.map((atMs) =>
-    setTimeout(() => {
-      for (const connection of connections) connection.breakOff()
-    }, atMs),
-  )
-  const report = setInterval(() => tally.reportSecond(), REPORT_MS)
-  const pace = setInterval(() => {
-    const elapsedMs = tally.elapsedMs()
-    const due = framesDue(load.stages, eventsPerFrame, elapsedMs)
-    while (tally.sent < due) {
-      const place = tally.sent % load.places
-      connections[place % connections.length]?.offer(sessions.take(place), Date.now())
-      tally.sent += 1
-    }
-    const isAcknowledged = tally.acknowledgedFrames === total
-    const isOver = elapsedMs > load.secondsMax * 1_000 - GIVE_UP_BEFORE_MS
-    if (tally.sent < total || !(isAcknowledged || isOver)) return
-    clearInterval(pace)
-    clearInterval(report)
-    for (const storm of storms) clearTimeout(storm)
-    for (const connection of connections) connection.stop()
-    tally.reportSecond()
-    tally.keep()
-  }, PACE_MS)
+function keep(totals: LoadTotals): void {
+  eventsSent.add(totals.eventsSent)
+  eventsAcknowledged.add(totals.eventsAcknowledged)
+  eventsUnacknowledged.add(totals.eventsSent - totals.eventsAcknowledged)
+  errors.add(totals.errors)
+  slowed.add(totals.slowed)
+  reconnects.add(totals.reconnects)
+  ackQuantiles.p50.add(totals.ackP50Ms)
+  ackQuantiles.p99.add(totals.ackP99Ms)
+  ackQuantiles.max.add(totals.ackMaxMs)
 }
 
 /** The end's metrics as JSON, for the runner. */

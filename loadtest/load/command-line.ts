@@ -1,6 +1,7 @@
 /** Reads `npm run loadtest -- SCENARIO [options]`. */
 import { parseArgs } from 'node:util'
 import { VARIANTS, type Variant } from '../variants/variants.ts'
+import { DRIVERS, type Driver } from './driver-process.ts'
 import { SCENARIOS, type LoadOptions, type Scenario } from './scenarios.ts'
 
 export interface LoadCommand {
@@ -10,6 +11,8 @@ export interface LoadCommand {
   readonly partitions: number
   readonly processes: number
   readonly kafkaClient: 'platformatic' | 'kafkajs'
+  /** Who sends. */
+  readonly driver: Driver
   /** Which gateway: the product, or one with a part of it replaced to measure that part. */
   readonly variant: Variant
   /** Folder for JSON and chart; chosen by whether the tree is clean unless given. */
@@ -29,6 +32,7 @@ export function usage(): string {
   return [
     'usage: npm run loadtest -- SCENARIO [--eps N] [--minutes N] [--frame 1|10|100] [--connections N]',
     '                                    [--partitions N] [--processes N] [--client platformatic|kafkajs]',
+    `                                    [--driver ${DRIVERS.join('|')}]`,
     `                                    [--variant ${Object.keys(VARIANTS).join('|')}] [--results DIR]`,
     ...scenarios,
   ].join('\n')
@@ -56,6 +60,7 @@ function parse(args: readonly string[]): LoadCommand {
       partitions: text,
       processes: text,
       client: text,
+      driver: text,
       variant: text,
       results: text,
     },
@@ -67,6 +72,8 @@ function parse(args: readonly string[]): LoadCommand {
   const { defaults } = scenario
   const client = CLIENTS.find((known) => known === (values.client ?? CLIENTS[0]))
   if (client === undefined) throw new Error(`--client is one of ${CLIENTS.join(', ')}`)
+  const driver = DRIVERS.find((known) => known === (values.driver ?? DRIVERS[0]))
+  if (driver === undefined) throw new Error(`--driver is one of ${DRIVERS.join(', ')}`)
   const variant = values.variant ?? 'product'
   if (!isVariant(variant))
     throw new Error(`--variant is one of ${Object.keys(VARIANTS).join(', ')}`)
@@ -87,6 +94,7 @@ function parse(args: readonly string[]): LoadCommand {
     partitions: numberOf('partitions', values.partitions, PARTITIONS, 200),
     processes: numberOf('processes', values.processes, 1, 16),
     kafkaClient: client,
+    driver,
     variant,
     ...(values.results === undefined ? {} : { results: values.results }),
   }

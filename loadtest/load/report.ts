@@ -5,7 +5,7 @@ import { circumstances, isClean } from '../bench/results.ts'
 import type { SecondOfLoad } from '../k6/settings.ts'
 import { chartPage } from './chart.ts'
 import type { LoadCommand } from './command-line.ts'
-import type { LoadSummary } from './k6-process.ts'
+import type { LoadSummary } from './driver-process.ts'
 import type { LogCount } from './log-count.ts'
 import type { OutageSpan } from './outage.ts'
 
@@ -82,6 +82,7 @@ export function reportTable(report: LoadReport): string {
   const { summary, inKafka } = report
   const figures = figuresOf(report)
   const rows: [string, string][] = [
+    ['driven by', report.command.driver],
     ['events sent', whole(summary.eventsSent)],
     ['events acknowledged', whole(summary.eventsAcknowledged)],
     ['distinct events in Kafka', whole(inKafka.distinctEvents)],

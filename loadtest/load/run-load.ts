@@ -1,8 +1,7 @@
 /**
- * One load from start to verdict: Kafka and the gateway are started, k6 loads them, and what is in
+ * One load from start to verdict: Kafka and the gateway are started, a driver loads them, and what is in
  * Kafka afterwards is counted by a reader that shares nothing with the product.
  */
-import { prepareK6 } from '../../scripts/services/k6.ts'
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
@@ -10,7 +9,7 @@ import { systemRandom } from '../../shared/runtime/random.ts'
 import type { LoadSettings } from '../k6/settings.ts'
 import type { LoadCommand } from './command-line.ts'
 import { startGatewayUnderLoad, type GatewayUnderLoad } from './gateway-under-load.ts'
-import { runK6 } from './k6-process.ts'
+import { prepareDriver, runDriver } from './driver-process.ts'
 import { countEvents, type LoggedFrame } from './log-count.ts'
 import { Meter } from './meter.ts'
 import { scheduleOutage } from './outage.ts'
@@ -50,7 +49,7 @@ const WARM_UP_MS = 15_000
 const TAIL_SECONDS = 60
 
 export async function runLoad(command: LoadCommand, watch: LoadWatch = {}): Promise<LoadReport> {
-  const k6 = prepareK6()
+  const driver = prepareDriver(command.driver)
   watch.said?.(`starting Kafka and ${command.processes} gateway process(es)`)
   const kafka = await startKafka({ profile: 'load' })
   try {
@@ -59,7 +58,7 @@ export async function runLoad(command: LoadCommand, watch: LoadWatch = {}): Prom
     try {
       const downstream = await watch.downstream?.(kafka.bootstrap)
       try {
-        return await load({ command, watch, k6, kafka, gateway, downstream })
+        return await load({ command, watch, driver, kafka, gateway, downstream })
       } finally {
         await downstream?.stop()
       }
@@ -74,21 +73,21 @@ export async function runLoad(command: LoadCommand, watch: LoadWatch = {}): Prom
 interface Running {
   readonly command: LoadCommand
   readonly watch: LoadWatch
-  readonly k6: string
+  readonly driver: ReturnType<typeof prepareDriver>
   readonly kafka: Kafka
   readonly gateway: GatewayUnderLoad
   readonly downstream: Downstream | undefined
 }
 
 async function load(running: Running): Promise<LoadReport> {
-  const { command, watch, k6, kafka, gateway, downstream } = running
+  const { command, watch, driver, kafka, gateway, downstream } = running
   const settings = loadSettings(command, gateway.url)
   const seconds: MeasuredSecond[] = []
   const meter = new Meter(gateway.pid, kafka.broker(1))
   const startCpuMs = usageOf(gateway.pid).cpuMs
   watch.started?.(gateway)
   const outage = scheduleOutage(command.scenario.brokerOutage?.(command.options), kafka.broker(1))
-  const summary = await runK6(k6, settings, (second) => {
+  const summary = await runDriver(driver, settings, (second) => {
     const measured = { ...second, ...meter.second() }
     seconds.push(measured)
     watch.second?.(measured)

@@ -14,7 +14,10 @@ export interface Stage {
 export const STAGES: readonly Stage[] = [
   { name: 'garbage collection', places: /#\(garbage collector\)$/ },
   { name: 'sockets: µWebSockets.js and the kernel', places: /^#\(program\)$/ },
-  { name: 'compress (zstd)', places: /^(node:zlib|.*\/compression\.js)#/ },
+  {
+    name: 'compress (zstd)',
+    places: /^(node:zlib|shared\/kafka\/zstd-context\.ts|.*\/compression\.js)#/,
+  },
   {
     name: 'encode batches',
     places: /record-batch\.ts#|library-batches\.ts#|wasm|crc32c|\/records\.js#/,

@@ -2,7 +2,6 @@
 import { createRecordsBatch, type MessageRecord } from '@platformatic/kafka'
 import type { NewRecord } from '../../shared/log/event-log.ts'
 
-const NOTHING = Buffer.alloc(0)
 const OPTIONS = {
   compression: 'zstd',
   producerId: -1n,
@@ -11,8 +10,8 @@ const OPTIONS = {
 } as const
 
 export class RecordBatchEncoder {
-  encode(records: readonly NewRecord[]): readonly [Buffer, Buffer] {
-    return [createRecordsBatch(records.map(messageOf), OPTIONS).buffer, NOTHING]
+  encode(records: readonly NewRecord[]): Buffer {
+    return createRecordsBatch(records.map(messageOf), OPTIONS).buffer
   }
 }
 

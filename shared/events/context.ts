@@ -4,7 +4,7 @@
  * computed once per distinct context and kept, because a session sends the same one in every frame.
  */
 import { hash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { ContextTable } from './context-table.ts'
 import type { Pseudonymiser } from './identity.ts'
 import { type EnrichedContext, enrichedContextSchema, type SessionContext } from './schema.ts'
 
@@ -15,12 +15,6 @@ export interface ContextOverrides {
   readonly country?: string
 }
 
-export interface Enrichment {
-  readonly context: EnrichedContext
-  /** `context` as one line of JSON. */
-  readonly json: Uint8Array
-}
-
 /** A context as it came. */
 export interface ContextSource {
   readonly contextBytes: Uint8Array
@@ -29,7 +23,8 @@ export interface ContextSource {
 }
 
 export interface ContextEnricher {
-  enrich(source: ContextSource, overrides: ContextOverrides): Enrichment
+  /** The enriched context as one line of JSON; it stands until the next call. */
+  enrich(source: ContextSource, overrides: ContextOverrides): Uint8Array
   /** Contexts kept now, at most `cacheEntriesMax`. */
   readonly cacheSize: number
 }
@@ -40,16 +35,16 @@ export interface ContextEnricherOptions {
 }
 
 export function createContextEnricher(options: ContextEnricherOptions): ContextEnricher {
-  const cache = new LRUCache<string, Enrichment>({ max: options.cacheEntriesMax })
+  const cache = new ContextTable(options.cacheEntriesMax)
   return {
     enrich(source, overrides) {
-      const key = cacheKey(source.contextBytes, overrides)
-      const known = cache.get(key)
+      const digest = digestOf(source.contextBytes, overrides)
+      const known = cache.find(digest)
       if (known !== undefined) return known
       const enriched = enrichContext(source.context, overrides, options.pseudonymiser)
-      const enrichment = { context: enriched, json: encoder.encode(JSON.stringify(enriched)) }
-      cache.set(key, enrichment)
-      return enrichment
+      const json = encoder.encode(JSON.stringify(enriched))
+      cache.add(digest, json)
+      return json
     },
     get cacheSize() {
       return cache.size
@@ -61,12 +56,12 @@ const encoder = new TextEncoder()
 const COUNTRY = /^[A-Z]{2}$/
 const FIELDS = Object.keys(enrichedContextSchema.shape) as (keyof EnrichedContext)[]
 
-/** A digest, so that no raw viewer id outlives the frame that brought it. */
-function cacheKey(contextBytes: Uint8Array, { viewerId, country }: ContextOverrides): string {
-  const digest = hash('sha256', contextBytes, 'base64')
+/** A digest, so that no raw viewer id outlives the frame that brought it; a character for each byte. */
+function digestOf(contextBytes: Uint8Array, { viewerId, country }: ContextOverrides): string {
+  const digest = hash('sha256', contextBytes, 'binary')
   if (viewerId === undefined && country === undefined) return digest
   const overrides = JSON.stringify([viewerId ?? null, country ?? null])
-  return hash('sha256', `${digest}${overrides}`, 'base64')
+  return hash('sha256', `${digest}${overrides}`, 'binary')
 }
 
 function enrichContext(

@@ -321,12 +321,11 @@ function encodeProduce(batches: readonly ProduceBatch[], timeoutMs: number): Wri
     .appendInt32(timeoutMs)
     .appendArray(byTopic(batches), (topics, { topic, partitions }) => {
       topics.appendString(topic).appendArray([...partitions], (parts, { partition, records }) => {
-        const [header, body] = encoder.encode(records)
+        const batch = encoder.encode(records)
         parts
           .appendInt32(partition)
-          .appendUnsignedVarInt(header.length + body.length + 1)
-          .append(header)
-          .append(body)
+          .appendUnsignedVarInt(batch.length + 1)
+          .append(batch)
       })
     })
     .appendTaggedFields()

@@ -11,10 +11,10 @@
  * of it: the libraries make a buffer or more for each field of each record, which is what most of
  * their time goes into.
  */
-import { constants, zstdCompressSync } from 'node:zlib'
 import { crc32c } from '@platformatic/kafka'
 import type { NewRecord } from '../log/event-log.ts'
-import { isTombstone, ZSTD_LEVEL } from './kafka-client.ts'
+import { isTombstone } from './kafka-client.ts'
+import { ZstdContext } from './zstd-context.ts'
 
 const HEADER_BYTES = 61
 const MAGIC = 2
@@ -26,26 +26,22 @@ const ATTRIBUTES_AT = 21
 /** Largest fields of a record besides key, value and headers: its length, attributes, deltas and lengths. */
 const RECORD_OVERHEAD_BYTES = 5 + 1 + 1 + 5 + 5 + 5
 const SLAB_BYTES = 1024 * 1024
-/** zstd's buffer for its output; a batch is seldom larger compressed. */
-const OUTPUT_CHUNK_BYTES = 64 * 1024
-const COMPRESSION = {
-  params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
-  chunkSize: OUTPUT_CHUNK_BYTES,
-}
+const ASCII_END = 0x80
 
 export class RecordBatchEncoder {
+  readonly #zstd = new ZstdContext()
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
   #at = 0
   /** Records mostly share one headers object; it is encoded once. */
   #headers: NewRecord['headers'] = {}
   #headerBytes = encodeHeaders({})
 
-  /** The batch's header and its compressed records, to be sent one after the other. */
-  encode(records: readonly NewRecord[]): readonly [Buffer, Buffer] {
+  /** The batch's header and its compressed records. */
+  encode(records: readonly NewRecord[]): Buffer {
     this.#at = 0
-    for (const [index, record] of records.entries()) this.#write(record, index)
-    const body = zstdCompressSync(this.#slab.subarray(0, this.#at), COMPRESSION)
-    return [batchHeader(body, records.length), body]
+    let offsetDelta = 0
+    for (const record of records) this.#write(record, offsetDelta++)
+    return asBatch(this.#zstd.compress(this.#slab.subarray(0, this.#at)), records.length)
   }
 
   #write({ key, value, headers }: NewRecord, offsetDelta: number): void {
@@ -53,7 +49,8 @@ export class RecordBatchEncoder {
       this.#headers = headers
       this.#headerBytes = encodeHeaders(headers)
     }
-    const keyBytes = key === undefined ? -1 : Buffer.byteLength(key)
+    const isAsciiKey = key !== undefined && isAscii(key)
+    const keyBytes = key === undefined ? -1 : isAsciiKey ? key.length : Buffer.byteLength(key)
     // Compaction takes null, and not what is empty, for the end of a key.
     const valueBytes = isTombstone(key, value) ? -1 : value.byteLength
     const bytes =
@@ -71,7 +68,9 @@ export class RecordBatchEncoder {
     slab[at++] = 0
     at = writeVarint(slab, offsetDelta, at)
     at = writeVarint(slab, keyBytes, at)
-    if (key !== undefined) at += slab.write(key, at)
+    // Keys are short, and mostly ASCII: a call out of the engine would cost more than the loop.
+    if (isAsciiKey) for (let of = 0; of < keyBytes; of++) slab[at++] = key.charCodeAt(of)
+    else if (key !== undefined) at += slab.write(key, at)
     at = writeVarint(slab, valueBytes, at)
     slab.set(value, at)
     at += value.byteLength
@@ -89,23 +88,29 @@ export class RecordBatchEncoder {
   }
 }
 
-function batchHeader(body: Buffer, count: number): Buffer {
-  const header = Buffer.allocUnsafe(HEADER_BYTES)
-  header.writeBigInt64BE(0n, 0)
-  header.writeInt32BE(HEADER_BYTES - AFTER_LENGTH + body.length, 8)
-  header.writeInt32BE(-1, AFTER_LENGTH)
-  header.writeInt8(MAGIC, 16)
-  let at = header.writeInt16BE(ZSTD, ATTRIBUTES_AT)
-  at = header.writeInt32BE(count - 1, at)
-  at = header.writeBigInt64BE(0n, at)
-  at = header.writeBigInt64BE(0n, at)
-  at = header.writeBigInt64BE(-1n, at)
-  at = header.writeInt16BE(-1, at)
-  at = header.writeInt32BE(-1, at)
-  header.writeInt32BE(count, at)
-  const checked = Buffer.concat([header.subarray(ATTRIBUTES_AT), body])
-  header.writeUInt32BE(crc32c(checked), CRC_AT)
-  return header
+function asBatch(body: Buffer, count: number): Buffer {
+  // Every byte is written; clearing them first would cost as much as copying them.
+  const batch = Buffer.allocUnsafe(HEADER_BYTES + body.length)
+  batch.writeBigInt64BE(0n, 0)
+  batch.writeInt32BE(batch.length - AFTER_LENGTH, 8)
+  batch.writeInt32BE(-1, AFTER_LENGTH)
+  batch.writeInt8(MAGIC, 16)
+  let at = batch.writeInt16BE(ZSTD, ATTRIBUTES_AT)
+  at = batch.writeInt32BE(count - 1, at)
+  at = batch.writeBigInt64BE(0n, at)
+  at = batch.writeBigInt64BE(0n, at)
+  at = batch.writeBigInt64BE(-1n, at)
+  at = batch.writeInt16BE(-1, at)
+  at = batch.writeInt32BE(-1, at)
+  at = batch.writeInt32BE(count, at)
+  batch.set(body, at)
+  batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_AT)), CRC_AT)
+  return batch
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) >= ASCII_END) return false
+  return true
 }
 
 function encodeHeaders(headers: NewRecord['headers']): Buffer {

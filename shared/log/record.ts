@@ -72,15 +72,23 @@ export interface FrameToEncode {
   readonly events: readonly Uint8Array[]
 }
 
+/** Where a record's bytes go. */
+export interface RecordMemory {
+  /** Bytes that need not be clear. */
+  take(bytes: number): Buffer
+}
+
+const ANYWHERE: RecordMemory = { take: (bytes) => Buffer.allocUnsafe(bytes) }
+
 /** The value of a frame's record. */
-export function encodeFrameRecord(frame: FrameToEncode): Uint8Array {
+export function encodeFrameRecord(frame: FrameToEncode, memory = ANYWHERE): Uint8Array {
   const { contextJson, sentAtMs, receivedAtMs, rejectedSeqs, events } = frame
   const rejected = rejectedSeqs.length === 0 ? '' : `,"rejectedSeqs":[${rejectedSeqs.join(',')}]`
   const middle = `,"sentAt":${sentAtMs},"receivedAt":${receivedAtMs}${rejected},"events":[`
   let bytes = HEAD.length + contextJson.length + middle.length + TAIL.length
   for (const run of events) bytes += run.length + 1
   // Every byte is written; clearing them first would cost as much as copying them.
-  const value = Buffer.allocUnsafe(events.length === 0 ? bytes : bytes - 1)
+  const value = memory.take(events.length === 0 ? bytes : bytes - 1)
   value.set(HEAD)
   value.set(contextJson, HEAD.length)
   let end = HEAD.length + contextJson.length

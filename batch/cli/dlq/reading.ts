@@ -138,6 +138,7 @@ function readPoison(value: Uint8Array): Reading {
 
 /** The token and the country header that came with it are not kept: only what the context says. */
 function enriched(contexts: ContextEnricher, context: SessionContext, bytes: Uint8Array) {
-  const { json } = contexts.enrich({ contextBytes: bytes, context }, {})
-  return { sessionId: context.sessionId, contextJson: json }
+  // What comes back stands until the next call, and this is kept for longer.
+  const contextJson = contexts.enrich({ contextBytes: bytes, context }, {}).slice()
+  return { sessionId: context.sessionId, contextJson }
 }
