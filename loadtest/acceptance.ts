@@ -11,13 +11,14 @@ import { systemClock } from '../shared/runtime/clock.ts'
 import { parseAcceptanceCommand } from './acceptance/command-line.ts'
 import { commandProofs } from './acceptance/command-proofs.ts'
 import { loadProofs } from './acceptance/load-proofs.ts'
+import { processorProofs } from './acceptance/processor-proofs.ts'
 import { profileProofs } from './acceptance/profile-proofs.ts'
 import type { Proof } from './acceptance/proof.ts'
 import { isBroken, REHEARSALS, writeRun, type Outcome } from './acceptance/results.ts'
 import { claimRows } from './acceptance/tables.ts'
 import { circumstances, isClean } from './bench/results.ts'
 
-const PROOFS = [...loadProofs, ...profileProofs, ...commandProofs]
+const PROOFS = [...loadProofs, ...profileProofs, ...processorProofs, ...commandProofs]
 const ROOT = join(import.meta.dirname, '..')
 const MINUTE_MS = 60_000
 

@@ -18,14 +18,9 @@ import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { cassandraSettings } from '../../shared/speed/testing/cassandra-settings.ts'
+import type { ProcessorProcess, Report } from '../processor-process.ts'
 import { readTopic } from '../read-topic.ts'
-import {
-  endOffsets,
-  KafkaMachine,
-  VIEW,
-  type ProcessorProcess,
-  type Report,
-} from './kafka-machine.ts'
+import { endOffsets, KafkaMachine, VIEW } from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
 import { StampWatch } from './stamp-watch.ts'
 

@@ -13,8 +13,9 @@ import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
+import type { ProcessorProcess } from '../processor-process.ts'
 import { kafkaOf, readTopic } from '../read-topic.ts'
-import { KafkaMachine, VIEW, type ProcessorProcess } from './kafka-machine.ts'
+import { KafkaMachine, VIEW } from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
 
 /** Processes start, and a shared machine takes its time over it. */

@@ -7,12 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { processorConfig, foldLimitsOf } from '../../processor/config.ts'
 import { freePorts } from '../../scripts/services/ports.ts'
-import { MainProcess } from '../../shared/http/testing/main-process.ts'
 import { decodeException } from '../../shared/log/exception-record.ts'
 import type { LogRecord } from '../../shared/log/event-log.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
-import type { FoldCounters, FoldStatus } from '../../shared/qoe/fold.ts'
+import type { FoldCounters } from '../../shared/qoe/fold.ts'
 import { viewId } from '../../shared/qoe/view.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
@@ -24,6 +23,7 @@ import type { FoldException, PartitionRow, SessionRow } from '../../shared/speed
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { checkRows, type Violation } from '../oracle/conservation.ts'
 import type { OraclePartition } from '../oracle/oracle.ts'
+import { ProcessorProcess, until, type Report } from '../processor-process.ts'
 import { kafkaOf, readTopic } from '../read-topic.ts'
 import { readView, type ViewRows } from '../read-view.ts'
 
@@ -45,30 +45,12 @@ const MAP_BYTES = 2 ** 28
 const MAIN = join(import.meta.dirname, '../../processor/main.ts')
 const RUN_TO_THE_KILL = join(import.meta.dirname, '../../processor/testing/run-to-the-kill/main.ts')
 const SEAL_KEY = Buffer.alloc(32, 3).toString('base64')
-const DEADLINE_MS = 60_000
-const PROGRESS_RECORDS = 20
 /** Around now, within which everything that a test sends lies. */
 const HOUR_MS = 3_600_000
-const POLL_MS = 100
 
 export const LIMITS = foldLimitsOf(readConfig(processorConfig, QUICK, () => ''))
 export const CUTS = DEFAULT_CUT_IDS.map(parseCut)
 export const VIEW = viewId(CUTS, LIMITS)
-
-/** The part of `/debug/partitions` that tests look at. */
-export interface Report {
-  readonly partition: number
-  readonly state: string
-  readonly nextOffset?: number
-  readonly lagRecords: number
-  readonly generation?: number
-  readonly pausedReason?: string
-  readonly failureCode?: string
-  readonly checkpointOffset?: number
-  readonly durable?: Readonly<Record<'narrow' | 'wide' | 'session', { readonly offset: number }>>
-  readonly lease: { readonly groupGeneration: number }
-  readonly fold?: FoldStatus
-}
 
 /** What the folds counted, by partition. */
 export type PartitionCounters = ReadonlyMap<number, FoldCounters>
@@ -80,45 +62,6 @@ export interface KafkaMachineOptions {
   readonly cassandra?: CassandraConfig
   /** For every processor, beside those of the machine. */
   readonly settings?: Readonly<Record<string, string>>
-}
-
-export class ProcessorProcess extends MainProcess {
-  async reports(): Promise<readonly Report[]> {
-    const answer = await this.ask('/debug/partitions')
-    if (answer === undefined) return []
-    return (JSON.parse(answer.text) as { partitions: Report[] }).partitions
-  }
-
-  /** Value of a metric, summed over its labels. */
-  async metric(name: string): Promise<number> {
-    const { text = '' } = (await this.ask('/metrics')) ?? {}
-    const lines = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'gm'))]
-    return lines.reduce((sum, [, value]) => sum + Number(value), 0)
-  }
-
-  async isReady(): Promise<void> {
-    const isReady = async () => (await this.ask('/readyz'))?.status === 200
-    await until(isReady, () => `it is ready:\n${this.stderr}`)
-  }
-
-  /** Resolves when it has read some more records of its partitions. */
-  async progresses(): Promise<void> {
-    const before = await this.#recordsRead()
-    const hasMore = async () => (await this.#recordsRead()) > before + PROGRESS_RECORDS
-    await until(hasMore, () => `it goes on after ${before} records:\n${this.stderr}`)
-  }
-
-  async #recordsRead(): Promise<number> {
-    const reports = await this.reports()
-    return reports.reduce((sum, { nextOffset = 0 }) => sum + nextOffset, 0)
-  }
-
-  /** SIGTERM, and its clean end. */
-  async stop(): Promise<void> {
-    this.signal('SIGTERM')
-    const code = await this.ended
-    if (code !== 0) throw new Error(`the processor ended with ${code}:\n${this.stderr}`)
-  }
 }
 
 export class KafkaMachine {
@@ -238,14 +181,6 @@ export class KafkaMachine {
     const missing = log.length === this.#partitions ? [] : [`rows of ${log.length} partitions`]
     const unsaid = await checkClosed(brokers, rows)
     return [...unequal, ...missing, ...unsaid, ...progress.flatMap(notWritten)]
-  }
-}
-
-async function until(condition: () => Promise<boolean>, what: () => string): Promise<void> {
-  const deadlineMs = clock.monotonicMs() + DEADLINE_MS
-  while (!(await condition())) {
-    if (clock.monotonicMs() > deadlineMs) throw new Error(`waited in vain until ${what()}`)
-    await clock.sleep(POLL_MS)
   }
 }
 

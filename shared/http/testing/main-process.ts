@@ -56,6 +56,10 @@ export class MainProcess {
     this.#child.kill(name)
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /** The exit code, `null` when a signal ended it. */
   get ended(): Promise<number | null> {
     return this.#ended
