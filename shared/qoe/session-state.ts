@@ -5,7 +5,7 @@
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { RepairName } from '../speed/rows.ts'
 import type { KeySet, PaneStore } from './panes.ts'
-import type { SerialisedPart } from './part.ts'
+import type { Part, SerialisedPart } from './part.ts'
 import type { SeqTracker, SeqTrackerState } from './seq-tracker.ts'
 import type { TimelineState } from './timeline-positions.ts'
 
@@ -29,6 +29,8 @@ export interface ArrivedFrame {
   /** `receivedAt − sentAt`. */
   readonly frameOffsetMs: number
   readonly context: EnrichedContext
+  /** The part whose context is known to say the same. */
+  readonly samePart: Part | undefined
   /** Key of the frame's own context, for arrival facts. */
   readonly keySet: KeySet
   /** Watermark as advanced by the frame's record. */
@@ -40,22 +42,22 @@ export interface WaitingEvent {
   readonly frame: ArrivedFrame
 }
 
+export type Repairs = Readonly<Record<RepairName, number>>
+
 /** The plain values of a session, as snapshots hold them. */
 export interface SessionValues {
-  closed: boolean
-  clockOffsetMs: number | undefined
-  /** Largest `loggedAt` of the winning copies of applied events; before one, of the first record. */
-  lastLoggedAtMs: number
-  lastOffset: number
-  hasApplied: boolean
-  lost: number
-  duplicates: number
-  late: number
-  amended: number
-  afterClose: number
-  rejected: number
-  /** Replaced when one is counted: most sessions have none, and share it. */
-  repairs: Readonly<Record<RepairName, number>>
+  readonly closed: boolean
+  readonly clockOffsetMs: number | undefined
+  readonly lastLoggedAtMs: number
+  readonly lastOffset: number
+  readonly hasApplied: boolean
+  readonly lost: number
+  readonly duplicates: number
+  readonly late: number
+  readonly amended: number
+  readonly afterClose: number
+  readonly rejected: number
+  readonly repairs: Repairs
 }
 
 export type SerialisedSession = SessionValues &
@@ -72,7 +74,7 @@ export type SerialisedSession = SessionValues &
   }
 interface SerialisedWaiting {
   readonly event: PlaybackEvent
-  readonly frame: Omit<ArrivedFrame, 'keySet'>
+  readonly frame: Omit<ArrivedFrame, 'keySet' | 'samePart'>
 }
 
 export interface SessionBirth {
@@ -83,41 +85,8 @@ export interface SessionBirth {
   readonly firstContext: EnrichedContext
 }
 
-const NO_REPAIRS = { state: 0, backwards: 0, context: 0, clamped: 0 }
-
-export function freshValues(birth: SessionBirth): SessionValues {
-  return {
-    closed: false,
-    clockOffsetMs: undefined,
-    lastLoggedAtMs: birth.firstLoggedAtMs,
-    lastOffset: birth.firstOffset,
-    hasApplied: false,
-    lost: 0,
-    duplicates: 0,
-    late: 0,
-    amended: 0,
-    afterClose: 0,
-    rejected: 0,
-    repairs: NO_REPAIRS,
-  }
-}
-
-export function valuesOf(saved: SerialisedSession): SessionValues {
-  return {
-    closed: saved.closed,
-    clockOffsetMs: saved.clockOffsetMs ?? undefined,
-    lastLoggedAtMs: saved.lastLoggedAtMs,
-    lastOffset: saved.lastOffset,
-    hasApplied: saved.hasApplied,
-    lost: saved.lost,
-    duplicates: saved.duplicates,
-    late: saved.late,
-    amended: saved.amended,
-    afterClose: saved.afterClose,
-    rejected: saved.rejected,
-    repairs: saved.repairs,
-  }
-}
+/** Most sessions have none, and share it. */
+export const NO_REPAIRS: Repairs = { state: 0, backwards: 0, context: 0, clamped: 0 }
 
 export function serialiseTracker(
   tracker: SeqTracker<WaitingEvent>,
@@ -127,7 +96,7 @@ export function serialiseTracker(
     ...state,
     ahead: state.ahead.map(({ seq, waiting }) => {
       if (waiting === undefined) return { seq, waiting: undefined }
-      const { keySet: _keySet, ...frame } = waiting.frame
+      const { keySet: _keySet, samePart: _samePart, ...frame } = waiting.frame
       return { seq, waiting: { event: waiting.event, frame } }
     }),
   }
@@ -145,6 +114,7 @@ export function restoreTracker(
       const { context } = frame
       const restored: ArrivedFrame = {
         ...frame,
+        samePart: undefined,
         keySet: panes.keySet(context, context.cdn),
       }
       return { seq, waiting: { event, frame: restored } }
