@@ -37,12 +37,6 @@ export interface FoldGround {
   readonly contexts: CommonContexts
 }
 
-export interface SessionFoldState {
-  parts: Part[]
-  partCount: number
-  lastTimeMs: number | undefined
-}
-
 /** What an event did, for the session's row and its urgency. */
 export interface Applied {
   readonly unexpected: boolean
@@ -58,16 +52,12 @@ export class SessionFold {
   #current: Part | undefined
   /** The latest before it, oldest first. Most sessions have none, and share the empty array. */
   #earlier: readonly Part[]
-  #partCount: number
-  #lastTimeMs: number | undefined
 
-  constructor(ground: FoldGround, state?: SessionFoldState) {
+  /** With the latest parts of one that was saved, oldest first. */
+  constructor(ground: FoldGround, parts: readonly Part[] = NO_PARTS) {
     this.#ground = ground
-    this.#current = state?.parts.at(-1)
-    this.#earlier =
-      state === undefined || state.parts.length < 2 ? NO_PARTS : state.parts.slice(0, -1)
-    this.#partCount = state?.partCount ?? 0
-    this.#lastTimeMs = state?.lastTimeMs
+    this.#current = parts.at(-1)
+    this.#earlier = parts.length < 2 ? NO_PARTS : parts.slice(0, -1)
   }
 
   /** The latest parts, oldest first. */
@@ -76,12 +66,12 @@ export class SessionFold {
   }
 
   get partCount(): number {
-    return this.#partCount
+    return this.#current === undefined ? 0 : this.#current.part + 1
   }
 
   /** Session time of the last applied event. */
   get lastTimeMs(): number | undefined {
-    return this.#lastTimeMs
+    return this.#current?.lastEventTimeMs
   }
 
   get current(): Part | undefined {
@@ -91,10 +81,8 @@ export class SessionFold {
   apply(timed: TimedEvent): Applied {
     const { event, timeMs } = timed
     const previous = this.current
-    if (previous !== undefined && this.#lastTimeMs !== undefined)
-      this.#passTime(previous, this.#lastTimeMs, timeMs)
+    if (previous !== undefined) this.#passTime(previous, previous.lastEventTimeMs, timeMs)
     const part = this.#partFor(previous, timed)
-    this.#lastTimeMs = timeMs
     const isFirst = part.events === 0
     part.events += 1
     part.lastEventTimeMs = timeMs
@@ -127,15 +115,15 @@ export class SessionFold {
   /** The trailing close: nothing came for too long. Nothing is assumed after the last event. */
   closeByTimeout(): void {
     const part = this.current
-    if (part === undefined || this.#lastTimeMs === undefined) return
-    if (!isOver(part.state)) this.#endBy(part, 'timeout', this.#lastTimeMs)
+    if (part === undefined) return
+    if (!isOver(part.state)) this.#endBy(part, 'timeout', part.lastEventTimeMs)
   }
 
   /** Counts seqs that never came, where the session's last event was. */
   countLost(count: number): void {
     const part = this.current
-    if (part === undefined || this.#lastTimeMs === undefined || count === 0) return
-    for (const pane of this.#ground.panes.forLost(part.keySet, minuteOf(this.#lastTimeMs)))
+    if (part === undefined || count === 0) return
+    for (const pane of this.#ground.panes.forLost(part.keySet, minuteOf(part.lastEventTimeMs)))
       pane.add(C.lost, count)
   }
 
@@ -159,12 +147,11 @@ export class SessionFold {
     }
     const { panes, contexts, options } = this.#ground
     const part = new Part({
-      part: this.#partCount,
+      part: this.partCount,
       context: contexts.keep(context),
       keySet: panes.keySet(context, context.cdn),
       timeMs,
     })
-    this.#partCount += 1
     const earlierMax = options.limits.partsPerSessionMax - 1
     if (previous !== undefined && earlierMax > 0)
       this.#earlier = [...this.#earlier, previous].slice(-earlierMax)

@@ -42,22 +42,24 @@ export interface WaitingEvent {
   readonly frame: ArrivedFrame
 }
 
-export type Repairs = Readonly<Record<RepairName, number>>
+/** What became of the session's events, and was mended of them. */
+export interface SessionQuality {
+  lost: number
+  duplicates: number
+  late: number
+  amended: number
+  afterClose: number
+  rejected: number
+  repairs: Readonly<Record<RepairName, number>>
+}
 
 /** The plain values of a session, as snapshots hold them. */
-export interface SessionValues {
+export interface SessionValues extends Readonly<SessionQuality> {
   readonly closed: boolean
   readonly clockOffsetMs: number | undefined
   readonly lastLoggedAtMs: number
   readonly lastOffset: number
   readonly hasApplied: boolean
-  readonly lost: number
-  readonly duplicates: number
-  readonly late: number
-  readonly amended: number
-  readonly afterClose: number
-  readonly rejected: number
-  readonly repairs: Repairs
 }
 
 export type SerialisedSession = SessionValues &
@@ -85,8 +87,16 @@ export interface SessionBirth {
   readonly firstContext: EnrichedContext
 }
 
-/** Most sessions have none, and share it. */
-export const NO_REPAIRS: Repairs = { state: 0, backwards: 0, context: 0, clamped: 0 }
+/** Of a session without any of it: most have none, and share this. */
+export const NO_QUALITY: SessionQuality = {
+  lost: 0,
+  duplicates: 0,
+  late: 0,
+  amended: 0,
+  afterClose: 0,
+  rejected: 0,
+  repairs: { state: 0, backwards: 0, context: 0, clamped: 0 },
+}
 
 export function serialiseTracker(
   tracker: SeqTracker<WaitingEvent>,

@@ -3,7 +3,12 @@
  * clock offset, its parts, and where its frames stand in the log. `arrive` is called for every copy
  * of an event in log order; an event is judged when its turn comes.
  */
-import { wholeContext, type CommonContexts, type KeptContext } from '../events/common-context.ts'
+import {
+  wholeContext,
+  type CommonContext,
+  type CommonContexts,
+  type KeptContext,
+} from '../events/common-context.ts'
 import type { PlaybackEvent } from '../events/schema.ts'
 import type { FrameRecord } from '../log/record.ts'
 import type { FoldException, PositionRow, RepairName, SessionRow } from '../speed/rows.ts'
@@ -17,13 +22,14 @@ import { Part } from './part.ts'
 import { SeqTracker } from './seq-tracker.ts'
 import { minuteOf, SessionFold } from './session-fold.ts'
 import {
-  NO_REPAIRS,
+  NO_QUALITY,
   restoreTracker,
   serialiseTracker,
   type ArrivedFrame,
   type EventCounters,
   type SerialisedSession,
   type SessionBirth,
+  type SessionQuality,
   type SessionValues,
   type WaitingEvent,
 } from './session-state.ts'
@@ -54,12 +60,6 @@ const SessionNumbers = packedNumbers({
   /** Largest `loggedAt` of the winning copies of applied events; before one, of the first record. */
   lastLoggedAtMs: 0,
   lastOffset: 0,
-  lost: 0,
-  duplicates: 0,
-  late: 0,
-  amended: 0,
-  afterClose: 0,
-  rejected: 0,
   /** Keys under which the session stands in the deadline heaps. */
   releaseQueuedMs: Number.NaN,
   timerQueuedMs: Number.NaN,
@@ -79,13 +79,13 @@ export class Session extends SessionNumbers implements SnapshotEntry {
   dirtyQueue: 'session' | 'sessionUrgent' | undefined
   closed = false
   readonly #host: SessionHost
-  readonly #firstContext: KeptContext
+  readonly #firstCommon: CommonContext
+  readonly #firstViewer: string | undefined
   readonly #tracker: SeqTracker<WaitingEvent>
   readonly #fold: SessionFold
   readonly #timeline: TimelinePositions
   #hasApplied = false
-  /** Replaced when one is counted. */
-  #repairs = NO_REPAIRS
+  #quality = NO_QUALITY
 
   private constructor(host: SessionHost, birth: SessionBirth, saved?: SerialisedSession) {
     super()
@@ -97,7 +97,9 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.firstReceivedAtMs = birth.firstReceivedAtMs
     this.lastLoggedAtMs = birth.firstLoggedAtMs
     this.lastOffset = birth.firstOffset
-    this.#firstContext = host.contexts.keep(birth.firstContext)
+    const { common, viewerPseudonym } = host.contexts.keep(birth.firstContext)
+    this.#firstCommon = common
+    this.#firstViewer = viewerPseudonym
     this.#timeline = new TimelinePositions(saved)
     if (saved === undefined) {
       this.#tracker = new SeqTracker(skippedRangesMax)
@@ -105,17 +107,14 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       return
     }
     this.#tracker = SeqTracker.restore(restoreTracker(saved.tracker, host.panes), skippedRangesMax)
-    this.#fold = new SessionFold(host, {
-      parts: saved.parts.map((part) =>
-        Part.restore(
-          part,
-          host.contexts.keep(part.context),
-          host.panes.keySet(part.context, part.cdn),
-        ),
+    const parts = saved.parts.map((part) =>
+      Part.restore(
+        part,
+        host.contexts.keep(part.context),
+        host.panes.keySet(part.context, part.cdn),
       ),
-      partCount: saved.partCount,
-      lastTimeMs: saved.lastTimeMs ?? undefined,
-    })
+    )
+    this.#fold = new SessionFold(host, parts)
     this.#restoreValues(saved)
     this.retired = saved.retired
     if (this.awaitsClose) this.#holdMinute()
@@ -171,7 +170,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.#touch(false)
     if (standing === 'known') {
       counters.duplicate += 1
-      this.duplicates += 1
+      this.#ownQuality().duplicates += 1
       this.#countArrival(frame, DUPLICATES)
       return false
     }
@@ -203,7 +202,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     else if (this.closed) this.#except({ seq, type: 'rejected' }, frame, 'afterClose')
     else {
       this.#tracker.markSeen(seq)
-      this.rejected += 1
+      this.#ownQuality().rejected += 1
     }
     if (standing === 'new') {
       if (seq === this.#tracker.mark) this.#tracker.passMark()
@@ -234,8 +233,8 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       if (this.#tracker.mark === mark) break
     }
     this.#fold.closeByTimeout()
-    const added = Math.max(0, this.#tracker.missingCount - this.lost)
-    this.lost += added
+    const added = Math.max(0, this.#tracker.missingCount - this.#quality.lost)
+    if (added > 0) this.#ownQuality().lost += added
     this.#fold.countLost(added)
     this.closed = true
     this.#releaseMinute()
@@ -258,15 +257,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
         wholeContext(this.sessionId, this.#fold.current ?? this.#firstContext),
       ),
       parts: this.#fold.parts.map((part) => part.summary()),
-      quality: {
-        lost: this.lost,
-        duplicates: this.duplicates,
-        late: this.late,
-        amended: this.amended,
-        afterClose: this.afterClose,
-        rejected: this.rejected,
-        repairs: { ...this.#repairs },
-      },
+      quality: { ...this.#quality, repairs: { ...this.#quality.repairs } },
       closed: this.closed,
       clockOffsetMs: orUndefined(this.clockOffsetMs) ?? 0,
       firstReceivedAtMs: this.firstReceivedAtMs,
@@ -309,6 +300,10 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     return JSON.stringify({ k: 'session', ...state })
   }
 
+  get #firstContext(): KeptContext {
+    return { common: this.#firstCommon, viewerPseudonym: this.#firstViewer }
+  }
+
   #values(): SessionValues {
     return {
       closed: this.closed,
@@ -316,13 +311,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       lastLoggedAtMs: this.lastLoggedAtMs,
       lastOffset: this.lastOffset,
       hasApplied: this.#hasApplied,
-      lost: this.lost,
-      duplicates: this.duplicates,
-      late: this.late,
-      amended: this.amended,
-      afterClose: this.afterClose,
-      rejected: this.rejected,
-      repairs: this.#repairs,
+      ...this.#quality,
     }
   }
 
@@ -332,13 +321,8 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.lastLoggedAtMs = saved.lastLoggedAtMs
     this.lastOffset = saved.lastOffset
     this.#hasApplied = saved.hasApplied
-    this.lost = saved.lost
-    this.duplicates = saved.duplicates
-    this.late = saved.late
-    this.amended = saved.amended
-    this.afterClose = saved.afterClose
-    this.rejected = saved.rejected
-    this.#repairs = saved.repairs
+    const { lost, duplicates, late, amended, afterClose, rejected, repairs } = saved
+    this.#quality = { lost, duplicates, late, amended, afterClose, rejected, repairs }
   }
 
   #arriveNew(event: PlaybackEvent, frame: ArrivedFrame): void {
@@ -422,8 +406,15 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.#holdMinute()
   }
 
+  /** To be changed: from the first change on, the session has its own. */
+  #ownQuality(): SessionQuality {
+    if (this.#quality === NO_QUALITY) this.#quality = { ...NO_QUALITY }
+    return this.#quality
+  }
+
   #countRepair(name: RepairName): void {
-    this.#repairs = { ...this.#repairs, [name]: this.#repairs[name] + 1 }
+    const quality = this.#ownQuality()
+    quality.repairs = { ...quality.repairs, [name]: quality.repairs[name] + 1 }
   }
 
   #exclude(
@@ -432,7 +423,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     reason: 'late' | 'amended' | 'afterClose',
     forgotten = false,
   ): void {
-    this[reason] += 1
+    this.#ownQuality()[reason] += 1
     this.#host.counters[reason] += 1
     this.#except(event, frame, reason, forgotten)
   }
