@@ -67,6 +67,7 @@ export type SerialisedSession = SessionValues &
     readonly sessionId: string
     readonly firstOffset: number
     readonly firstReceivedAtMs: number
+    /** Of the present part; of the first frame while there is none. */
     readonly firstContext: EnrichedContext
     readonly tracker: SeqTrackerState<SerialisedWaiting>
     readonly parts: readonly SerialisedPart[]

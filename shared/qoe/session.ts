@@ -3,13 +3,8 @@
  * clock offset, its parts, and where its frames stand in the log. `arrive` is called for every copy
  * of an event in log order; an event is judged when its turn comes.
  */
-import {
-  wholeContext,
-  type CommonContext,
-  type CommonContexts,
-  type KeptContext,
-} from '../events/common-context.ts'
-import type { PlaybackEvent } from '../events/schema.ts'
+import { wholeContext, type CommonContexts, type KeptContext } from '../events/common-context.ts'
+import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { FrameRecord } from '../log/record.ts'
 import type { FoldException, PositionRow, RepairName, SessionRow } from '../speed/rows.ts'
 import { COUNTER_NAMES } from './aggregates.ts'
@@ -79,12 +74,11 @@ export class Session extends SessionNumbers implements SnapshotEntry {
   dirtyQueue: 'session' | 'sessionUrgent' | undefined
   closed = false
   readonly #host: SessionHost
-  readonly #firstCommon: CommonContext
-  readonly #firstViewer: string | undefined
+  /** Of the first frame, while there is no part. */
+  #firstContext: KeptContext | undefined
   readonly #tracker: SeqTracker<WaitingEvent>
   readonly #fold: SessionFold
   readonly #timeline: TimelinePositions
-  #hasApplied = false
   #quality = NO_QUALITY
 
   private constructor(host: SessionHost, birth: SessionBirth, saved?: SerialisedSession) {
@@ -97,13 +91,11 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.firstReceivedAtMs = birth.firstReceivedAtMs
     this.lastLoggedAtMs = birth.firstLoggedAtMs
     this.lastOffset = birth.firstOffset
-    const { common, viewerPseudonym } = host.contexts.keep(birth.firstContext)
-    this.#firstCommon = common
-    this.#firstViewer = viewerPseudonym
     this.#timeline = new TimelinePositions(saved)
     if (saved === undefined) {
       this.#tracker = new SeqTracker(skippedRangesMax)
       this.#fold = new SessionFold(host)
+      this.#firstContext = host.contexts.keep(birth.firstContext)
       return
     }
     this.#tracker = SeqTracker.restore(restoreTracker(saved.tracker, host.panes), skippedRangesMax)
@@ -115,6 +107,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       ),
     )
     this.#fold = new SessionFold(host, parts)
+    if (parts.length === 0) this.#firstContext = host.contexts.keep(birth.firstContext)
     this.#restoreValues(saved)
     this.retired = saved.retired
     if (this.awaitsClose) this.#holdMinute()
@@ -253,9 +246,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       stampUs: this.#stampUs(this.lastOffset),
       lastOffset: this.lastOffset,
       expiresAtMs: this.lastLoggedAtMs + this.#host.options.rowRetentionMs,
-      contextJson: JSON.stringify(
-        wholeContext(this.sessionId, this.#fold.current ?? this.#firstContext),
-      ),
+      contextJson: JSON.stringify(this.#context),
       parts: this.#fold.parts.map((part) => part.summary()),
       quality: { ...this.#quality, repairs: { ...this.#quality.repairs } },
       closed: this.closed,
@@ -289,7 +280,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       sessionId: this.sessionId,
       firstOffset: this.order,
       firstReceivedAtMs: this.firstReceivedAtMs,
-      firstContext: wholeContext(this.sessionId, this.#firstContext),
+      firstContext: this.#context,
       tracker: serialiseTracker(this.#tracker),
       parts: this.#fold.parts.map((part) => part.serialised(this.sessionId)),
       partCount: this.#fold.partCount,
@@ -300,8 +291,14 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     return JSON.stringify({ k: 'session', ...state })
   }
 
-  get #firstContext(): KeptContext {
-    return { common: this.#firstCommon, viewerPseudonym: this.#firstViewer }
+  get #hasApplied(): boolean {
+    return this.#fold.current !== undefined
+  }
+
+  get #context(): EnrichedContext {
+    const kept = this.#fold.current ?? this.#firstContext
+    if (kept === undefined) throw new Error('assertion failed: a session has a context')
+    return wholeContext(this.sessionId, kept)
   }
 
   #values(): SessionValues {
@@ -320,7 +317,6 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.clockOffsetMs = saved.clockOffsetMs ?? Number.NaN
     this.lastLoggedAtMs = saved.lastLoggedAtMs
     this.lastOffset = saved.lastOffset
-    this.#hasApplied = saved.hasApplied
     const { lost, duplicates, late, amended, afterClose, rejected, repairs } = saved
     this.#quality = { lost, duplicates, late, amended, afterClose, rejected, repairs }
   }
@@ -392,7 +388,6 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     this.lastLoggedAtMs = this.#hasApplied
       ? Math.max(this.lastLoggedAtMs, frame.loggedAtMs)
       : frame.loggedAtMs
-    this.#hasApplied = true
     this.#host.counters.applied += 1
     const applied = this.#fold.apply({
       event,
@@ -403,6 +398,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     if (applied.unexpected) this.#countRepair('state')
     if (applied.contextDiffers) this.#countRepair('context')
     if (applied.notable) this.#touch(true)
+    this.#firstContext = undefined
     this.#holdMinute()
   }
 
