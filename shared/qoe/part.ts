@@ -4,26 +4,21 @@
  */
 import { wholeContext, type CommonContext, type KeptContext } from '../events/common-context.ts'
 import type { EnrichedContext } from '../events/schema.ts'
-import type { EndReason, PartSummary, PlaybackState } from '../speed/rows.ts'
+import type { PartSummary } from '../speed/rows.ts'
 import { CARRY_ABOVE } from './carrying-sum.ts'
 import { orUndefined, packedNumbers } from './packed-numbers.ts'
-import { NOT_ENDED, outcomeOf, type Flag, type Outcome } from './part-outcome.ts'
+import { IDLE, standingOf, type Standing } from './part-standing.ts'
 import type { KeySet } from './panes.ts'
 
 const DEFAULT_RATE_MILLI = 1_000
 
 /** The plain values of a part, as snapshots hold them. */
-interface PartValues extends Outcome {
+interface PartValues extends Standing {
   readonly part: number
   readonly contentId: string | undefined
   readonly presentContentId: string | undefined
   readonly firstEventTimeMs: number
   readonly lastEventTimeMs: number
-  readonly state: PlaybackState
-  readonly endReason: EndReason | undefined
-  readonly attempt: Flag
-  readonly play: Flag
-  readonly hasEnded: boolean
   readonly startupMs: number | undefined
   readonly playerStartupMs: number | undefined
   readonly stallCount: number
@@ -84,12 +79,7 @@ export class Part extends PartNumbers implements KeptContext {
   cdn: string | undefined
   /** The last content that was present in a frame of the part; a different one ends the part. */
   presentContentId: string | undefined
-  state: PlaybackState = 'idle'
-  endReason: EndReason | undefined
-  attempt: Flag = 0
-  play: Flag = 0
-  /** The first end decides what is counted. */
-  outcome: Outcome | undefined
+  standing = IDLE
   #highBits = 0n
 
   constructor({ part, context, keySet, timeMs }: PartBirth) {
@@ -109,11 +99,7 @@ export class Part extends PartNumbers implements KeptContext {
     part.lastEventTimeMs = saved.lastEventTimeMs
     part.cdn = saved.cdn
     part.presentContentId = saved.presentContentId
-    part.state = saved.state
-    part.endReason = saved.endReason
-    part.attempt = saved.attempt
-    part.play = saved.play
-    part.outcome = saved.hasEnded ? outcomeOf(saved) : undefined
+    part.standing = standingOf(saved)
     part.startupMs = saved.startupMs ?? Number.NaN
     part.playerStartupMs = saved.playerStartupMs ?? Number.NaN
     part.stallCount = saved.stallCount
@@ -131,8 +117,9 @@ export class Part extends PartNumbers implements KeptContext {
     return part
   }
 
-  get hasEnded(): boolean {
-    return this.outcome !== undefined
+  /** Changes where the part stands. */
+  stand(changed: Partial<Standing>): void {
+    this.standing = standingOf({ ...this.standing, ...changed })
   }
 
   /** Video and audio bitrate together; `undefined` while neither is known. */
@@ -193,24 +180,24 @@ export class Part extends PartNumbers implements KeptContext {
   }
 
   #values(): PartValues {
-    const outcome = this.outcome ?? NOT_ENDED
+    const { standing } = this
     return {
       part: this.part,
       contentId: this.common.contentId,
       presentContentId: this.presentContentId,
       firstEventTimeMs: this.firstEventTimeMs,
       lastEventTimeMs: this.lastEventTimeMs,
-      state: this.state,
-      endReason: this.endReason,
-      attempt: this.attempt,
-      play: this.play,
-      ebvs: outcome.ebvs,
-      ebvsLong: outcome.ebvsLong,
-      vsf: outcome.vsf,
-      vpf: outcome.vpf,
-      endedPlay: outcome.endedPlay,
-      failed: outcome.failed,
-      hasEnded: this.hasEnded,
+      state: standing.state,
+      endReason: standing.endReason,
+      attempt: standing.attempt,
+      play: standing.play,
+      ebvs: standing.ebvs,
+      ebvsLong: standing.ebvsLong,
+      vsf: standing.vsf,
+      vpf: standing.vpf,
+      endedPlay: standing.endedPlay,
+      failed: standing.failed,
+      hasEnded: standing.hasEnded,
       startupMs: orUndefined(this.startupMs),
       playerStartupMs: orUndefined(this.playerStartupMs),
       stallCount: this.stallCount,

@@ -11,7 +11,7 @@ import type { FoldOptions } from './fold.ts'
 import { bucketOf } from './histogram.ts'
 import type { PaneSums } from './pane-sums.ts'
 import type { PaneStore } from './panes.ts'
-import { outcomeOf } from './part-outcome.ts'
+import { inState, type Outcome } from './part-standing.ts'
 import { Part } from './part.ts'
 import { registerOf } from './registers.ts'
 import { isOver, isUnexpected, isWatched, nextState } from './state-machine.ts'
@@ -90,8 +90,7 @@ export class SessionFold {
     part.presentContentId ??= timed.context.contentId
 
     this.#applySettings(part, event)
-    const stateBefore = part.state
-    const playBefore = part.play
+    const { state: stateBefore, play: playBefore } = part.standing
     const stateAfter = nextState(stateBefore, event.type)
     const sums = this.#ground.panes.sums(part.keySet, minuteOf(timeMs))
     sums.add(C.events, 1)
@@ -99,8 +98,7 @@ export class SessionFold {
     this.#countViewer(part, sums)
     this.#countAttempt(part, event, sums)
     if (stateAfter !== undefined) {
-      part.state = stateAfter
-      part.endReason = undefined
+      part.standing = inState(part.standing, stateAfter)
       if (stateAfter === 'playing') this.#start(part, stateBefore === 'idle', sums)
       else if (stateAfter === 'stalled') this.#stall(part, timeMs, sums)
       else if (isOver(stateAfter)) this.#end(part, endReasonOf(event), timeMs)
@@ -108,7 +106,7 @@ export class SessionFold {
     return {
       unexpected: stateAfter === undefined && isUnexpected(stateBefore, event.type),
       contextDiffers: timed.samePart !== part && !isSameContext(timed.context, part),
-      notable: isFirst || part.play !== playBefore || isOver(stateAfter ?? 'idle'),
+      notable: isFirst || part.standing.play !== playBefore || isOver(stateAfter ?? 'idle'),
     }
   }
 
@@ -116,7 +114,7 @@ export class SessionFold {
   closeByTimeout(): void {
     const part = this.current
     if (part === undefined) return
-    if (!isOver(part.state)) this.#endBy(part, 'timeout', part.lastEventTimeMs)
+    if (!isOver(part.standing.state)) this.#endBy(part, 'timeout', part.lastEventTimeMs)
   }
 
   /** Counts seqs that never came, where the session's last event was. */
@@ -129,7 +127,7 @@ export class SessionFold {
 
   /** From the previous event to this one: time accrues, or the part had timed out. */
   #passTime(part: Part, fromMs: number, toMs: number): void {
-    if (isOver(part.state)) return
+    if (isOver(part.standing.state)) return
     if (toMs - fromMs > this.#ground.options.limits.sessionTimeoutMs)
       this.#endBy(part, 'timeout', fromMs)
     else this.#accrue(part, fromMs, toMs)
@@ -143,7 +141,7 @@ export class SessionFold {
       const isSame =
         context.contentId === undefined || before === undefined || context.contentId === before
       if (isSame) return previous
-      if (!isOver(previous.state)) this.#endBy(previous, 'content', timeMs)
+      if (!isOver(previous.standing.state)) this.#endBy(previous, 'content', timeMs)
     }
     const { panes, contexts, options } = this.#ground
     const part = new Part({
@@ -188,17 +186,18 @@ export class SessionFold {
 
   /** A request is an attempt; a start or fail in idle implies one; one per part at most. */
   #countAttempt(part: Part, event: PlaybackEvent, sums: PaneSums): void {
-    if (part.attempt === 1) return
+    if (part.standing.attempt === 1) return
     const implied =
-      part.state === 'idle' && (event.type === 'playbackStart' || event.type === 'playbackFail')
+      part.standing.state === 'idle' &&
+      (event.type === 'playbackStart' || event.type === 'playbackFail')
     if (event.type !== 'playbackRequest' && !implied) return
-    part.attempt = 1
+    part.stand({ attempt: 1 })
     sums.add(C.attempts, 1)
   }
 
   #start(part: Part, fromIdle: boolean, sums: PaneSums): void {
-    if (part.play === 1) return
-    part.play = 1
+    if (part.standing.play === 1) return
+    part.stand({ play: 1 })
     sums.add(C.plays, 1)
     if (fromIdle) return
     part.startupMs = part.watchedMs
@@ -216,25 +215,27 @@ export class SessionFold {
   }
 
   #endBy(part: Part, reason: 'timeout' | 'content', timeMs: number): void {
-    part.state = 'ended'
+    part.stand({ state: 'ended' })
     this.#end(part, reason, timeMs)
   }
 
   /** The first end decides what the part was; it counts in that end's minute, once. */
   #end(part: Part, reason: EndReason, timeMs: number): void {
-    part.endReason = reason
-    if (part.hasEnded) return
+    const { hasEnded, attempt, play } = part.standing
+    part.stand({ endReason: reason })
+    if (hasEnded) return
     const failed = reason === 'fail' ? 1 : 0
-    const ebvs = failed === 0 && part.attempt === 1 && part.play === 0 ? 1 : 0
-    const outcome = outcomeOf({
+    const ebvs = failed === 0 && attempt === 1 && play === 0 ? 1 : 0
+    const outcome: Outcome = {
+      hasEnded: true,
       failed,
-      vsf: failed === 1 && part.play === 0 ? 1 : 0,
-      vpf: failed === 1 && part.play === 1 ? 1 : 0,
-      endedPlay: part.play,
+      vsf: failed === 1 && play === 0 ? 1 : 0,
+      vpf: failed === 1 && play === 1 ? 1 : 0,
+      endedPlay: play,
       ebvs,
       ebvsLong: ebvs === 1 && part.watchedMs >= 1_000 ? 1 : 0,
-    })
-    part.outcome = outcome
+    }
+    part.stand(outcome)
     if (outcome.failed + outcome.endedPlay + outcome.ebvs === 0) return
     const sums = this.#ground.panes.sums(part.keySet, minuteOf(timeMs))
     sums.add(C.failures, outcome.failed)
@@ -247,7 +248,7 @@ export class SessionFold {
 
   /** Adds the interval `[fromMs, toMs)` in the part's present state, minute by minute. */
   #accrue(part: Part, fromMs: number, toMs: number): void {
-    const { state, play } = part
+    const { state, play } = part.standing
     const watched = isWatched(state)
     if (!watched && play === 0) return
     let startMs = fromMs
@@ -261,8 +262,8 @@ export class SessionFold {
   }
 
   #accrueWatched(part: Part, minuteMs: number, durationMs: number): void {
-    const stallMs = part.state === 'stalled' ? durationMs : 0
-    const playingMs = part.state === 'playing' ? durationMs : 0
+    const stallMs = part.standing.state === 'stalled' ? durationMs : 0
+    const playingMs = part.standing.state === 'playing' ? durationMs : 0
     const mediaUs = playingMs * part.rateMilli
     const kbps = part.totalKbps
     const ratedMediaUs = kbps === undefined ? 0 : mediaUs
@@ -287,7 +288,8 @@ export class SessionFold {
     const first = Math.ceil((startMs - minuteMs) / INSTANT_INTERVAL_MS)
     const afterLast = Math.ceil((endMs - minuteMs) / INSTANT_INTERVAL_MS)
     if (first >= afterLast) return
-    const { state, play, stalledSinceMs } = part
+    const { state, play } = part.standing
+    const { stalledSinceMs } = part
     const sums = this.#ground.panes.sums(part.keySet, minuteMs)
     for (let index = first; index < afterLast; index++) {
       const stalledForMs = minuteMs + index * INSTANT_INTERVAL_MS - stalledSinceMs
