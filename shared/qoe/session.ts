@@ -58,6 +58,7 @@ const SessionNumbers = packedNumbers({
   /** Keys under which the session stands in the deadline heaps. */
   releaseQueuedMs: Number.NaN,
   timerQueuedMs: Number.NaN,
+  heldMinuteMs: Number.NaN,
 })
 
 export class Session extends SessionNumbers implements SnapshotEntry {
@@ -109,7 +110,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     if (parts.length === 0) this.#firstContext = host.contexts.keep(birth.firstContext)
     this.#restoreValues(saved)
     this.retired = saved.retired
-    this.#holdMinute(undefined)
+    if (this.awaitsClose) this.#holdMinute()
   }
 
   /** A session that begins with this frame. */
@@ -228,9 +229,8 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     const added = Math.max(0, this.#tracker.missingCount - this.#quality.lost)
     if (added > 0) this.#ownQuality().lost += added
     this.#fold.countLost(added)
-    const heldMinuteMs = this.#heldMinuteMs
     this.closed = true
-    this.#holdMinute(heldMinuteMs)
+    this.#releaseMinute()
   }
 
   /** A frame that brought something new becomes a position of the timeline. */
@@ -383,7 +383,6 @@ export class Session extends SessionNumbers implements SnapshotEntry {
   }
 
   #apply(event: PlaybackEvent, frame: ArrivedFrame, timeMs: number): void {
-    const heldMinuteMs = this.#heldMinuteMs
     this.closed = false
     if (Number.isNaN(this.clockOffsetMs)) this.clockOffsetMs = frame.frameOffsetMs
     this.lastLoggedAtMs = this.#hasApplied
@@ -400,7 +399,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
     if (applied.contextDiffers) this.#countRepair('context')
     if (applied.notable) this.#touch(true)
     this.#firstContext = undefined
-    this.#holdMinute(heldMinuteMs)
+    this.#holdMinute()
   }
 
   /** To be changed: from the first change on, the session has its own. */
@@ -449,17 +448,19 @@ export class Session extends SessionNumbers implements SnapshotEntry {
   }
 
   /** The minute of the last event keeps its panes until the close, for `lost`. */
-  get #heldMinuteMs(): number | undefined {
+  #holdMinute(): void {
     const lastTimeMs = this.#fold.lastTimeMs
-    return this.closed || lastTimeMs === undefined ? undefined : minuteOf(lastTimeMs)
+    if (lastTimeMs === undefined) return
+    const minuteMs = minuteOf(lastTimeMs)
+    if (minuteMs === this.heldMinuteMs) return
+    this.#releaseMinute()
+    this.#host.panes.hold(minuteMs)
+    this.heldMinuteMs = minuteMs
   }
 
-  /** After a change: holds the minute that is to be held now, in place of the one before. */
-  #holdMinute(beforeMs: number | undefined): void {
-    const minuteMs = this.#heldMinuteMs
-    if (minuteMs === beforeMs) return
-    if (beforeMs !== undefined) this.#host.panes.release(beforeMs)
-    if (minuteMs !== undefined) this.#host.panes.hold(minuteMs)
+  #releaseMinute(): void {
+    if (!Number.isNaN(this.heldMinuteMs)) this.#host.panes.release(this.heldMinuteMs)
+    this.heldMinuteMs = Number.NaN
   }
 
   #stampUs(lastOffset: number): number {
