@@ -9,7 +9,7 @@ import type { CheckpointStore } from '../shared/objects/checkpoint-store.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
 import { TOPICS } from '../shared/log/topics.ts'
-import type { FoldOptions, PartitionFold } from '../shared/qoe/fold.ts'
+import type { FoldOptions, FoldRestore, PartitionFold } from '../shared/qoe/fold.ts'
 import type { RowOrigin } from '../shared/speed/rows.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import {
@@ -18,6 +18,7 @@ import {
   type CheckpointHeader,
 } from './checkpoint-header.ts'
 import { CHECKPOINT_FORMAT } from './checkpoint-migrations.ts'
+import type { ProcessorConfig } from './config.ts'
 import { processorErrors } from './errors.ts'
 import { refuseLostRange } from './fetcher.ts'
 import type { Lease } from './group.ts'
@@ -31,11 +32,12 @@ import {
 import { describeFailure, retry, type RetryContext } from './retry.ts'
 import type { ClassReach } from './row-writer.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
+import type { TurnQueue } from './turn.ts'
 
 /** Makes folds; the real one is `shared/qoe/partition-fold.ts`. */
 export interface FoldFactory {
   create(options: FoldOptions): PartitionFold
-  restore(options: FoldOptions, bytes: Uint8Array): PartitionFold
+  restore(options: FoldOptions, bytes: Uint8Array): FoldRestore
 }
 
 export interface RecoveryParts {
@@ -49,6 +51,8 @@ export interface RecoveryParts {
   readonly telemetry: ProcessorTelemetry
   readonly folds: FoldFactory
   readonly foldOptions: Omit<FoldOptions, 'origin'>
+  readonly config: Pick<ProcessorConfig, 'snapshotSliceEntriesMax'>
+  readonly turns: TurnQueue
   retryContext(call: string): RetryContext
 }
 
@@ -93,7 +97,7 @@ async function load(parts: RecoveryParts, owner: Ownership): Promise<Recovered |
   return {
     origin,
     ownerEpoch: owner.ownerEpoch,
-    fold: restoreFold(name, () => folds.restore({ ...foldOptions, origin }, bytes)),
+    fold: await restoreFold(parts, name, () => folds.restore({ ...foldOptions, origin }, bytes)),
     nextOffset: header.nextOffset,
     endOffset,
     reached: header.reached,
@@ -110,9 +114,23 @@ function verifyLog(parts: RecoveryParts, nextOffset: number): Promise<number> {
   )
 }
 
-function restoreFold(name: string, restore: () => PartitionFold): PartitionFold {
+/** In slices, between which the other partitions of the process have their turns. */
+async function restoreFold(
+  { config, turns }: RecoveryParts,
+  name: string,
+  begin: () => FoldRestore,
+): Promise<PartitionFold> {
+  const restore = orInvalid(name, begin)
+  for (;;) {
+    const fold = orInvalid(name, () => restore.next(config.snapshotSliceEntriesMax))
+    if (fold !== undefined) return fold
+    await turns.next()
+  }
+}
+
+function orInvalid<Result>(name: string, work: () => Result): Result {
   try {
-    return restore()
+    return work()
   } catch (cause) {
     throw processorErrors.create('PROCESSOR_CHECKPOINT_INVALID', {
       expected: `${name} to hold a fold’s state`,

@@ -9,7 +9,7 @@ import type { Sealer } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import { paneLifeOf } from '../shared/qoe/fold.ts'
-import { createPartitionFold, restorePartitionFold } from '../shared/qoe/partition-fold.ts'
+import { beginRestore, createPartitionFold } from '../shared/qoe/partition-fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Running } from '../shared/runtime/lifecycle.ts'
@@ -64,7 +64,7 @@ export interface RunningProcessor extends Running {
   inspectSession(sessionId: string): unknown
 }
 
-const partitionFolds: FoldFactory = { create: createPartitionFold, restore: restorePartitionFold }
+const partitionFolds: FoldFactory = { create: createPartitionFold, restore: beginRestore }
 
 /**
  * Throws `PROCESSOR_TOPIC_RECREATED`, `PROCESSOR_PARTITIONS_DIFFER`, `PROCESSOR_CHECKPOINT_NEWER` or

@@ -6,9 +6,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { RunningProcessor } from '../../processor/start.ts'
 import { ManualClock, systemClock } from '../../shared/runtime/clock.ts'
+import { LoopWatch } from './loop-watch.ts'
 import {
   appendAtTheirTimes,
   appendBatch,
@@ -134,19 +134,15 @@ async function measureRecovery(
 
 /** Time and processor that `work` takes, and how long the event loop stood still meanwhile. */
 async function measureLoop(work: () => Promise<void>) {
-  const delay = monitorEventLoopDelay({ resolution: 1 })
+  const watch = new LoopWatch()
   const cpuStart = process.cpuUsage()
   const startMs = systemClock.monotonicMs()
-  delay.enable()
   await work()
-  delay.disable()
+  const blocked = watch.stop()
   const cpu = process.cpuUsage(cpuStart)
   return {
     wallMs: systemClock.monotonicMs() - startMs,
     cpuMs: (cpu.user + cpu.system) / 1_000,
-    blocked: {
-      'loop blocked ms at most': Math.round(delay.max / 1e6),
-      'loop blocked ms p99': Math.round(delay.percentile(99) / 1e6),
-    },
+    blocked,
   }
 }

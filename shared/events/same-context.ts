@@ -1,17 +1,20 @@
+import type { CommonContext, KeptContext } from './common-context.ts'
 import { type EnrichedContext, enrichedContextSchema } from './schema.ts'
 
-const FIELDS = Object.keys(enrichedContextSchema.shape) as (keyof EnrichedContext)[]
+const { sessionId: _sessionId, viewerPseudonym: _viewer, ...common } = enrichedContextSchema.shape
+const FIELDS = Object.keys(common) as (keyof CommonContext)[]
 
-/** Whether two contexts say the same, whatever the order of their labels. */
-export function isSameContext(left: EnrichedContext, right: EnrichedContext): boolean {
-  return left === right || FIELDS.every((field) => isSameValue(left[field], right[field]))
+/** Whether a context of the session says the same, whatever the order of its labels. */
+export function isSameContext(context: EnrichedContext, kept: KeptContext): boolean {
+  if (context.viewerPseudonym !== kept.viewerPseudonym) return false
+  return FIELDS.every((field) => isSameValue(context[field], kept.common[field]))
 }
 
 type Flat = Readonly<Record<string, string | undefined>>
 
 function isSameValue(
-  left: EnrichedContext[keyof EnrichedContext],
-  right: EnrichedContext[keyof EnrichedContext],
+  left: CommonContext[keyof CommonContext],
+  right: CommonContext[keyof CommonContext],
 ): boolean {
   if (left === right) return true
   if (typeof left !== 'object' || typeof right !== 'object') return false

@@ -19,6 +19,10 @@ export const LONE_CONNECTIONS_MAX = 4
 export const FETCH_MAX_BYTES = 16 * 1024 * 1024
 /** Bytes of one partition in one fetch, compressed. */
 export const FETCH_PARTITION_MAX_BYTES = 1024 * 1024
+/** The least that is asked of one partition where its batches compress well. */
+export const FETCH_PARTITION_MIN_BYTES = 64 * 1024
+/** Uncompressed bytes that a compressed one is taken to stand for, at most. */
+export const FETCH_INFLATION_MAX = 64
 /** How long a fetch waits at the broker; a read that comes meanwhile waits as long at most. */
 export const FETCH_WAIT_MS = 250
 /** Reads that wait for one broker; beyond, they are refused as unavailable. */

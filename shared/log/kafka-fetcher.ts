@@ -14,6 +14,7 @@ import {
 import { ERROR, meansStaleLeader, refusal } from '../kafka/protocol-errors.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { LogRecord } from './event-log.ts'
+import { FetchSize } from './fetch-size.ts'
 import type { KafkaLogTelemetry } from './kafka-telemetry.ts'
 import { logErrors } from './log-errors.ts'
 
@@ -53,6 +54,7 @@ interface Pending {
 export class BrokerFetcher {
   readonly #parts: FetcherParts
   readonly #pending = new Set<Pending>()
+  readonly #size = new FetchSize()
   #running = false
 
   constructor(parts: FetcherParts) {
@@ -125,21 +127,23 @@ export class BrokerFetcher {
     const { cluster, telemetry, address, waits } = this.#parts
     const connection = await cluster.connections.get(address, waits ? 'waiting fetch' : 'fetch')
     telemetry.fetched(waits)
-    const answers = await connection.fetch(
-      asked.map(({ wanted }) => ({
-        topic: wanted.topic,
-        partition: wanted.partition,
-        offset: wanted.offset,
-        maxBytes: Math.min(wanted.maxBytes, FETCH_PARTITION_MAX_BYTES),
-      })),
-      { maxWaitMs: waits ? this.#waitMs(asked) : 0, maxBytes: FETCH_MAX_BYTES },
-    )
+    const positions = asked.map(({ wanted: { topic, partition, offset, maxBytes } }) => {
+      const bytes = Math.min(maxBytes, FETCH_PARTITION_MAX_BYTES)
+      return { topic, partition, offset, maxBytes: this.#size.bytesFor(topic, bytes) }
+    })
+    const answers = await connection.fetch(positions, {
+      maxWaitMs: waits ? this.#waitMs(asked) : 0,
+      maxBytes: FETCH_MAX_BYTES,
+    })
     const byName = new Map(answers.map((answer) => [`${answer.topic}/${answer.partition}`, answer]))
     for (const [index, pending] of asked.entries()) {
       const { topic, partition } = pending.wanted
       const answer = byName.get(`${topic}/${partition}`)
       if (answer === undefined) pending.fail(refusal(-1, `${topic}/${partition}`))
-      else this.#take(pending, answer, index === 0)
+      else {
+        this.#size.came(topic, positions[index]?.maxBytes ?? Infinity, bytesOf(answer))
+        this.#take(pending, answer, index === 0)
+      }
     }
   }
 
@@ -167,9 +171,14 @@ export class BrokerFetcher {
     const squeezed = endOffset > offset && !wasFirst
     if (!squeezed && this.#parts.clock.monotonicMs() >= untilMs)
       return pending.settle(nothing(pending))
+    if (squeezed) this.#size.wasSqueezed(topic)
     // Those that go on waiting go behind the others, those that were squeezed out before them.
     if (!squeezed && this.#pending.delete(pending)) this.#pending.add(pending)
   }
+}
+
+function bytesOf({ records }: FetchAnswer): number {
+  return records.reduce((sum, { value }) => sum + (value?.byteLength ?? 0), 0)
 }
 
 function nothing({ endOffset }: Pending): Fetched {

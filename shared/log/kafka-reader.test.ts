@@ -109,6 +109,14 @@ describe('the reader', () => {
     expect(requests).toHaveLength(2)
   })
 
+  it('asks for less where batches compress well', async () => {
+    const { reader, requests } = setUp(() => batch(0, 4, FETCH_PARTITION_MAX_BYTES))
+    await reader.read('t', 0, ALL)
+    await reader.read('t', 1, ALL)
+    const asked = requests.map((wanted) => wanted[0]?.maxBytes)
+    expect(asked).toEqual([FETCH_PARTITION_MAX_BYTES, FETCH_PARTITION_MAX_BYTES / 4])
+  })
+
   it('forgets the oldest of what it keeps beyond the bytes it may', async () => {
     const bytes = READ_AHEAD_MAX_BYTES / 4
     const { reader, requests } = setUp(({ offset }) => batch(offset, 4, bytes))

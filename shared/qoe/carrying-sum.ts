@@ -1,5 +1,5 @@
 /** Above this the sum in a number moves into the bigint; one addition is below 2^51. */
-const CARRY_ABOVE = 2 ** 52
+export const CARRY_ABOVE = 2 ** 52
 
 /** An exact sum that may pass 2^53, without the cost of a bigint at every addition. */
 export class CarryingSum {

@@ -2,7 +2,7 @@
  * Cuts: the lists of dimensions by which minutes are kept. A cut's id is its dimensions joined by
  * `+` (`total` for none); a cut key is the canonical JSON array of the values in that order.
  */
-import type { EnrichedContext } from '../events/schema.ts'
+import type { CommonContext } from '../events/common-context.ts'
 
 export const DIMENSIONS = [
   'content',
@@ -55,7 +55,7 @@ export const DEFAULT_CUT_IDS: readonly string[] = [
 /** Value of one dimension; `cdn` is the one in force, which `cdnUpdate` moves. */
 export function dimensionValue(
   dimension: Dimension,
-  context: EnrichedContext,
+  context: CommonContext,
   cdn: string | undefined,
 ): string {
   switch (dimension) {
@@ -74,6 +74,6 @@ export function dimensionValue(
   }
 }
 
-export function cutKey(cut: Cut, context: EnrichedContext, cdn: string | undefined): string {
+export function cutKey(cut: Cut, context: CommonContext, cdn: string | undefined): string {
   return JSON.stringify(cut.dimensions.map((dimension) => dimensionValue(dimension, context, cdn)))
 }

@@ -1,7 +1,7 @@
 /**
  * What a processor may ask of the fold of one partition. The fold is a pure function of the
  * records applied so far: no wall clock, no randomness, no I/O. `createPartitionFold` and
- * `restorePartitionFold` (`partition-fold.ts`) make one.
+ * `beginRestore` (`partition-fold.ts`) make one.
  *
  * Order of calls: `apply` for each record in offset order; between two `apply` calls the caller
  * may take dirty rows and outputs, acknowledge what is durable, or read a snapshot slice. The fold
@@ -175,4 +175,10 @@ export interface FoldSnapshot {
   next(maxEntries: number): Uint8Array | undefined
   /** Gives the snapshot up before its end. */
   abandon(): void
+}
+
+/** A fold that is being read from a snapshot. */
+export interface FoldRestore {
+  /** Reads at most `maxEntries` more sessions, panes or outputs; the fold once that was all. */
+  next(maxEntries: number): PartitionFold | undefined
 }

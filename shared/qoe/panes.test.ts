@@ -21,7 +21,7 @@ function storeOf() {
   const store = new PaneStore(options, new CopyOnWrite())
   store.beginRecord(10)
   const add = (contentId: string, minuteMs = MINUTE) => {
-    const keySet = store.keySet({ sessionId: 's', contentId }, undefined)
+    const keySet = store.keySet({ contentId }, undefined)
     const panes = store.forWrite(keySet, minuteMs)
     for (const pane of panes) pane.add(EVENTS, 1)
     return panes
@@ -90,9 +90,7 @@ test('a held minute keeps its panes for what may still be lost', () => {
     store.takeDirty(width, 10).forEach((pane) => store.acknowledge(pane))
   store.closeUpTo(MINUTE + MINUTE_MS + PANE_LIFE_MS + 1)
   expect(store.count).toBe(2)
-  expect(
-    store.forLost(store.keySet({ sessionId: 's', contentId: 'm' }, undefined), MINUTE),
-  ).toHaveLength(2)
+  expect(store.forLost(store.keySet({ contentId: 'm' }, undefined), MINUTE)).toHaveLength(2)
   for (const width of ['narrow', 'wide'] as const)
     store.takeDirty(width, 10).forEach((pane) => store.acknowledge(pane))
   store.release(MINUTE)

@@ -3,7 +3,7 @@
  * the minute is closed and its last row is durable. A minute is decided writable or not by the
  * watermark alone, so a pane is never created again and eviction cannot change a value.
  */
-import type { EnrichedContext } from '../events/schema.ts'
+import type { CommonContext } from '../events/common-context.ts'
 import type { MinuteRow } from '../speed/rows.ts'
 import {
   COUNTER_NAMES,
@@ -238,7 +238,7 @@ export class PaneStore {
     return minuteStartMs + MINUTE_MS >= this.#closedBeforeMs
   }
 
-  keySet(context: EnrichedContext, cdn: string | undefined): KeySet {
+  keySet(context: CommonContext, cdn: string | undefined): KeySet {
     const device = context.device?.type
     const player = context.player
     const identity = JSON.stringify([

@@ -2,49 +2,37 @@
  * One part of a session: its context, state and accumulators. `session-fold.ts` decides what to
  * add; this file holds it, summarises it and carries it through snapshots.
  */
+import { wholeContext, type CommonContext, type KeptContext } from '../events/common-context.ts'
 import type { EnrichedContext } from '../events/schema.ts'
-import type { EndReason, PartSummary, PlaybackState } from '../speed/rows.ts'
-import { CarryingSum } from './carrying-sum.ts'
+import type { PartSummary } from '../speed/rows.ts'
+import { CARRY_ABOVE } from './carrying-sum.ts'
+import { orUndefined, packedNumbers } from './packed-numbers.ts'
+import { IDLE, standingOf, type Standing } from './part-standing.ts'
 import type { KeySet } from './panes.ts'
 
 const DEFAULT_RATE_MILLI = 1_000
 
-type Flag = 0 | 1
-
 /** The plain values of a part, as snapshots hold them. */
-interface PartValues {
+interface PartValues extends Standing {
   readonly part: number
   readonly contentId: string | undefined
-  /** The last content that was present in a frame of the part; a different one ends the part. */
-  presentContentId: string | undefined
-  firstEventTimeMs: number
-  lastEventTimeMs: number
-  state: PlaybackState
-  endReason: EndReason | undefined
-  attempt: Flag
-  play: Flag
-  ebvs: Flag
-  ebvsLong: Flag
-  vsf: Flag
-  vpf: Flag
-  endedPlay: Flag
-  failed: Flag
-  /** Whether the part has ended once; the first end decides what is counted. */
-  hasEnded: boolean
-  startupMs: number | undefined
-  playerStartupMs: number | undefined
-  stallCount: number
-  stallMs: number
-  playingMs: number
-  watchedMs: number
-  mediaUs: number
-  ratedMediaUs: number
-  events: number
-  cdn: string | undefined
-  rateMilli: number
-  videoKbps: number | undefined
-  audioKbps: number | undefined
-  stalledSinceMs: number
+  readonly presentContentId: string | undefined
+  readonly firstEventTimeMs: number
+  readonly lastEventTimeMs: number
+  readonly startupMs: number | undefined
+  readonly playerStartupMs: number | undefined
+  readonly stallCount: number
+  readonly stallMs: number
+  readonly playingMs: number
+  readonly watchedMs: number
+  readonly mediaUs: number
+  readonly ratedMediaUs: number
+  readonly events: number
+  readonly cdn: string | undefined
+  readonly rateMilli: number
+  readonly videoKbps: number | undefined
+  readonly audioKbps: number | undefined
+  readonly stalledSinceMs: number
 }
 
 export type SerialisedPart = PartValues & {
@@ -52,115 +40,178 @@ export type SerialisedPart = PartValues & {
   readonly context: EnrichedContext
 }
 
-export class Part {
-  readonly values: PartValues
-  readonly context: EnrichedContext
+export interface PartBirth {
+  readonly part: number
+  readonly context: KeptContext
+  readonly keySet: KeySet
+  readonly timeMs: number
+}
+
+const PartNumbers = packedNumbers({
+  part: 0,
+  firstEventTimeMs: 0,
+  lastEventTimeMs: 0,
+  startupMs: Number.NaN,
+  playerStartupMs: Number.NaN,
+  stallCount: 0,
+  stallMs: 0,
+  playingMs: 0,
+  watchedMs: 0,
+  mediaUs: 0,
+  ratedMediaUs: 0,
+  events: 0,
+  rateMilli: DEFAULT_RATE_MILLI,
+  videoKbps: Number.NaN,
+  audioKbps: Number.NaN,
+  stalledSinceMs: 0,
+  /** Minute in which the viewer has been counted last, under `viewerKeySet`. */
+  viewerMinuteMs: Number.NaN,
+  /** Of the bits played, what is not carried yet; see `CarryingSum`. */
+  lowBits: 0,
+})
+
+export class Part extends PartNumbers implements KeptContext {
+  readonly common: CommonContext
+  readonly viewerPseudonym: string | undefined
   /** The keys in force. */
   keySet: KeySet
-  /** Minute and keys under which the viewer has been counted last. */
-  viewerMinuteMs = Number.NaN
   viewerKeySet: KeySet | undefined
-  #bits = new CarryingSum()
+  cdn: string | undefined
+  /** The last content that was present in a frame of the part; a different one ends the part. */
+  presentContentId: string | undefined
+  standing = IDLE
+  #highBits = 0n
 
-  constructor(values: PartValues, context: EnrichedContext, keySet: KeySet) {
-    this.values = values
-    this.context = context
+  constructor({ part, context, keySet, timeMs }: PartBirth) {
+    super()
+    this.part = part
+    this.common = context.common
+    this.viewerPseudonym = context.viewerPseudonym
     this.keySet = keySet
+    this.cdn = context.common.cdn
+    this.presentContentId = context.common.contentId
+    this.firstEventTimeMs = timeMs
+    this.lastEventTimeMs = timeMs
   }
 
-  static begin(part: number, context: EnrichedContext, keySet: KeySet, timeMs: number): Part {
-    return new Part(freshValues(part, context, timeMs), context, keySet)
-  }
-
-  static restore(saved: SerialisedPart, keySet: KeySet): Part {
-    const { bits, context, ...values } = saved
-    // What was undefined is not in the saved values: the fresh ones give every field its place.
-    const fresh = freshValues(values.part, context, values.firstEventTimeMs)
-    const part = new Part({ ...fresh, ...UNSET, ...values }, context, keySet)
-    part.#bits = new CarryingSum(BigInt(bits))
+  static restore(saved: SerialisedPart, context: KeptContext, keySet: KeySet): Part {
+    const part = new Part({ part: saved.part, context, keySet, timeMs: saved.firstEventTimeMs })
+    part.lastEventTimeMs = saved.lastEventTimeMs
+    part.cdn = saved.cdn
+    part.presentContentId = saved.presentContentId
+    part.standing = standingOf(saved)
+    part.startupMs = saved.startupMs ?? Number.NaN
+    part.playerStartupMs = saved.playerStartupMs ?? Number.NaN
+    part.stallCount = saved.stallCount
+    part.stallMs = saved.stallMs
+    part.playingMs = saved.playingMs
+    part.watchedMs = saved.watchedMs
+    part.mediaUs = saved.mediaUs
+    part.ratedMediaUs = saved.ratedMediaUs
+    part.events = saved.events
+    part.rateMilli = saved.rateMilli
+    part.videoKbps = saved.videoKbps ?? Number.NaN
+    part.audioKbps = saved.audioKbps ?? Number.NaN
+    part.stalledSinceMs = saved.stalledSinceMs
+    part.#highBits = BigInt(saved.bits)
     return part
+  }
+
+  /** Changes where the part stands. */
+  stand(changed: Partial<Standing>): void {
+    this.standing = standingOf({ ...this.standing, ...changed })
   }
 
   /** Video and audio bitrate together; `undefined` while neither is known. */
   get totalKbps(): number | undefined {
-    const { videoKbps, audioKbps } = this.values
-    if (videoKbps === undefined && audioKbps === undefined) return undefined
-    return (videoKbps ?? 0) + (audioKbps ?? 0)
+    const { videoKbps, audioKbps } = this
+    if (Number.isNaN(videoKbps)) return orUndefined(audioKbps)
+    return Number.isNaN(audioKbps) ? videoKbps : videoKbps + audioKbps
   }
 
+  /** `amount` is an integer from 0 to 2^51. */
   addBits(amount: number): void {
-    this.#bits.add(amount)
+    this.lowBits += amount
+    if (this.lowBits <= CARRY_ABOVE) return
+    this.#highBits += BigInt(this.lowBits)
+    this.lowBits = 0
   }
 
   summary(): PartSummary {
-    const v = this.values
+    const { hasEnded: _hasEnded, ...values } = this.#values()
     return {
-      part: v.part,
-      contentId: v.contentId,
-      firstEventTimeMs: v.firstEventTimeMs,
-      lastEventTimeMs: v.lastEventTimeMs,
-      state: v.state,
-      endReason: v.endReason,
-      attempt: v.attempt,
-      play: v.play,
-      ebvs: v.ebvs,
-      ebvsLong: v.ebvsLong,
-      vsf: v.vsf,
-      vpf: v.vpf,
-      endedPlay: v.endedPlay,
-      failed: v.failed,
-      startupMs: v.startupMs,
-      playerStartupMs: v.playerStartupMs,
-      stallCount: v.stallCount,
-      stallMs: v.stallMs,
-      playingMs: v.playingMs,
-      watchedMs: v.watchedMs,
-      mediaUs: v.mediaUs,
-      ratedMediaUs: v.ratedMediaUs,
-      bitsPlayed: this.#bits.total,
-      events: v.events,
+      part: values.part,
+      contentId: values.contentId,
+      firstEventTimeMs: values.firstEventTimeMs,
+      lastEventTimeMs: values.lastEventTimeMs,
+      state: values.state,
+      endReason: values.endReason,
+      attempt: values.attempt,
+      play: values.play,
+      ebvs: values.ebvs,
+      ebvsLong: values.ebvsLong,
+      vsf: values.vsf,
+      vpf: values.vpf,
+      endedPlay: values.endedPlay,
+      failed: values.failed,
+      startupMs: values.startupMs,
+      playerStartupMs: values.playerStartupMs,
+      stallCount: values.stallCount,
+      stallMs: values.stallMs,
+      playingMs: values.playingMs,
+      watchedMs: values.watchedMs,
+      mediaUs: values.mediaUs,
+      ratedMediaUs: values.ratedMediaUs,
+      bitsPlayed: this.#bits,
+      events: values.events,
     }
   }
 
-  serialised(): SerialisedPart {
-    return { ...this.values, bits: this.#bits.total.toString(), context: this.context }
+  serialised(sessionId: string): SerialisedPart {
+    return {
+      ...this.#values(),
+      bits: this.#bits.toString(),
+      context: wholeContext(sessionId, this),
+    }
   }
-}
 
-/** Fields that a fresh part takes from its context and a restored one only from what was saved. */
-const UNSET = { contentId: undefined, presentContentId: undefined, cdn: undefined }
+  get #bits(): bigint {
+    return this.#highBits + BigInt(this.lowBits)
+  }
 
-function freshValues(part: number, context: EnrichedContext, timeMs: number): PartValues {
-  return {
-    part,
-    contentId: context.contentId,
-    presentContentId: context.contentId,
-    firstEventTimeMs: timeMs,
-    lastEventTimeMs: timeMs,
-    state: 'idle',
-    endReason: undefined,
-    attempt: 0,
-    play: 0,
-    ebvs: 0,
-    ebvsLong: 0,
-    vsf: 0,
-    vpf: 0,
-    endedPlay: 0,
-    failed: 0,
-    hasEnded: false,
-    startupMs: undefined,
-    playerStartupMs: undefined,
-    stallCount: 0,
-    stallMs: 0,
-    playingMs: 0,
-    watchedMs: 0,
-    mediaUs: 0,
-    ratedMediaUs: 0,
-    events: 0,
-    cdn: context.cdn,
-    rateMilli: DEFAULT_RATE_MILLI,
-    videoKbps: undefined,
-    audioKbps: undefined,
-    stalledSinceMs: 0,
+  #values(): PartValues {
+    const { standing } = this
+    return {
+      part: this.part,
+      contentId: this.common.contentId,
+      presentContentId: this.presentContentId,
+      firstEventTimeMs: this.firstEventTimeMs,
+      lastEventTimeMs: this.lastEventTimeMs,
+      state: standing.state,
+      endReason: standing.endReason,
+      attempt: standing.attempt,
+      play: standing.play,
+      ebvs: standing.ebvs,
+      ebvsLong: standing.ebvsLong,
+      vsf: standing.vsf,
+      vpf: standing.vpf,
+      endedPlay: standing.endedPlay,
+      failed: standing.failed,
+      hasEnded: standing.hasEnded,
+      startupMs: orUndefined(this.startupMs),
+      playerStartupMs: orUndefined(this.playerStartupMs),
+      stallCount: this.stallCount,
+      stallMs: this.stallMs,
+      playingMs: this.playingMs,
+      watchedMs: this.watchedMs,
+      mediaUs: this.mediaUs,
+      ratedMediaUs: this.ratedMediaUs,
+      events: this.events,
+      cdn: this.cdn,
+      rateMilli: this.rateMilli,
+      videoKbps: orUndefined(this.videoKbps),
+      audioKbps: orUndefined(this.audioKbps),
+      stalledSinceMs: this.stalledSinceMs,
+    }
   }
 }

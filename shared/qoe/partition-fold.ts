@@ -2,6 +2,7 @@
  * The fold of one partition: records in, rows out. Per record: the watermark advances, waiting
  * events are released, sessions time out, the frame's events apply, and only then panes close.
  */
+import { CommonContexts } from '../events/common-context.ts'
 import { isSameContext } from '../events/same-context.ts'
 import type { DecodedRecord, FrameRecord } from '../log/record.ts'
 import type { FoldException, PartSummary } from '../speed/rows.ts'
@@ -13,6 +14,7 @@ import type {
   FoldCounters,
   FoldOptions,
   FoldOutput,
+  FoldRestore,
   FoldSnapshot,
   FoldStatus,
   PartitionFold,
@@ -20,9 +22,14 @@ import type {
 } from './fold.ts'
 import { PaneStore, type HeldMinute, type Pane } from './panes.ts'
 import { Session, type SessionHost } from './session.ts'
-import type { ArrivedFrame, EventCounters } from './session-state.ts'
+import type { ArrivedFrame, EventCounters, SerialisedSession } from './session-state.ts'
 import { minuteOf } from './session-fold.ts'
-import { decodeSnapshot, SnapshotReader, type SnapshotHeader } from './snapshot.ts'
+import {
+  SnapshotDecoder,
+  SnapshotReader,
+  type DecodedEntry,
+  type SnapshotHeader,
+} from './snapshot.ts'
 
 const FRAMES = COUNTER_NAMES.indexOf('frames')
 const BYTES = COUNTER_NAMES.indexOf('bytes')
@@ -31,10 +38,30 @@ export function createPartitionFold(options: FoldOptions): PartitionFold {
   return new Fold(options)
 }
 
-/** The fold a snapshot was read from; everything is dirty, every unacknowledged output pending. */
-export function restorePartitionFold(options: FoldOptions, bytes: Uint8Array): PartitionFold {
+/**
+ * Begins to read a fold from a snapshot; everything is dirty then, every unacknowledged output
+ * pending. Throws a plain Error, here or later, when the bytes are not a snapshot of this version.
+ */
+export function beginRestore(options: FoldOptions, bytes: Uint8Array): FoldRestore {
   const fold = new Fold(options)
-  fold.restore(bytes)
+  const decoder = new SnapshotDecoder(bytes)
+  fold.restoreHeader(decoder.header)
+  return {
+    next(maxEntries) {
+      for (let count = 0; count < maxEntries; count += 1) {
+        const entry = decoder.next()
+        if (entry === undefined) return fold.restored()
+        fold.restoreEntry(entry)
+      }
+      return undefined
+    },
+  }
+}
+
+/** The same in one go. */
+export function restorePartitionFold(options: FoldOptions, bytes: Uint8Array): PartitionFold {
+  const fold = beginRestore(options, bytes).next(Infinity)
+  if (fold === undefined) throw new Error('assertion failed: a snapshot ends')
   return fold
 }
 
@@ -42,6 +69,7 @@ class Fold implements PartitionFold, SessionHost {
   readonly options: FoldOptions
   readonly copyOnWrite = new CopyOnWrite()
   readonly panes: PaneStore
+  readonly contexts = new CommonContexts()
   readonly counters: EventCounters = {
     applied: 0,
     duplicate: 0,
@@ -206,27 +234,36 @@ class Fold implements PartitionFold, SessionHost {
     return this.panes.explainMinutes(first.firstEventTimeMs, last.lastEventTimeMs)
   }
 
-  restore(bytes: Uint8Array): void {
-    const { header, outputs, sessions, panes } = decodeSnapshot(bytes)
+  restoreHeader(header: SnapshotHeader): void {
     this.#nextOffset = header.nextOffset
     this.#offset = header.nextOffset
     this.#lastLoggedAtMs = header.lastLoggedAtMs
     this.#ticks = header.ticks
     this.#receivedAtClamped = header.receivedAtClamped
     Object.assign(this.counters, header.counters)
-    this.#outputs = outputs
-    for (const pane of panes) this.panes.restore(pane)
-    for (const saved of sessions) {
-      const session = Session.restore(this, saved)
-      if (session.retired) this.#retired.add(session)
-      else {
-        this.#sessions.set(session.sessionId, session)
-        if (!session.closed) this.#openSessions += 1
-        this.#schedule(session)
-      }
-      this.#markDirty(session, false)
-    }
+  }
+
+  restoreEntry(entry: DecodedEntry): void {
+    if (entry.kind === 'output') this.#outputs.push(entry.output)
+    else if (entry.kind === 'pane') this.panes.restore(entry.saved)
+    else this.#restoreSession(entry.saved)
+  }
+
+  /** The fold once every entry is restored. */
+  restored(): PartitionFold {
     this.panes.closeUpTo(this.watermarkMs)
+    return this
+  }
+
+  #restoreSession(saved: SerialisedSession): void {
+    const session = Session.restore(this, saved)
+    if (session.retired) this.#retired.add(session)
+    else {
+      this.#sessions.set(session.sessionId, session)
+      if (!session.closed) this.#openSessions += 1
+      this.#schedule(session)
+    }
+    this.#markDirty(session, false)
   }
 
   #readCounters(): FoldCounters {
@@ -256,16 +293,16 @@ class Fold implements PartitionFold, SessionHost {
 
   #arrived(record: FrameRecord, session: Session | undefined): ArrivedFrame {
     const part = session?.currentPart
-    const isUsual = part !== undefined && isSameContext(record.context, part.context)
-    // One object for all frames of a part: comparing them again costs nothing.
-    const context = isUsual ? part.context : record.context
-    const isInForce = isUsual && part.values.cdn === context.cdn
+    const { context } = record
+    const isUsual = part !== undefined && isSameContext(context, part)
+    const isInForce = isUsual && part.cdn === context.cdn
     return {
       offset: record.offset,
       loggedAtMs: record.loggedAtMs,
       receivedAtMs: record.receivedAtMs,
       frameOffsetMs: record.receivedAtMs - record.sentAtMs,
       context,
+      samePart: isUsual ? part : undefined,
       keySet: isInForce ? part.keySet : this.panes.keySet(context, context.cdn),
       watermarkMs: this.watermarkMs,
     }
@@ -288,7 +325,7 @@ class Fold implements PartitionFold, SessionHost {
       if (due === undefined) return
       const { keyMs, item: session } = due
       if (session.retired) continue
-      if (session.releaseQueuedMs === keyMs) session.releaseQueuedMs = undefined
+      if (session.releaseQueuedMs === keyMs) session.releaseQueuedMs = Number.NaN
       if (session.releaseDeadlineMs === keyMs) {
         const wasClosed = session.closed
         session.releaseDue(this.watermarkMs)
@@ -304,7 +341,7 @@ class Fold implements PartitionFold, SessionHost {
       if (due === undefined) return
       const { keyMs, item: session } = due
       if (session.retired) continue
-      if (session.timerQueuedMs === keyMs) session.timerQueuedMs = undefined
+      if (session.timerQueuedMs === keyMs) session.timerQueuedMs = Number.NaN
       if (session.timerDeadlineMs === keyMs) this.#timeOut(session)
       if (!session.retired) this.#schedule(session)
     }
@@ -370,6 +407,7 @@ class Fold implements PartitionFold, SessionHost {
   }
 }
 
-function isSooner(deadlineMs: number, queuedMs: number | undefined): boolean {
-  return queuedMs === undefined || deadlineMs < queuedMs
+/** Sooner than what is queued, if anything is. */
+function isSooner(deadlineMs: number, queuedMs: number): boolean {
+  return Number.isNaN(queuedMs) || deadlineMs < queuedMs
 }

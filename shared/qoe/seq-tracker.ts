@@ -26,21 +26,25 @@ export interface SeqTrackerState<Waiting> {
   ahead: readonly AheadEntry<Waiting>[]
 }
 
+/** What a session has whose seqs do not come in order, one after another. */
+interface Disorder<Waiting> {
+  /** Below this nothing is remembered any more. */
+  forgottenBelow: number
+  skipped: readonly Range[]
+  ahead: AheadEntry<Waiting>[]
+  waitingCount: number
+}
+
 const NO_RANGES: readonly Range[] = []
 
 export class SeqTracker<Waiting> {
   /** Lowest seq that is neither seen, skipped nor passed. */
   #mark = 0
-  /** Below this nothing is remembered any more. */
-  #forgottenBelow = 0
   /** Distinct seqs that count as seen for `lost`. */
   #seenCount = 0
   #maxSeq = -1
-  /** Replaced when they change; most sessions have none, and share the empty array. */
-  #skipped: readonly Range[] = NO_RANGES
-  /** Most sessions have none at most times, and have no array for them then. */
-  #ahead: AheadEntry<Waiting>[] | undefined
-  #waitingCount = 0
+  /** Most sessions have none, and no object for it then. */
+  #disorder: Disorder<Waiting> | undefined
   readonly #skippedRangesMax: number
 
   constructor(skippedRangesMax: number) {
@@ -53,12 +57,12 @@ export class SeqTracker<Waiting> {
   ): SeqTracker<Waiting> {
     const tracker = new SeqTracker<Waiting>(skippedRangesMax)
     tracker.#mark = state.mark
-    tracker.#forgottenBelow = state.forgottenBelow
     tracker.#seenCount = state.seenCount
     tracker.#maxSeq = state.maxSeq
-    tracker.#skipped = state.skipped
-    tracker.#ahead = state.ahead.length === 0 ? undefined : [...state.ahead]
-    tracker.#waitingCount = state.ahead.filter((entry) => entry.waiting !== undefined).length
+    const { forgottenBelow, skipped, ahead } = state
+    if (forgottenBelow === 0 && skipped.length === 0 && ahead.length === 0) return tracker
+    const waitingCount = ahead.filter((entry) => entry.waiting !== undefined).length
+    tracker.#disorder = { forgottenBelow, skipped, ahead: [...ahead], waitingCount }
     return tracker
   }
 
@@ -70,7 +74,7 @@ export class SeqTracker<Waiting> {
       seenCount: this.#seenCount,
       maxSeq: this.#maxSeq,
       skipped: this.#skipped,
-      ahead: this.#ahead ?? [],
+      ahead: this.#disorder?.ahead ?? [],
     }
   }
 
@@ -79,7 +83,7 @@ export class SeqTracker<Waiting> {
   }
 
   get waitingCount(): number {
-    return this.#waitingCount
+    return this.#disorder?.waitingCount ?? 0
   }
 
   /** Seqs up to the highest seen that were never seen. */
@@ -91,7 +95,7 @@ export class SeqTracker<Waiting> {
     if (seq < this.#forgottenBelow) return 'forgotten'
     if (seq < this.#mark) return this.#rangeOf(seq) === -1 ? 'known' : 'skipped'
     const index = this.#indexAhead(seq)
-    return this.#ahead?.[index]?.seq === seq ? 'known' : 'new'
+    return this.#disorder?.ahead[index]?.seq === seq ? 'known' : 'new'
   }
 
   /** Counts the seq as seen for `lost`. */
@@ -106,26 +110,27 @@ export class SeqTracker<Waiting> {
   }
 
   insertAhead(entry: AheadEntry<Waiting>): void {
-    this.#ahead ??= []
-    this.#ahead.splice(this.#indexAhead(entry.seq), 0, entry)
-    if (entry.waiting !== undefined) this.#waitingCount += 1
+    const disorder = this.#ownDisorder()
+    disorder.ahead.splice(this.#indexAhead(entry.seq), 0, entry)
+    if (entry.waiting !== undefined) disorder.waitingCount += 1
   }
 
   /** Takes the entry whose turn it is, moving the mark past it. */
   takeAtMark(): AheadEntry<Waiting> | undefined {
-    const first = this.#ahead?.[0]
-    if (first?.seq !== this.#mark) return undefined
-    this.#ahead?.shift()
-    if (this.#ahead?.length === 0) this.#ahead = undefined
-    if (first.waiting !== undefined) this.#waitingCount -= 1
+    const disorder = this.#disorder
+    const first = disorder?.ahead[0]
+    if (disorder === undefined || first?.seq !== this.#mark) return undefined
+    disorder.ahead.shift()
+    if (first.waiting !== undefined) disorder.waitingCount -= 1
     this.#mark += 1
+    if (isOver(disorder)) this.#disorder = undefined
     return first
   }
 
   /** The event with the lowest seq that waits. */
   lowestWaiting(): Waiting | undefined {
-    if (this.#waitingCount === 0) return undefined
-    return this.#ahead?.find((entry) => entry.waiting !== undefined)?.waiting
+    if (this.waitingCount === 0) return undefined
+    return this.#disorder?.ahead.find((entry) => entry.waiting !== undefined)?.waiting
   }
 
   /**
@@ -133,9 +138,9 @@ export class SeqTracker<Waiting> {
    * The skipped range is remembered; beyond the bound the oldest is forgotten.
    */
   skipLowestGap(before = Number.POSITIVE_INFINITY): void {
-    const end = Math.min(this.#ahead?.[0]?.seq ?? before, before)
+    const end = Math.min(this.#disorder?.ahead[0]?.seq ?? before, before)
     if (!Number.isFinite(end) || end <= this.#mark) return
-    this.#skipped = [...this.#skipped, [this.#mark, end - 1]]
+    this.#ownDisorder().skipped = [...this.#skipped, [this.#mark, end - 1]]
     this.#mark = end
     this.#forgetOldest()
   }
@@ -149,16 +154,30 @@ export class SeqTracker<Waiting> {
     const rest: Range[] = []
     if (from < seq) rest.push([from, seq - 1])
     if (seq < to) rest.push([seq + 1, to])
-    this.#skipped = this.#skipped.toSpliced(index, 1, ...rest)
+    this.#ownDisorder().skipped = this.#skipped.toSpliced(index, 1, ...rest)
     this.#forgetOldest()
+  }
+
+  get #forgottenBelow(): number {
+    return this.#disorder?.forgottenBelow ?? 0
+  }
+
+  get #skipped(): readonly Range[] {
+    return this.#disorder?.skipped ?? NO_RANGES
+  }
+
+  #ownDisorder(): Disorder<Waiting> {
+    this.#disorder ??= { forgottenBelow: 0, skipped: NO_RANGES, ahead: [], waitingCount: 0 }
+    return this.#disorder
   }
 
   #forgetOldest(): void {
     const surplus = this.#skipped.length - this.#skippedRangesMax
     if (surplus <= 0) return
-    const latestForgotten = this.#skipped[surplus - 1]
-    if (latestForgotten !== undefined) this.#forgottenBelow = latestForgotten[1] + 1
-    this.#skipped = this.#skipped.slice(surplus)
+    const disorder = this.#ownDisorder()
+    const latestForgotten = disorder.skipped[surplus - 1]
+    if (latestForgotten !== undefined) disorder.forgottenBelow = latestForgotten[1] + 1
+    disorder.skipped = disorder.skipped.slice(surplus)
   }
 
   #rangeOf(seq: number): number {
@@ -167,7 +186,7 @@ export class SeqTracker<Waiting> {
 
   /** Index of the first entry ahead whose seq is not below `seq`. */
   #indexAhead(seq: number): number {
-    const ahead = this.#ahead
+    const ahead = this.#disorder?.ahead
     if (ahead === undefined) return 0
     let low = 0
     let high = ahead.length
@@ -179,4 +198,8 @@ export class SeqTracker<Waiting> {
     }
     return low
   }
+}
+
+function isOver({ forgottenBelow, skipped, ahead }: Disorder<unknown>): boolean {
+  return forgottenBelow === 0 && skipped.length === 0 && ahead.length === 0
 }

@@ -5,7 +5,7 @@
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { RepairName } from '../speed/rows.ts'
 import type { KeySet, PaneStore } from './panes.ts'
-import type { SerialisedPart } from './part.ts'
+import type { Part, SerialisedPart } from './part.ts'
 import type { SeqTracker, SeqTrackerState } from './seq-tracker.ts'
 import type { TimelineState } from './timeline-positions.ts'
 
@@ -29,6 +29,8 @@ export interface ArrivedFrame {
   /** `receivedAt − sentAt`. */
   readonly frameOffsetMs: number
   readonly context: EnrichedContext
+  /** The part whose context is known to say the same. */
+  readonly samePart: Part | undefined
   /** Key of the frame's own context, for arrival facts. */
   readonly keySet: KeySet
   /** Watermark as advanced by the frame's record. */
@@ -40,22 +42,24 @@ export interface WaitingEvent {
   readonly frame: ArrivedFrame
 }
 
-/** The plain values of a session, as snapshots hold them. */
-export interface SessionValues {
-  closed: boolean
-  clockOffsetMs: number | undefined
-  /** Largest `loggedAt` of the winning copies of applied events; before one, of the first record. */
-  lastLoggedAtMs: number
-  lastOffset: number
-  hasApplied: boolean
+/** What became of the session's events, and was mended of them. */
+export interface SessionQuality {
   lost: number
   duplicates: number
   late: number
   amended: number
   afterClose: number
   rejected: number
-  /** Replaced when one is counted: most sessions have none, and share it. */
   repairs: Readonly<Record<RepairName, number>>
+}
+
+/** The plain values of a session, as snapshots hold them. */
+export interface SessionValues extends Readonly<SessionQuality> {
+  readonly closed: boolean
+  readonly clockOffsetMs: number | undefined
+  readonly lastLoggedAtMs: number
+  readonly lastOffset: number
+  readonly hasApplied: boolean
 }
 
 export type SerialisedSession = SessionValues &
@@ -63,6 +67,7 @@ export type SerialisedSession = SessionValues &
     readonly sessionId: string
     readonly firstOffset: number
     readonly firstReceivedAtMs: number
+    /** Of the present part; of the first frame while there is none. */
     readonly firstContext: EnrichedContext
     readonly tracker: SeqTrackerState<SerialisedWaiting>
     readonly parts: readonly SerialisedPart[]
@@ -72,7 +77,7 @@ export type SerialisedSession = SessionValues &
   }
 interface SerialisedWaiting {
   readonly event: PlaybackEvent
-  readonly frame: Omit<ArrivedFrame, 'keySet'>
+  readonly frame: Omit<ArrivedFrame, 'keySet' | 'samePart'>
 }
 
 export interface SessionBirth {
@@ -83,40 +88,15 @@ export interface SessionBirth {
   readonly firstContext: EnrichedContext
 }
 
-const NO_REPAIRS = { state: 0, backwards: 0, context: 0, clamped: 0 }
-
-export function freshValues(birth: SessionBirth): SessionValues {
-  return {
-    closed: false,
-    clockOffsetMs: undefined,
-    lastLoggedAtMs: birth.firstLoggedAtMs,
-    lastOffset: birth.firstOffset,
-    hasApplied: false,
-    lost: 0,
-    duplicates: 0,
-    late: 0,
-    amended: 0,
-    afterClose: 0,
-    rejected: 0,
-    repairs: NO_REPAIRS,
-  }
-}
-
-export function valuesOf(saved: SerialisedSession): SessionValues {
-  return {
-    closed: saved.closed,
-    clockOffsetMs: saved.clockOffsetMs ?? undefined,
-    lastLoggedAtMs: saved.lastLoggedAtMs,
-    lastOffset: saved.lastOffset,
-    hasApplied: saved.hasApplied,
-    lost: saved.lost,
-    duplicates: saved.duplicates,
-    late: saved.late,
-    amended: saved.amended,
-    afterClose: saved.afterClose,
-    rejected: saved.rejected,
-    repairs: saved.repairs,
-  }
+/** Of a session without any of it: most have none, and share this. */
+export const NO_QUALITY: SessionQuality = {
+  lost: 0,
+  duplicates: 0,
+  late: 0,
+  amended: 0,
+  afterClose: 0,
+  rejected: 0,
+  repairs: { state: 0, backwards: 0, context: 0, clamped: 0 },
 }
 
 export function serialiseTracker(
@@ -127,7 +107,7 @@ export function serialiseTracker(
     ...state,
     ahead: state.ahead.map(({ seq, waiting }) => {
       if (waiting === undefined) return { seq, waiting: undefined }
-      const { keySet: _keySet, ...frame } = waiting.frame
+      const { keySet: _keySet, samePart: _samePart, ...frame } = waiting.frame
       return { seq, waiting: { event: waiting.event, frame } }
     }),
   }
@@ -145,6 +125,7 @@ export function restoreTracker(
       const { context } = frame
       const restored: ArrivedFrame = {
         ...frame,
+        samePart: undefined,
         keySet: panes.keySet(context, context.cdn),
       }
       return { seq, waiting: { event, frame: restored } }

@@ -3,6 +3,7 @@
  * clock offset, its parts, and where its frames stand in the log. `arrive` is called for every copy
  * of an event in log order; an event is judged when its turn comes.
  */
+import { wholeContext, type CommonContexts, type KeptContext } from '../events/common-context.ts'
 import type { EnrichedContext, PlaybackEvent } from '../events/schema.ts'
 import type { FrameRecord } from '../log/record.ts'
 import type { FoldException, PositionRow, RepairName, SessionRow } from '../speed/rows.ts'
@@ -10,19 +11,20 @@ import { COUNTER_NAMES } from './aggregates.ts'
 import { clampCorrected, correctedMs } from './clock-offset.ts'
 import type { CopyOnWrite, SnapshotEntry } from './copy-on-write.ts'
 import type { FoldOptions } from './fold.ts'
+import { orUndefined, packedNumbers } from './packed-numbers.ts'
 import type { PaneStore } from './panes.ts'
 import { Part } from './part.ts'
 import { SeqTracker } from './seq-tracker.ts'
 import { minuteOf, SessionFold } from './session-fold.ts'
 import {
-  freshValues,
+  NO_QUALITY,
   restoreTracker,
   serialiseTracker,
-  valuesOf,
   type ArrivedFrame,
   type EventCounters,
   type SerialisedSession,
   type SessionBirth,
+  type SessionQuality,
   type SessionValues,
   type WaitingEvent,
 } from './session-state.ts'
@@ -35,6 +37,7 @@ const LATE = COUNTER_NAMES.indexOf('late')
 export interface SessionHost {
   readonly options: FoldOptions
   readonly panes: PaneStore
+  readonly contexts: CommonContexts
   readonly copyOnWrite: CopyOnWrite
   readonly counters: EventCounters
   /** Watermark as advanced by the record being applied. */
@@ -46,7 +49,19 @@ export interface SessionHost {
   changed(session: Session, urgent: boolean): void
 }
 
-export class Session implements SnapshotEntry {
+const SessionNumbers = packedNumbers({
+  firstReceivedAtMs: 0,
+  clockOffsetMs: Number.NaN,
+  /** Largest `loggedAt` of the winning copies of applied events; before one, of the first record. */
+  lastLoggedAtMs: 0,
+  lastOffset: 0,
+  /** Keys under which the session stands in the deadline heaps. */
+  releaseQueuedMs: Number.NaN,
+  timerQueuedMs: Number.NaN,
+  heldMinuteMs: Number.NaN,
+})
+
+export class Session extends SessionNumbers implements SnapshotEntry {
   readonly sessionId: string
   /** Offset of the incarnation's first record: its number, and its order among sessions. */
   readonly order: number
@@ -57,45 +72,43 @@ export class Session implements SnapshotEntry {
   retired = false
   /** The queue of the fold that the session stands in. */
   dirtyQueue: 'session' | 'sessionUrgent' | undefined
-  /** Keys under which the session stands in the deadline heaps. */
-  releaseQueuedMs: number | undefined
-  timerQueuedMs: number | undefined
+  closed = false
   readonly #host: SessionHost
-  readonly #firstReceivedAtMs: number
-  readonly #firstContext: EnrichedContext
+  /** Of the first frame, while there is no part. */
+  #firstContext: KeptContext | undefined
   readonly #tracker: SeqTracker<WaitingEvent>
   readonly #fold: SessionFold
-  readonly #values: SessionValues
   readonly #timeline: TimelinePositions
-  #heldMinuteMs: number | undefined
+  #quality = NO_QUALITY
 
   private constructor(host: SessionHost, birth: SessionBirth, saved?: SerialisedSession) {
-    const { limits } = host.options
+    super()
+    const { skippedRangesMax } = host.options.limits
     this.#host = host
     this.sessionId = birth.sessionId
     this.order = birth.firstOffset
     this.savedIn = host.copyOnWrite.snapshotNumber
-    this.#firstReceivedAtMs = birth.firstReceivedAtMs
-    this.#firstContext = birth.firstContext
+    this.firstReceivedAtMs = birth.firstReceivedAtMs
+    this.lastLoggedAtMs = birth.firstLoggedAtMs
+    this.lastOffset = birth.firstOffset
     this.#timeline = new TimelinePositions(saved)
     if (saved === undefined) {
-      this.#tracker = new SeqTracker(limits.skippedRangesMax)
-      this.#fold = new SessionFold(host.panes, limits)
-      this.#values = freshValues(birth)
+      this.#tracker = new SeqTracker(skippedRangesMax)
+      this.#fold = new SessionFold(host)
+      this.#firstContext = host.contexts.keep(birth.firstContext)
       return
     }
-    this.#tracker = SeqTracker.restore(
-      restoreTracker(saved.tracker, host.panes),
-      limits.skippedRangesMax,
-    )
-    this.#fold = new SessionFold(host.panes, limits, {
-      parts: saved.parts.map((part) =>
-        Part.restore(part, host.panes.keySet(part.context, part.cdn)),
+    this.#tracker = SeqTracker.restore(restoreTracker(saved.tracker, host.panes), skippedRangesMax)
+    const parts = saved.parts.map((part) =>
+      Part.restore(
+        part,
+        host.contexts.keep(part.context),
+        host.panes.keySet(part.context, part.cdn),
       ),
-      partCount: saved.partCount,
-      lastTimeMs: saved.lastTimeMs ?? undefined,
-    })
-    this.#values = valuesOf(saved)
+    )
+    this.#fold = new SessionFold(host, parts)
+    if (parts.length === 0) this.#firstContext = host.contexts.keep(birth.firstContext)
+    this.#restoreValues(saved)
     this.retired = saved.retired
     if (this.awaitsClose) this.#holdMinute()
   }
@@ -120,13 +133,9 @@ export class Session implements SnapshotEntry {
     return this.#fold.current
   }
 
-  get closed(): boolean {
-    return this.#values.closed
-  }
-
   /** Open, with something applied: a trailing close will come. */
   get awaitsClose(): boolean {
-    return this.#values.hasApplied && !this.#values.closed
+    return this.#hasApplied && !this.closed
   }
 
   /** When the lowest waiting event stops waiting: the watermark must lie beyond it. */
@@ -140,7 +149,7 @@ export class Session implements SnapshotEntry {
   get timerDeadlineMs(): number {
     const { sessionTimeoutMs, sessionKeepMs } = this.#host.options.limits
     const keepMs = this.awaitsClose ? 0 : sessionKeepMs
-    const deadlineMs = this.#values.lastLoggedAtMs + sessionTimeoutMs + keepMs
+    const deadlineMs = this.lastLoggedAtMs + sessionTimeoutMs + keepMs
     return Math.max(deadlineMs, this.releaseDeadlineMs ?? deadlineMs)
   }
 
@@ -154,7 +163,7 @@ export class Session implements SnapshotEntry {
     this.#touch(false)
     if (standing === 'known') {
       counters.duplicate += 1
-      this.#values.duplicates += 1
+      this.#ownQuality().duplicates += 1
       this.#countArrival(frame, DUPLICATES)
       return false
     }
@@ -167,7 +176,7 @@ export class Session implements SnapshotEntry {
       return false
     }
     this.#tracker.leaveSkipped(event.seq)
-    if (this.#values.closed) this.#exclude(event, frame, 'afterClose')
+    if (this.closed) this.#exclude(event, frame, 'afterClose')
     else {
       this.#tracker.markSeen(event.seq)
       this.#exclude(event, frame, 'amended')
@@ -183,10 +192,10 @@ export class Session implements SnapshotEntry {
     if (standing === 'new') this.#makeRoom(seq)
     if (standing === 'skipped') this.#tracker.leaveSkipped(seq)
     if (standing === 'forgotten') this.#except({ seq, type: 'rejected' }, frame, 'amended', true)
-    else if (this.#values.closed) this.#except({ seq, type: 'rejected' }, frame, 'afterClose')
+    else if (this.closed) this.#except({ seq, type: 'rejected' }, frame, 'afterClose')
     else {
       this.#tracker.markSeen(seq)
-      this.#values.rejected += 1
+      this.#ownQuality().rejected += 1
     }
     if (standing === 'new') {
       if (seq === this.#tracker.mark) this.#tracker.passMark()
@@ -217,10 +226,10 @@ export class Session implements SnapshotEntry {
       if (this.#tracker.mark === mark) break
     }
     this.#fold.closeByTimeout()
-    const added = Math.max(0, this.#tracker.missingCount - this.#values.lost)
-    this.#values.lost += added
+    const added = Math.max(0, this.#tracker.missingCount - this.#quality.lost)
+    if (added > 0) this.#ownQuality().lost += added
     this.#fold.countLost(added)
-    this.#values.closed = true
+    this.closed = true
     this.#releaseMinute()
   }
 
@@ -230,29 +239,20 @@ export class Session implements SnapshotEntry {
   }
 
   row(): SessionRow {
-    const v = this.#values
     return {
       ...this.#host.options.origin,
       sessionId: this.sessionId,
       incarnation: this.order,
-      stampUs: this.#stampUs(v.lastOffset),
-      lastOffset: v.lastOffset,
-      expiresAtMs: v.lastLoggedAtMs + this.#host.options.rowRetentionMs,
-      contextJson: JSON.stringify(this.#fold.current?.context ?? this.#firstContext),
+      stampUs: this.#stampUs(this.lastOffset),
+      lastOffset: this.lastOffset,
+      expiresAtMs: this.lastLoggedAtMs + this.#host.options.rowRetentionMs,
+      contextJson: JSON.stringify(this.#context),
       parts: this.#fold.parts.map((part) => part.summary()),
-      quality: {
-        lost: v.lost,
-        duplicates: v.duplicates,
-        late: v.late,
-        amended: v.amended,
-        afterClose: v.afterClose,
-        rejected: v.rejected,
-        repairs: { ...v.repairs },
-      },
-      closed: v.closed,
-      clockOffsetMs: v.clockOffsetMs ?? 0,
-      firstReceivedAtMs: this.#firstReceivedAtMs,
-      lastLoggedAtMs: v.lastLoggedAtMs,
+      quality: { ...this.#quality, repairs: { ...this.#quality.repairs } },
+      closed: this.closed,
+      clockOffsetMs: orUndefined(this.clockOffsetMs) ?? 0,
+      firstReceivedAtMs: this.firstReceivedAtMs,
+      lastLoggedAtMs: this.lastLoggedAtMs,
       positionCount: this.#timeline.count,
     }
   }
@@ -276,19 +276,49 @@ export class Session implements SnapshotEntry {
 
   serialise(): string {
     const state: SerialisedSession = {
-      ...this.#values,
+      ...this.#values(),
       sessionId: this.sessionId,
       firstOffset: this.order,
-      firstReceivedAtMs: this.#firstReceivedAtMs,
-      firstContext: this.#firstContext,
+      firstReceivedAtMs: this.firstReceivedAtMs,
+      firstContext: this.#context,
       tracker: serialiseTracker(this.#tracker),
-      parts: this.#fold.parts.map((part) => part.serialised()),
+      parts: this.#fold.parts.map((part) => part.serialised(this.sessionId)),
       partCount: this.#fold.partCount,
       lastTimeMs: this.#fold.lastTimeMs ?? null,
       ...this.#timeline.state(),
       retired: this.retired,
     }
     return JSON.stringify({ k: 'session', ...state })
+  }
+
+  get #hasApplied(): boolean {
+    return this.#fold.current !== undefined
+  }
+
+  get #context(): EnrichedContext {
+    const kept = this.#fold.current ?? this.#firstContext
+    if (kept === undefined) throw new Error('assertion failed: a session has a context')
+    return wholeContext(this.sessionId, kept)
+  }
+
+  #values(): SessionValues {
+    return {
+      closed: this.closed,
+      clockOffsetMs: orUndefined(this.clockOffsetMs),
+      lastLoggedAtMs: this.lastLoggedAtMs,
+      lastOffset: this.lastOffset,
+      hasApplied: this.#hasApplied,
+      ...this.#quality,
+    }
+  }
+
+  #restoreValues(saved: SessionValues): void {
+    this.closed = saved.closed
+    this.clockOffsetMs = saved.clockOffsetMs ?? Number.NaN
+    this.lastLoggedAtMs = saved.lastLoggedAtMs
+    this.lastOffset = saved.lastOffset
+    const { lost, duplicates, late, amended, afterClose, rejected, repairs } = saved
+    this.#quality = { lost, duplicates, late, amended, afterClose, rejected, repairs }
   }
 
   #arriveNew(event: PlaybackEvent, frame: ArrivedFrame): void {
@@ -333,11 +363,11 @@ export class Session implements SnapshotEntry {
       frameOffsetMs: frame.frameOffsetMs,
       receivedAtMs: frame.receivedAtMs,
     }
-    const corrected = correctedMs(clock, this.#values.clockOffsetMs, limits)
+    const corrected = correctedMs(clock, orUndefined(this.clockOffsetMs), limits)
     const clamped = clampCorrected(corrected, frame.receivedAtMs, limits)
     const lastTimeMs = this.#fold.lastTimeMs
     const timeMs = Math.max(clamped, lastTimeMs ?? clamped)
-    if (this.#values.closed && timeMs <= (lastTimeMs ?? 0) + limits.sessionTimeoutMs) {
+    if (this.closed && timeMs <= (lastTimeMs ?? 0) + limits.sessionTimeoutMs) {
       this.#exclude(event, frame, 'afterClose')
       return
     }
@@ -353,28 +383,34 @@ export class Session implements SnapshotEntry {
   }
 
   #apply(event: PlaybackEvent, frame: ArrivedFrame, timeMs: number): void {
-    const v = this.#values
-    v.closed = false
-    v.clockOffsetMs ??= frame.frameOffsetMs
-    v.lastLoggedAtMs = v.hasApplied
-      ? Math.max(v.lastLoggedAtMs, frame.loggedAtMs)
+    this.closed = false
+    if (Number.isNaN(this.clockOffsetMs)) this.clockOffsetMs = frame.frameOffsetMs
+    this.lastLoggedAtMs = this.#hasApplied
+      ? Math.max(this.lastLoggedAtMs, frame.loggedAtMs)
       : frame.loggedAtMs
-    v.hasApplied = true
     this.#host.counters.applied += 1
     const applied = this.#fold.apply({
       event,
       timeMs,
       context: frame.context,
+      samePart: frame.samePart,
     })
     if (applied.unexpected) this.#countRepair('state')
     if (applied.contextDiffers) this.#countRepair('context')
     if (applied.notable) this.#touch(true)
+    this.#firstContext = undefined
     this.#holdMinute()
   }
 
+  /** To be changed: from the first change on, the session has its own. */
+  #ownQuality(): SessionQuality {
+    if (this.#quality === NO_QUALITY) this.#quality = { ...NO_QUALITY }
+    return this.#quality
+  }
+
   #countRepair(name: RepairName): void {
-    const { repairs } = this.#values
-    this.#values.repairs = { ...repairs, [name]: repairs[name] + 1 }
+    const quality = this.#ownQuality()
+    quality.repairs = { ...quality.repairs, [name]: quality.repairs[name] + 1 }
   }
 
   #exclude(
@@ -383,7 +419,7 @@ export class Session implements SnapshotEntry {
     reason: 'late' | 'amended' | 'afterClose',
     forgotten = false,
   ): void {
-    this.#values[reason] += 1
+    this.#ownQuality()[reason] += 1
     this.#host.counters[reason] += 1
     this.#except(event, frame, reason, forgotten)
   }
@@ -407,7 +443,7 @@ export class Session implements SnapshotEntry {
 
   #touch(urgent: boolean): void {
     this.#host.copyOnWrite.beforeChange(this)
-    this.#values.lastOffset = this.#host.offset
+    this.lastOffset = this.#host.offset
     this.#host.changed(this, urgent)
   }
 
@@ -416,18 +452,18 @@ export class Session implements SnapshotEntry {
     const lastTimeMs = this.#fold.lastTimeMs
     if (lastTimeMs === undefined) return
     const minuteMs = minuteOf(lastTimeMs)
-    if (minuteMs === this.#heldMinuteMs) return
+    if (minuteMs === this.heldMinuteMs) return
     this.#releaseMinute()
     this.#host.panes.hold(minuteMs)
-    this.#heldMinuteMs = minuteMs
+    this.heldMinuteMs = minuteMs
   }
 
   #releaseMinute(): void {
-    if (this.#heldMinuteMs !== undefined) this.#host.panes.release(this.#heldMinuteMs)
-    this.#heldMinuteMs = undefined
+    if (!Number.isNaN(this.heldMinuteMs)) this.#host.panes.release(this.heldMinuteMs)
+    this.heldMinuteMs = Number.NaN
   }
 
   #stampUs(lastOffset: number): number {
-    return this.#firstReceivedAtMs * 1_000 + (lastOffset - this.order + 1)
+    return this.firstReceivedAtMs * 1_000 + (lastOffset - this.order + 1)
   }
 }

@@ -8,6 +8,7 @@ import type { SerialisedPane } from './panes.ts'
 import type { EventCounters, SerialisedSession } from './session-state.ts'
 
 const SNAPSHOT_VERSION = 1
+const LF = 0x0a
 
 export interface SnapshotHeader {
   readonly nextOffset: number
@@ -70,33 +71,51 @@ export class SnapshotReader implements FoldSnapshot {
   }
 }
 
-export interface DecodedSnapshot {
-  readonly header: SnapshotHeader
-  readonly outputs: FoldOutput[]
-  readonly sessions: readonly SerialisedSession[]
-  readonly panes: readonly SerialisedPane[]
-}
+export type DecodedEntry =
+  | { readonly kind: 'output'; readonly output: FoldOutput }
+  | { readonly kind: 'session'; readonly saved: SerialisedSession }
+  | { readonly kind: 'pane'; readonly saved: SerialisedPane }
 
-/** Throws a plain Error when the bytes are not a whole snapshot of this version. */
-export function decodeSnapshot(bytes: Uint8Array): DecodedSnapshot {
-  const outputs: FoldOutput[] = []
-  const sessions: SerialisedSession[] = []
-  const panes: SerialisedPane[] = []
-  let header: SnapshotHeader | undefined
-  for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {
-    if (line === '') continue
-    const entry = JSON.parse(line) as { k: string; version?: number }
-    if (entry.k === 'fold') {
-      if (entry.version !== SNAPSHOT_VERSION)
-        throw new Error(`snapshot version ${entry.version}, expected ${SNAPSHOT_VERSION}`)
-      header = entry as unknown as SnapshotHeader
-    } else if (entry.k === 'output') outputs.push(decodeOutput(line))
-    else if (entry.k === 'session') sessions.push(entry as unknown as SerialisedSession)
-    else if (entry.k === 'pane') panes.push(entry as unknown as SerialisedPane)
-    else throw new Error(`unknown snapshot entry ${entry.k}`)
+/**
+ * Decodes a snapshot line by line, so that whoever restores it may do so in slices. Throws a plain
+ * Error on what is not a snapshot of this version.
+ */
+export class SnapshotDecoder {
+  readonly header: SnapshotHeader
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const line = this.#line()
+    if (line === undefined) throw new Error('a snapshot without its header')
+    const header = JSON.parse(line) as SnapshotHeader & { k: string; version?: number }
+    if (header.k !== 'fold') throw new Error('a snapshot without its header')
+    if (header.version !== SNAPSHOT_VERSION)
+      throw new Error(`snapshot version ${header.version}, expected ${SNAPSHOT_VERSION}`)
+    this.header = header
   }
-  if (header === undefined) throw new Error('a snapshot without its header')
-  return { header, outputs, sessions, panes }
+
+  /** The next entry; `undefined` at the end. */
+  next(): DecodedEntry | undefined {
+    const line = this.#line()
+    if (line === undefined) return undefined
+    const entry = JSON.parse(line) as { k: string }
+    if (entry.k === 'output') return { kind: 'output', output: decodeOutput(line) }
+    if (entry.k === 'session')
+      return { kind: 'session', saved: entry as unknown as SerialisedSession }
+    if (entry.k === 'pane') return { kind: 'pane', saved: entry as unknown as SerialisedPane }
+    throw new Error(`unknown snapshot entry ${entry.k}`)
+  }
+
+  #line(): string | undefined {
+    if (this.#at >= this.#bytes.length) return undefined
+    const found = this.#bytes.indexOf(LF, this.#at)
+    const end = found === -1 ? this.#bytes.length : found
+    const line = this.#bytes.toString('utf8', this.#at, end)
+    this.#at = end + 1
+    return line
+  }
 }
 
 function encodeLines(lines: readonly string[]): Uint8Array {

@@ -5,6 +5,8 @@ import { scannedBy, textOf, type Scanned } from './field-values.ts'
 import { ODD } from './json-bytes.ts'
 import { planUnion, type FieldPlan, type UnionPlan, type VariantPlan } from './plan.ts'
 
+const INT32_MAX = 2 ** 31 - 1
+
 type Make = (bytes: Uint8Array) => PlaybackEvent
 
 export const EVENT_PLAN = planUnion(eventSchema)
@@ -75,8 +77,10 @@ export class EventScanner {
   }
 }
 
-function valueSource({ index, kind }: FieldPlan): string {
+function valueSource({ index, kind, max }: FieldPlan): string {
   if (kind === 'text') return `text(b, ${index})`
   if (kind === 'choice') return `choices[${index}][numbers[${index}]]`
-  return kind === 'flag' ? `numbers[${index}] === 1` : `numbers[${index}]`
+  if (kind === 'flag') return `numbers[${index}] === 1`
+  // What fits 32 bits is known to be whole by this, and stands in the event without an object of its own.
+  return kind === 'integer' && max <= INT32_MAX ? `numbers[${index}] | 0` : `numbers[${index}]`
 }
