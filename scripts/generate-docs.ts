@@ -33,7 +33,7 @@ import {
   withSection,
 } from '../loadtest/acceptance/pages.ts'
 import { openApiDocument } from '../serving/openapi.ts'
-import { servingConfig } from '../serving/config.ts'
+import { servingConfig, servingStoresConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
 import { contentMetrics } from '../serving/content-telemetry.ts'
 import { historyMetrics } from '../serving/history/telemetry.ts'
@@ -95,6 +95,7 @@ const settings = [
   { title: 'Processor on its own', spec: speedStoreConfig },
   { title: 'Batch', spec: batchConfig },
   { title: 'Serving', spec: servingConfig },
+  { title: 'Serving on its own', spec: servingStoresConfig },
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
   { title: 'Event log on Kafka', spec: kafkaConfig },
   { title: 'Speed store on Cassandra', spec: cassandraConfig },

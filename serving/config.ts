@@ -45,3 +45,36 @@ export const servingConfig = defineConfig({
 })
 
 export type ServingConfig = ValuesOf<typeof servingConfig.table>
+
+/** Where serving on its own finds what it reads; `npm start` has everything in one folder. */
+export const servingStoresConfig = defineConfig({
+  prefix: 'SERVING',
+  table: {
+    speedStore: setting.choice({
+      default: 'lmdb',
+      choices: ['lmdb', 'cassandra'],
+      doc: 'Where serving on its own reads rows: as PROCESSOR_SPEED_STORE of its processors.',
+    }),
+    history: setting.choice({
+      default: 'none',
+      choices: ['none', 'duckdb'],
+      doc: 'Where serving on its own reads the history: nowhere, so that everything is answered from the speed store, or in the tables that a batch keeps in the object store.',
+    }),
+    historyMemoryMib: setting.integer({
+      default: 512,
+      min: 64,
+      max: 65_536,
+      unit: 'MiB',
+      doc: 'Memory of the database that reads these tables; beyond, it spills into BACKHAUL_DATA_DIR.',
+    }),
+    historyThreads: setting.integer({
+      default: 1,
+      min: 1,
+      max: 64,
+      unit: 'threads',
+      doc: 'Threads of this database.',
+    }),
+  },
+})
+
+export type ServingStoresConfig = ValuesOf<typeof servingStoresConfig.table>

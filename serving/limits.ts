@@ -4,6 +4,9 @@
  */
 import { assert } from '../shared/runtime/errors.ts'
 
+/** How often serving on its own looks whether a processor has begun a view. */
+export const VIEW_LOOK_MS = 1_000
+
 export interface ServingLimits {
   /** Longest range of one query. Rows live 90 days in the speed store. */
   readonly rangeMaxMs: number

@@ -10,8 +10,9 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { startCassandra, type Cassandra } from '../../scripts/services/cassandra.ts'
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
+import { freePorts } from '../../scripts/services/ports.ts'
 import { decodeAlert } from '../../shared/alerts/alert.ts'
-import { endMainProcesses } from '../../shared/http/testing/main-process.ts'
+import { endMainProcesses, MainProcess } from '../../shared/http/testing/main-process.ts'
 import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
@@ -24,6 +25,7 @@ import { endOffsets, KafkaMachine, VIEW } from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
 import { StampWatch } from './stamp-watch.ts'
 
+const SERVING = join(import.meta.dirname, '../../serving/main.ts')
 const PARTITIONS = 2
 /** Processes start, and a minute must end; a shared machine takes its time. */
 const TIMEOUT_MS = 240_000
@@ -227,4 +229,32 @@ test('row 9: put to sleep past its session, it drops what it held, and the heirâ
 
 test('a minute that a rule holds in is told in playback.alerts', async () => {
   await expect.poll(alertLines, { ...PATIENT, interval: 1_000 }).toContain('raised anything')
+})
+
+test('serving on its own answers of what the processor wrote, with timelines from the log', async () => {
+  const [servingPort = 0] = await freePorts(1)
+  const serving = new MainProcess({
+    script: [SERVING],
+    adminPort: servingPort,
+    environment: { ...machine.servingSettings, SERVING_PORT: `${servingPort}` },
+  })
+  const ask = async (path: string) => {
+    const answer = await serving.ask(path)
+    return answer?.status === 200 ? (JSON.parse(answer.text) as unknown) : answer?.status
+  }
+  await expect.poll(async () => (await serving.ask('/readyz'))?.status, PATIENT).toBe(200)
+  const open = sessions.anyOpen
+  const timeline = expect.arrayContaining([
+    expect.objectContaining({ type: 'heartbeat' }),
+  ]) as unknown
+  await expect
+    .poll(() => ask(`/v1/sessions/${open}`), PATIENT)
+    .toMatchObject({ sessionId: open, timeline })
+  const nowMs = clock.nowMs()
+  const range = `from=${nowMs - 10 * 60_000}&to=${nowMs + 60_000}`
+  await expect
+    .poll(() => ask(`/v1/qoe?by=cdn&step=1m&${range}`), PATIENT)
+    .toMatchObject({ series: [{ key: { cdn: 'a' } }, { key: { cdn: 'b' } }] })
+  serving.signal('SIGTERM')
+  expect(await serving.ended).toBe(0)
 })

@@ -94,6 +94,20 @@ export class KafkaMachine {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
+  /** For serving beside the processors; its rows are in Cassandra. */
+  get servingSettings(): Readonly<Record<string, string>> {
+    const cassandra = Object.entries(this.#options.settings ?? {}).filter(([name]) =>
+      name.startsWith('CASSANDRA_'),
+    )
+    return {
+      ...Object.fromEntries(cassandra),
+      BACKHAUL_DATA_DIR: this.folder,
+      BACKHAUL_PARTITIONS: `${this.#partitions}`,
+      KAFKA_BROKERS: this.#options.brokers.join(','),
+      SERVING_SPEED_STORE: 'cassandra',
+    }
+  }
+
   /** With a failpoint's name and which passing, it kills itself there. */
   async begin(
     killAt: readonly string[] = [],
