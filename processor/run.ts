@@ -25,6 +25,9 @@ const KNOWN: readonly ConfigSpec[] = [
   kafkaConfig,
 ]
 
+/** Rows of many sessions go over a network: they are written less often than into a folder. */
+const OWN_DEFAULTS = { PROCESSOR_SESSION_ROW_INTERVAL_MS: '30000' }
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Runs until a signal ends it; what keeps it from starting is one line, and exit 1. */
@@ -68,7 +71,7 @@ function readSettings(environment: Environment) {
   const backhaul = readConfig(backhaulConfig, environment, readFile)
   return {
     backhaul,
-    config: readConfig(processorConfig, environment, readFile),
+    config: readConfig(processorConfig, { ...OWN_DEFAULTS, ...environment }, readFile),
     kafka: readConfig(kafkaConfig, environment, readFile),
     cassandra: usesCassandra ? readConfig(cassandraConfig, environment, readFile) : undefined,
     gcs,

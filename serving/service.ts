@@ -3,6 +3,7 @@
  * view, and the log answers, it waits and says so once.
  */
 import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
+import { contentSourceOf } from '../shared/content/content-source.ts'
 import { createErasureReader } from '../shared/objects/erasures.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
@@ -52,6 +53,7 @@ export class ServingService implements Running {
     const { objects, warehouse, ...ports } = stores
     const active = await this.#awaitView(objects)
     if (active === undefined) return undefined
+    const source = contentSourceOf(backhaul, ports.log)
     const serving = await startServing({
       ...ports,
       config,
@@ -73,6 +75,9 @@ export class ServingService implements Running {
       activeView: () => readServedView(objects),
       partitions: backhaul.partitions,
       ...(warehouse === undefined ? {} : { batch: { warehouse } }),
+      ...(source === undefined
+        ? {}
+        : { content: { source, refreshMs: backhaul.contentRefreshMs } }),
       erasures: createErasureReader(objects, clock),
     })
     this.#stack.add('serving', () => serving.stop())
