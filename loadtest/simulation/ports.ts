@@ -255,6 +255,7 @@ export function objectsPort(parts: PortsParts): ObjectStore {
     replace: (name, bytes, ifGeneration) =>
       asked({ name: `replace ${name}`, run: () => objects.replace(name, bytes, ifGeneration) }),
     read: (name) => asked({ name: `read ${name}`, run: () => objects.read(name) }),
+    stat: (name) => asked({ name: `stat ${name}`, run: () => objects.read(name)?.info }),
     list: (prefix, options) =>
       asked({ name: `list ${prefix}`, run: () => objects.list(prefix, options) }),
     delete: (name, ifGeneration) =>
