@@ -75,16 +75,20 @@ export class OutputSender {
 
   /** Timed step: begins sending what is pending unless that is under way. */
   kick(): void {
-    if (this.#sending !== undefined) return
-    this.#sending = this.#send()
-      .catch(this.#parts.onFailure)
-      .finally(() => (this.#sending = undefined))
+    if (this.#sending === undefined) this.#begin().catch(this.#parts.onFailure)
   }
 
   /** Sends everything that is pending and not held, and waits for it. */
   async flush(): Promise<void> {
-    await this.#sending
-    await this.#send()
+    // A timed step may begin another in between; two at a time would take the same outputs twice.
+    while (this.#sending !== undefined) await this.#sending
+    await this.#begin()
+  }
+
+  #begin(): Promise<void> {
+    const sent = this.#send().finally(() => (this.#sending = undefined))
+    this.#sending = sent.catch(() => undefined)
+    return sent
   }
 
   async #send(): Promise<void> {

@@ -196,7 +196,7 @@ async function build(parts: RecoveryParts, owner: Ownership): Promise<Recovered>
 }
 
 async function saveEmpty(parts: RecoveryParts, recovered: Recovered): Promise<void> {
-  const { identity, checkpoints, retryContext, telemetry } = parts
+  const { identity, lease, checkpoints, retryContext, telemetry } = parts
   const { fold, origin, nextOffset } = recovered
   const header = checkpointHeader(parts.topicId, recovered, {
     nextOffset,
@@ -209,7 +209,11 @@ async function saveEmpty(parts: RecoveryParts, recovered: Recovered): Promise<vo
   for (let slice = snapshot.next(1); slice !== undefined; slice = snapshot.next(1))
     chunks.push(slice)
   const name = checkpointName(identity, origin.generation)
-  await retry(retryContext('objects'), () => checkpoints.save({ name, offset: nextOffset, chunks }))
+  await retry(retryContext('objects'), () => {
+    // Another owner may have found nothing by now, and builds under a generation of its own.
+    if (!lease.isCurrent) throw processorErrors.create('PROCESSOR_LEASE_LAPSED')
+    return checkpoints.save({ name, offset: nextOffset, chunks })
+  })
   telemetry.recovered(identity.partition, {
     offset: nextOffset,
     generation: origin.generation,

@@ -11,7 +11,7 @@ export class Checkpoints {
   readonly #lost = new Set<number>()
   readonly #damaged = new Set<string>()
   readonly #highest = new Map<number, number>()
-  readonly #firstGeneration = new Map<number, number>()
+  readonly #first = new Map<number, { readonly generation: number; saves: number }>()
 
   constructor(objects: MemoryObjectStore, view: string) {
     this.#objects = objects
@@ -20,8 +20,7 @@ export class Checkpoints {
       const match = /^checkpoints\/.*\/p(\d+)\/g(\d+)\/(\d+)-\d+$/.exec(name)
       if (match === null) return
       const [partition = 0, generation = 0, offset = 0] = match.slice(1).map(Number)
-      const first = this.#firstGeneration.get(partition) ?? generation
-      this.#firstGeneration.set(partition, first)
+      this.#count(partition, generation)
       this.#highest.set(partition, Math.max(offset, this.#highest.get(partition) ?? 0))
     }
   }
@@ -31,9 +30,12 @@ export class Checkpoints {
     return this.#lost.has(partition)
   }
 
-  /** The first generation of which anything was saved; whoever dies before leaves a number unused. */
+  /**
+   * The first generation of which more was saved than that it begins: whoever dies before leaves a
+   * number unused, and a former owner may say that it begins after the next one has looked.
+   */
   firstGenerationOf(partition: number): number {
-    return this.#firstGeneration.get(partition) ?? 1
+    return this.#first.get(partition)?.generation ?? 1
   }
 
   /** The highest offset ever saved. */
@@ -45,6 +47,13 @@ export class Checkpoints {
   highestOffset(partition: number): number | undefined {
     const offsets = this.#namesOf(partition).map((name) => Number(/(\d+)-\d+$/.exec(name)?.[1]))
     return offsets.length === 0 ? undefined : Math.max(...offsets)
+  }
+
+  #count(partition: number, generation: number): void {
+    const first = this.#first.get(partition)
+    if (first === undefined || (generation > first.generation && first.saves === 1))
+      this.#first.set(partition, { generation, saves: 1 })
+    else if (generation === first.generation) first.saves += 1
   }
 
   moveAway(partition: number): void {

@@ -24,7 +24,8 @@ export function runChild(args: readonly string[]): Promise<ChildRun> {
     child.stderr.on('data', (chunk: Buffer) => (told += chunk.toString()))
     child.on('error', reject)
     child.on('close', (code) => {
-      if (code !== 0 && code !== 1) reject(new Error(`the child ended with ${code}: ${told}`))
+      // One that fails before it has anything to say ends with 1 as well.
+      if (output === '') reject(new Error(`the child ended with ${code}: ${told}`))
       else resolve({ ...(JSON.parse(output) as Omit<ChildRun, 'told'>), told })
     })
   })

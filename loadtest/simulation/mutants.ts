@@ -29,6 +29,12 @@ export const MUTANTS: readonly Mutant[] = [
       'reached: Object.fromEntries(Object.entries(writer.reached).map(([name, reach]) => [name, { ...reach, offset: nextToFold() }])),\n          generationStartMs,',
   },
   {
+    name: 'outputs are sent by two at a time',
+    file: 'processor/outputs.ts',
+    original: 'await this.#begin()',
+    mutated: 'await this.#send()',
+  },
+  {
     name: 'rows are acknowledged before they are written',
     file: 'processor/row-writer.ts',
     original: "await retry(this.#parts.retryContext('speed'), () => this.#put(rows))",
@@ -56,20 +62,22 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a restored fold takes what it had not written for written',
     file: 'shared/qoe/partition-fold.ts',
-    original: 'this.#markDirty(session, false)\n    }\n    this.panes.closeUpTo',
-    mutated: '}\n    this.panes.closeUpTo',
+    original: 'this.#markDirty(session, false)\n  }\n\n  #readCounters',
+    mutated: '}\n\n  #readCounters',
   },
   {
     name: 'a restored fold does not wait for lower seqs any more',
     file: 'shared/qoe/partition-fold.ts',
-    original: 'this.#schedule(session)\n      }\n      this.#markDirty',
-    mutated: '}\n      this.#markDirty',
+    original: 'this.#schedule(session)\n    }\n    this.#markDirty(session, false)',
+    mutated: '}\n    this.#markDirty(session, false)',
   },
   {
     name: 'outputs count as sent before they are',
     file: 'processor/outputs.ts',
-    original: 'if (outputs.length === 0) return\n',
-    mutated: 'if (outputs.length === 0) return\n      fold.acknowledgeOutputs(outputs.length)\n',
+    original:
+      "await this.#appendAll('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))",
+    mutated:
+      "void this.#appendAll('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord)).catch(() => undefined)",
   },
   {
     name: 'of the poison of a batch one record is kept',

@@ -84,13 +84,8 @@ async function startAll(
   })
   stack.add('event log', () => log.close())
   const { gcs } = readObjectStoreSettings(environment, readFile)
-  const objects = await openObjectStore({
-    gcs,
-    folder: folder.objectsFolder,
-    clock,
-    random: systemRandom,
-    telemetry,
-  })
+  const placed = { gcs, folder: folder.objectsFolder }
+  const objects = await openObjectStore({ ...placed, clock, random: systemRandom, telemetry })
   stack.add('object store', () => objects.close())
   const openWarehouse = warehouseOpener({ objects, folder, clock }, stack)
   const warehouse = await openWarehouse('warehouse', BATCH_DATABASE_MIB)
