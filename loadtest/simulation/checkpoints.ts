@@ -11,7 +11,8 @@ export class Checkpoints {
   readonly #lost = new Set<number>()
   readonly #damaged = new Set<string>()
   readonly #highest = new Map<number, number>()
-  readonly #first = new Map<number, { readonly generation: number; saves: number }>()
+  /** By partition, how often something was saved of each generation, in the order of the first. */
+  readonly #saves = new Map<number, { readonly generation: number; saves: number }[]>()
 
   constructor(objects: MemoryObjectStore, view: string) {
     this.#objects = objects
@@ -30,12 +31,19 @@ export class Checkpoints {
     return this.#lost.has(partition)
   }
 
-  /**
-   * The first generation of which more was saved than that it begins: whoever dies before leaves a
-   * number unused, and a former owner may say that it begins after the next one has looked.
-   */
+  /** The first generation of which anything was saved; whoever dies before leaves a number unused. */
   firstGenerationOf(partition: number): number {
-    return this.#first.get(partition)?.generation ?? 1
+    return this.#saves.get(partition)?.[0]?.generation ?? 1
+  }
+
+  /** Likewise of which more was saved than that it begins: a former owner may say that too late. */
+  firstUsedGenerationOf(partition: number): number {
+    const used = this.#saves.get(partition)?.find(({ saves }) => saves > 1)
+    return used?.generation ?? this.#highestGenerationOf(partition)
+  }
+
+  #highestGenerationOf(partition: number): number {
+    return Math.max(1, ...(this.#saves.get(partition) ?? []).map(({ generation }) => generation))
   }
 
   /** The highest offset ever saved. */
@@ -50,10 +58,11 @@ export class Checkpoints {
   }
 
   #count(partition: number, generation: number): void {
-    const first = this.#first.get(partition)
-    if (first === undefined || (generation > first.generation && first.saves === 1))
-      this.#first.set(partition, { generation, saves: 1 })
-    else if (generation === first.generation) first.saves += 1
+    const begun = this.#saves.get(partition) ?? []
+    this.#saves.set(partition, begun)
+    const known = begun.find((one) => one.generation === generation)
+    if (known === undefined) begun.push({ generation, saves: 1 })
+    else known.saves += 1
   }
 
   moveAway(partition: number): void {

@@ -328,8 +328,9 @@ class Run {
     const [first] = this.#backends.log.records(TOPICS.events, partition)
     const startMs = lostBeginning ? first?.loggedAtMs : 0
     const isNew = row.generation > this.#checkpoints.firstGenerationOf(partition)
+    const isRebuilt = row.generation > this.#checkpoints.firstUsedGenerationOf(partition)
     return [
-      ...(isNew && !isLost ? [`generation ${row.generation} for no reason`] : []),
+      ...(isRebuilt && !isLost ? [`generation ${row.generation} for no reason`] : []),
       ...(!isNew && lostBeginning ? [`generation ${row.generation} of a log cut short`] : []),
       ...(row.generationStartMs === startMs ? [] : [`begins at ${row.generationStartMs}`]),
     ].map((what) => `partition ${partition}: ${what}`)
