@@ -63,10 +63,12 @@ export class Copies {
   consider({ key, value, headers }: LaneRecord): void {
     if (this.#lanes.size === 0 || key === undefined) return
     for (const topic of this.#router.topicsOf(value)) {
+      // Bytes of its own: the record's are a part of a piece of memory that it would keep as a whole.
+      const own = new Uint8Array(value)
       const lanes = this.#lanes.get(topic) ?? []
       const lane = lanes[partitionOf(key, lanes.length)]
       const copy = new LaneRecord(
-        { key, value, headers },
+        { key, value: own, headers },
         'events',
         1,
         new CopyOwner(this.#options, topic),

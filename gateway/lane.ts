@@ -315,6 +315,8 @@ export class Lane implements PacedLane {
       bytes += record.costBytes
       budget.give(record.costBytes)
       observer.recordAppended?.(record)
+      // Whoever waits for the rest of a frame must not keep what is in the log.
+      record.value = NO_BYTES
       record.owner.recordAppended(record)
     }
     observer.appended(this, {

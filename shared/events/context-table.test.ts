@@ -30,6 +30,14 @@ describe('a table of contexts', () => {
     ])
   })
 
+  it('lends bytes of which a slice stays what it was when all is written over', () => {
+    const table = new ContextTable(1)
+    table.add(digestOf('a'), utf8('kept'))
+    const kept = table.find(digestOf('a'))?.slice()
+    for (let lap = 0; lap < 3; lap++) table.add(digestOf(`b${lap}`), new Uint8Array(60_000))
+    expect(new TextDecoder().decode(kept)).toBe('kept')
+  })
+
   it('tells digests apart that begin alike', () => {
     const table = new ContextTable(4)
     const digest = digestOf('a')

@@ -20,12 +20,14 @@ const NAME_BITS = 0x3fff_ffff
 
 export class ContextTable {
   readonly #entriesMax: number
-  readonly #bytes: Buffer
+  /** No Buffer: a `slice` of one would be a view of what is written over. */
+  readonly #bytes: Uint8Array
   /** Slot by a part of the digest; of two that share that part the later one stays. */
   readonly #slots = new Map<number, number>()
   readonly #digests: Int32Array
-  readonly #starts: Uint32Array
-  readonly #ends: Uint32Array
+  /** The room may be larger than 4 GiB. */
+  readonly #starts: Float64Array
+  readonly #ends: Float64Array
   #oldest = 0
   #used = 0
   #nextByte = 0
@@ -33,10 +35,10 @@ export class ContextTable {
   constructor(entriesMax: number) {
     this.#entriesMax = entriesMax
     // What is not written to takes no memory.
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(BYTES_MIN, entriesMax * BYTES_PER_ENTRY))
+    this.#bytes = new Uint8Array(Math.max(BYTES_MIN, entriesMax * BYTES_PER_ENTRY))
     this.#digests = new Int32Array(entriesMax * WORDS)
-    this.#starts = new Uint32Array(entriesMax)
-    this.#ends = new Uint32Array(entriesMax)
+    this.#starts = new Float64Array(entriesMax)
+    this.#ends = new Float64Array(entriesMax)
   }
 
   get size(): number {
