@@ -55,6 +55,13 @@ describe('what a view puts out', () => {
     expect(share.verdict(1, 9)).toEqual({ kind: 'drop', count: 1 })
   })
 
+  it('is owed with what came of later records, where both were folded before anyone asked', () => {
+    const { share } = shareOf({ owedOffset: 150, primaryOffset: 500 })
+    expect(share.verdict(5, 400)).toEqual({ kind: 'send', count: 5 })
+    share.taken(5)
+    expect(share.verdict(1, 401)).toEqual({ kind: 'drop', count: 1 })
+  })
+
   it('is remembered by a bounded number of marks, the newest held for the last of them', () => {
     const { share, role } = shareOf({})
     for (let offset = 1; offset <= OUTPUT_MARKS_MAX + 5; offset += 1) share.verdict(offset, offset)

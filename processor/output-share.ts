@@ -15,7 +15,9 @@ export interface Verdict {
 
 interface Mark {
   count: number
-  /** The outputs came of records below it. */
+  /** The outputs came of records from here on, */
+  readonly fromOffset: number
+  /** and below here. */
   belowOffset: number
 }
 
@@ -23,6 +25,8 @@ export class OutputShare {
   readonly #role: PartitionRole
   #marks: Mark[] = []
   #marked = 0
+  /** Up to here all outputs have marks. */
+  #markedOffset = 0
   #wasPrimary = false
   #owedOffset: number
 
@@ -49,8 +53,9 @@ export class OutputShare {
     const [oldest] = this.#marks
     if (oldest === undefined) return { kind: 'hold', count: 0 }
     if (isPrimary) return { kind: 'send', count: this.#marked }
-    const { count, belowOffset } = oldest
-    if (belowOffset <= this.owedOffset(nextOffset)) return { kind: 'send', count }
+    const { count, fromOffset, belowOffset } = oldest
+    // Some of them may be owed: those that are not are delivered twice, as everything may be.
+    if (fromOffset < this.owedOffset(nextOffset)) return { kind: 'send', count }
     return { kind: belowOffset <= primaryOffset ? 'drop' : 'hold', count }
   }
 
@@ -70,6 +75,8 @@ export class OutputShare {
 
   #mark(pending: number, nextOffset: number): void {
     const added = pending - this.#marked
+    const fromOffset = this.#markedOffset
+    this.#markedOffset = nextOffset
     if (added === 0) return
     this.#marked = pending
     const newest = this.#marks.at(-1)
@@ -77,6 +84,6 @@ export class OutputShare {
     if (newest !== undefined && this.#marks.length === OUTPUT_MARKS_MAX) {
       newest.count += added
       newest.belowOffset = nextOffset
-    } else this.#marks.push({ count: added, belowOffset: nextOffset })
+    } else this.#marks.push({ count: added, fromOffset, belowOffset: nextOffset })
   }
 }

@@ -113,8 +113,11 @@ export class OutputSender {
   /** Record step: resolves when every poison record of the batch is durable in the reject topic. */
   async keepPoison(found: readonly PoisonFound[]): Promise<void> {
     const { telemetry, role } = this.#parts
-    // The primary has kept what its rows cover.
-    const own = found.filter(({ record }) => role.isPrimary || record.offset >= role.primaryOffset)
+    // The primary has kept what its rows cover, but for what a former one owes.
+    const { isPrimary, owedOffset, primaryOffset } = role
+    const own = found.filter(
+      ({ record: { offset } }) => isPrimary || offset < owedOffset || offset >= primaryOffset,
+    )
     await this.#keep(own)
     for (const { record, reason } of own)
       telemetry.poisonKept(record.partition, record.offset, reason)

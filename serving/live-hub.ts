@@ -316,13 +316,13 @@ export class LiveHub {
    * Every subscription goes on in another view: with a whole window next, or with an error where
    * that view has no cut for it.
    */
-  #moveTo({ view, cuts }: LiveView): void {
+  #moveTo({ view, cuts, content }: LiveView): void {
     const { limits } = this.#options
     this.#view = view
     this.#feeds.clear()
     for (const [name, channel] of this.#channels) {
       try {
-        const moved = channel.movedTo(selectCut(channel.asked, { cuts, limits }))
+        const moved = channel.movedTo(selectCut(channel.asked, { cuts, limits, content }))
         this.#channels.set(name, moved)
         for (const member of moved.members) {
           member.needsWhole = true

@@ -6,14 +6,15 @@ import { createTokenVerifier } from '../shared/auth/token-verifier.ts'
 import { contentSourceOf } from '../shared/content/content-source.ts'
 import { createErasureReader } from '../shared/objects/erasures.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
+import { paneLifeOf } from '../shared/qoe/fold.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import { readServedView } from '../shared/views/active-view.ts'
-import type { ViewDescription } from '../shared/views/view-registry.ts'
+import { listViews, type ViewDescription } from '../shared/views/view-registry.ts'
 import type { ServingConfig } from './config.ts'
 import { VIEW_LOOK_MS } from './limits.ts'
 import { startServing, type RunningServing } from './start.ts'
-import { openStores, type ServingStoresOptions } from './stores.ts'
+import { openObjects, openViewStores, type ServingStoresOptions } from './stores.ts'
 
 export interface ServingServiceOptions extends Omit<ServingStoresOptions, 'config'> {
   readonly config: ServingConfig
@@ -37,6 +38,8 @@ export class ServingService implements Running {
     try {
       return await this.#startParts()
     } catch (error) {
+      // Its stores are closed under it, so it fails: that is how it ends, and `stop` does the rest.
+      if (this.#stopping.signal.aborted) return undefined
       await this.#stack.stop()
       throw error
     }
@@ -49,10 +52,11 @@ export class ServingService implements Running {
 
   async #startParts(): Promise<RunningServing | undefined> {
     const { backhaul, config, stores: storesConfig, clock, telemetry } = this.#options
-    const stores = await openStores({ ...this.#options, config: storesConfig }, this.#stack)
-    const { objects, warehouse, ...ports } = stores
+    const options = { ...this.#options, config: storesConfig }
+    const objects = await openObjects(options, this.#stack)
     const active = await this.#awaitView(objects)
     if (active === undefined) return undefined
+    const { warehouse, ...ports } = await openViewStores(options, objects, this.#stack)
     const source = contentSourceOf(backhaul, ports.log)
     const serving = await startServing({
       ...ports,
@@ -72,6 +76,7 @@ export class ServingService implements Running {
       view: active.view,
       cuts: active.cuts,
       foldLimits: active.limits,
+      historyPaneLifeMs: await longestPaneLife(objects),
       activeView: () => readServedView(objects),
       partitions: backhaul.partitions,
       ...(warehouse === undefined ? {} : { batch: { warehouse } }),
@@ -80,6 +85,11 @@ export class ServingService implements Running {
         : { content: { source, refreshMs: backhaul.contentRefreshMs } }),
       erasures: createErasureReader(objects, clock),
     })
+    // Stopped meanwhile: nobody else knows of it.
+    if (this.#stopping.signal.aborted) {
+      await serving.stop()
+      return undefined
+    }
     this.#stack.add('serving', () => serving.stop())
     return serving
   }
@@ -99,4 +109,10 @@ export class ServingService implements Running {
     }
     return undefined
   }
+}
+
+/** A batch computes with the settings of some view: within this time its minutes may still change. */
+async function longestPaneLife(objects: ObjectStore): Promise<number> {
+  const views = await listViews(objects, { dropped: true })
+  return Math.max(...views.map(({ limits }) => paneLifeOf(limits)))
 }

@@ -44,6 +44,8 @@ export interface ServingOptions {
   readonly view: string
   readonly cuts: readonly Cut[]
   readonly foldLimits: FoldLimits
+  /** How long minutes of the history may still change; as of `foldLimits` when absent. */
+  readonly historyPaneLifeMs?: number
   /** The active view; absent where it never changes. */
   readonly activeView?: () => Promise<ViewFacts | undefined>
   /** Partitions of `playback.events`. */
@@ -217,14 +219,14 @@ function viewsOf(
 
 /** Its boundary is that of the view that the batch computes with, whichever is served. */
 function historyOf(
-  { batch, partitions, clock, telemetry, foldLimits }: ServingOptions,
+  { batch, partitions, clock, telemetry, foldLimits, historyPaneLifeMs }: ServingOptions,
   limits: ServingLimits,
 ): History | undefined {
   if (batch === undefined) return undefined
   const history = new History({
     warehouse: batch.warehouse,
     partitions,
-    paneLifeMs: paneLifeOf(foldLimits),
+    paneLifeMs: historyPaneLifeMs ?? paneLifeOf(foldLimits),
     limits,
     clock,
     telemetry: createHistoryTelemetry(telemetry),

@@ -36,31 +36,39 @@ export interface ServingStoresOptions {
   readonly telemetry: TelemetryBase
 }
 
-export interface ServingStores {
+/** What a view is read from. */
+export interface ViewStores {
   readonly log: EventLog
   readonly speed: SpeedStore
-  readonly objects: ObjectStore
   /** Absent where no history is read. */
   readonly warehouse: WarehouseReader | undefined
 }
 
 const MIB = 2 ** 20
 
-/** Opens them, to be closed by `stack`. */
-export async function openStores(
-  options: ServingStoresOptions,
+/** Opens it, to be closed by `stack`, as are the others. */
+export async function openObjects(
+  { backhaul, gcs, clock, random, telemetry }: ServingStoresOptions,
   stack: StopStack,
-): Promise<ServingStores> {
-  const { backhaul, kafka, gcs, clock, random, telemetry } = options
+): Promise<ObjectStore> {
   const folder = join(backhaul.dataDir, 'objects')
   const objects = await openObjectStore({ gcs, folder, clock, random, telemetry })
   stack.add('object store', () => objects.close())
+  return objects
+}
+
+/** Not before a processor has begun a view: it makes the store of its rows. */
+export async function openViewStores(
+  options: ServingStoresOptions,
+  objects: ObjectStore,
+  stack: StopStack,
+): Promise<ViewStores> {
+  const { kafka, clock, telemetry } = options
   const speed = await openSpeed(options)
   stack.add('speed store', () => speed.close())
   const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
   stack.add('event log', () => log.close())
-  const warehouse = await openHistory(options, objects, stack)
-  return { log, speed, objects, warehouse }
+  return { log, speed, warehouse: await openHistory(options, objects, stack) }
 }
 
 function openSpeed({ backhaul, cassandra, clock, random, telemetry }: ServingStoresOptions) {

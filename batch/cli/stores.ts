@@ -111,7 +111,7 @@ export class Stores {
   }
 
   get temporaryFolder(): string {
-    return join(this.folder.path, 'tmp')
+    return join(this.#hasNoFolder ? this.settings.common.dataDir : this.folder.path, 'tmp')
   }
 
   /** Whoever is refused a lease meanwhile sees this. */
@@ -220,10 +220,16 @@ export class Stores {
     return speed
   }
 
+  /** Beside processors on their own, whose objects are in a bucket. */
+  get #hasNoFolder(): boolean {
+    const { gcs, common } = this.settings
+    return gcs !== undefined && !existsSync(join(common.dataDir, 'format.json'))
+  }
+
   /** Processors on their own share a folder that no server has made. */
   #storeFolder(name: 'speed' | 'objects'): string {
     const shared = join(this.settings.common.dataDir, name)
-    if (existsSync(shared)) return shared
+    if (existsSync(shared) || (name === 'objects' && this.#hasNoFolder)) return shared
     return name === 'speed' ? this.folder.speedFolder : this.folder.objectsFolder
   }
 

@@ -80,8 +80,12 @@ export async function switchView(
     forced: force,
     atMs: clock.nowMs(),
   }
-  await activateView(objects, active, stored?.generation ?? 0)
-  return active
+  const { generation } = await activateView(objects, active, stored?.generation ?? 0)
+  if (previous === undefined) return active
+  // It went on until it could be known here: what its rows reached meanwhile, others may have dropped.
+  const handover = handoverOf(await speed.readPartitions(previous))
+  await activateView(objects, { ...active, handover }, generation)
+  return { ...active, handover }
 }
 
 async function refuseUncompared(

@@ -44,9 +44,9 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
   },
 }
 
-/** Every view that may have rows. */
+/** Every view that may have rows; one whose drop was cut off still has some. */
 async function viewsOf(objects: ObjectStore, own: string): Promise<string[]> {
-  const begun = (await listViews(objects)).map(({ view }) => view)
+  const begun = (await listViews(objects, { dropped: true })).map(({ view }) => view)
   return [...new Set([own, ...begun, ...(await replayedViews(objects))])]
 }
 
