@@ -45,6 +45,17 @@ const connectionErrors = {
     action:
       'Look at the log. The feed is opened again when there is room; it repeats what it can resume.',
   },
+  RELAY_SPOOL_FAILED: {
+    rule: 'the disk must take and give back what is spooled',
+    retryable: true,
+    action:
+      'Free or repair the disk under BACKHAUL_DATA_DIR. What was in the spool comes again from a feed that resumes.',
+  },
+  RELAY_MAPPING_FAILED: {
+    rule: 'what a mapping tells its feed must be made without an error',
+    retryable: true,
+    action: 'Correct `hello` or `acknowledge` of the mapping; see the message.',
+  },
   RELAY_OWNERSHIP_LOST: {
     rule: 'one relay owns a connection at a time',
     retryable: true,

@@ -15,7 +15,7 @@ import { CursorStore } from './cursor-store.ts'
 import type { Feed } from './feeds.ts'
 import type { FeedMapping } from './mapping.ts'
 import { OwnedConnection } from './owned-connection.ts'
-import { Pipeline } from './pipeline.ts'
+import { Pipeline, type PipelineObserver, type PipelineStart } from './pipeline.ts'
 import { Spool } from './spool.ts'
 import type { RelayTelemetry } from './telemetry.ts'
 
@@ -133,9 +133,11 @@ export class FeedConnection {
     telemetry.tookOver(feed.id, connection, ownership)
     const over = new AbortController()
     const spool = new Spool(this.#spoolFolder, config.spoolMaxBytes)
-    const pipeline = this.#openPipeline(spool, { ...from, number: saved.number, ownership }, () =>
-      owned.advanced(),
-    )
+    const start = { ...from, number: saved.number, ownership }
+    const pipeline = this.#openPipeline(spool, start, {
+      advanced: () => owned.advanced(),
+      spoolFailed: (error) => owned.spoolFailed(error),
+    })
     const owned = new OwnedConnection({
       feed,
       connection,
@@ -162,8 +164,8 @@ export class FeedConnection {
 
   #openPipeline(
     spool: Spool,
-    from: ConstructorParameters<typeof Pipeline>[0]['from'],
-    advanced: () => void,
+    from: PipelineStart,
+    told: Pick<PipelineObserver, 'advanced' | 'spoolFailed'>,
   ): Pipeline {
     const { feed, connection, mapping, ingest, config, clock, telemetry } = this.#options
     const { id } = feed
@@ -177,6 +179,7 @@ export class FeedConnection {
       frameLimits: { ...DEFAULT_FRAME_LIMITS, eventsMax: ingest.config.frameEventsMax },
       inFlightMaxBytes: config.inFlightMaxBytes,
       numbersGoOn: feed.numbersGoOn,
+      resumable: feed.resumable,
       spool,
       from,
       sessionsMax: config.sessionsMax,
@@ -186,7 +189,7 @@ export class FeedConnection {
         repeated: () => telemetry.repeated(id),
         rejected: (code) => telemetry.rejected(id, code),
         failed: (position, error) => telemetry.failed(id, position, error),
-        advanced,
+        ...told,
       },
     })
   }

@@ -7,7 +7,8 @@
  * What it returns is judged as any client's frame is: an event that is against the schema is rejected
  * alone, kept and counted.
  */
-import type { z } from 'zod'
+import { z } from 'zod'
+import { CURSOR_MAX_CHARS, FRAMES_PER_MESSAGE_MAX, SOURCE_SESSION_MAX_CHARS } from './limits.ts'
 import type { SessionContext } from '../../shared/events/schema.ts'
 import { describeReceived } from '../../shared/events/issue-detail.ts'
 
@@ -98,4 +99,40 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
         ? (found as Record<PropertyKey, unknown>)[key]
         : undefined
   return found
+}
+
+const objects = z.array(z.looseObject({}))
+const frameSchema = z.union([
+  z.instanceof(Uint8Array),
+  z.looseObject({
+    sourceSession: z.string().min(1).max(SOURCE_SESSION_MAX_CHARS).optional(),
+    session: z.looseObject({}),
+    sentAt: z.number().optional(),
+    events: objects,
+    ends: z.boolean().optional(),
+  }),
+])
+const mappedSchema = z.object({
+  position: z
+    .object({
+      cursor: z
+        .string()
+        .max(CURSOR_MAX_CHARS)
+        .refine((text) => text.isWellFormed(), 'well-formed Unicode')
+        .optional(),
+      number: z.int().min(0).optional(),
+    })
+    .optional(),
+  frames: z.array(frameSchema).max(FRAMES_PER_MESSAGE_MAX).optional(),
+  cmcd: z.instanceof(Uint8Array).optional(),
+})
+
+/** Holds what a mapping made to what can be kept and saved. Throws `MessageInvalid`. */
+export function assertMapped(mapped: MappedMessage): void {
+  const verdict = mappedSchema.safeParse(mapped)
+  if (verdict.success) return
+  const [issue] = verdict.error.issues
+  throw new MessageInvalid(
+    `what the mapping made of it: ${issue?.path.join('.')}: ${issue?.message}`,
+  )
 }

@@ -2,13 +2,13 @@
  * One connection of a feed while this relay owns it: opened and opened again, its messages put into
  * the log, its position saved, the feed told of what is kept.
  */
-import type { BackhaulError } from '../../shared/runtime/errors.ts'
+import type { BackhaulError, ErrorDetail } from '../../shared/runtime/errors.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { fullJitterMs } from '../../shared/runtime/full-jitter.ts'
 import type { Random } from '../../shared/runtime/random.ts'
 import type { RelayConfig } from './config.ts'
 import type { CursorStore } from './cursor-store.ts'
-import { relayErrors } from './errors.ts'
+import { relayErrors, type FeedFailureCode } from './errors.ts'
 import { FeedSocket } from './feed-socket.ts'
 import { addressOf, type Feed } from './feeds.ts'
 import {
@@ -18,7 +18,7 @@ import {
   RECONNECT_MAX_MS,
   RECONNECT_MS,
 } from './limits.ts'
-import type { FeedMapping } from './mapping.ts'
+import type { FeedMapping, FeedPosition } from './mapping.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { RelayTelemetry } from './telemetry.ts'
 
@@ -47,8 +47,10 @@ export class OwnedConnection {
   #ended: (failure: BackhaulError) => void = () => undefined
   #closedSinceMs: number | undefined
   #failures = 0
-  #savedCursor = ''
+  /** The position that the feed may be told of. */
+  #kept: FeedPosition = {}
   #unsaved = false
+  #isSaving = false
   #saving: Promise<void> = Promise.resolve()
   readonly #cancelSaves: () => void
   #cancelAcknowledge: (() => void) | undefined
@@ -77,6 +79,7 @@ export class OwnedConnection {
     this.#end()
     const untilMs = clock.monotonicMs() + graceMs
     while (!pipeline.isIdle && clock.monotonicMs() < untilMs) await clock.sleep(OFFER_AGAIN_MS)
+    await this.#saving
     this.#save()
     await this.#saving
     await this.abandon()
@@ -115,7 +118,7 @@ export class OwnedConnection {
       if (wasStable) this.#failures = 0
       if (wasOpen) attempt = -1
       if (wasOpen || (attempt + 1) % feed.urls.length === 0) await this.#wait()
-      if (failure.code === 'RELAY_SPOOL_FULL') await this.#untilRoom()
+      if (NO_ROOM.has(failure.code)) await this.#untilRoom()
     }
   }
 
@@ -137,21 +140,27 @@ export class OwnedConnection {
   /** Resolves when the connection could not be opened or has ended, to why. */
   #connect(attempt: number): Promise<BackhaulError> {
     const { feed, connection, pipeline, config, clock } = this.#options
-    const template = feed.urls[attempt % feed.urls.length] ?? ''
-    const url = addressOf(template, connection, pipeline.cursor)
+    // Before the address says where to go on from: what is in the spool comes again.
+    pipeline.begin(feed.resumable)
     return new Promise((resolve) => {
       this.#ended = resolve
       const { connectTimeoutMs, messageMaxBytes } = config
-      this.#socket = new FeedSocket({
-        url,
-        feed,
-        connectTimeoutMs,
-        messageMaxBytes,
-        clock,
-        opened: () => this.#opened(url),
-        message: (bytes) => this.#receive(bytes),
-        ended: resolve,
-      })
+      try {
+        const template = feed.urls[attempt % feed.urls.length] ?? ''
+        const url = addressOf(template, connection, pipeline.cursor)
+        this.#socket = new FeedSocket({
+          url,
+          feed,
+          connectTimeoutMs,
+          messageMaxBytes,
+          clock,
+          opened: () => this.#opened(url),
+          message: (bytes) => this.#receive(bytes),
+          ended: resolve,
+        })
+      } catch (cause) {
+        resolve(relayErrors.create('RELAY_FEED_UNREACHABLE', { received: String(cause), cause }))
+      }
     })
   }
 
@@ -162,21 +171,37 @@ export class OwnedConnection {
     if (this.#closedSinceMs !== undefined && !feed.resumable)
       telemetry.unresumed(feed.id, clock.monotonicMs() - this.#closedSinceMs)
     this.#closedSinceMs = undefined
-    pipeline.begin(feed.resumable)
-    const hello = mapping.hello?.({ connection, cursor: pipeline.cursor })
-    if (hello !== undefined) this.#socket?.send(hello)
+    this.#tell(() => mapping.hello?.({ connection, cursor: pipeline.cursor }))
+    // What was told while nobody listened.
+    this.#acknowledge()
   }
 
   #receive(bytes: Uint8Array): void {
     const { pipeline, config } = this.#options
     if (pipeline.receive(bytes)) return
     // Closed before it is answered for: a feed that can resume sends this message again.
+    this.#close('RELAY_SPOOL_FULL', {
+      expected: `at most ${config.inFlightMaxBytes} bytes in memory and ${config.spoolMaxBytes} on disk`,
+    })
+  }
+
+  /** The disk failed under the spool: a feed that can resume sends again what was there. */
+  spoolFailed(error: unknown): void {
+    this.#close('RELAY_SPOOL_FAILED', { received: String(error), cause: error })
+  }
+
+  #close(code: FeedFailureCode, detail: ErrorDetail): void {
     this.#socket?.close()
-    this.#ended(
-      relayErrors.create('RELAY_SPOOL_FULL', {
-        expected: `at most ${config.inFlightMaxBytes} bytes in memory and ${config.spoolMaxBytes} on disk`,
-      }),
-    )
+    this.#ended(relayErrors.create(code, detail))
+  }
+
+  #tell(make: () => string | undefined): void {
+    try {
+      const text = make()
+      if (text !== undefined) this.#socket?.send(text)
+    } catch (cause) {
+      this.#close('RELAY_MAPPING_FAILED', { received: String(cause), cause })
+    }
   }
 
   #acknowledgeSoon(): void {
@@ -188,8 +213,10 @@ export class OwnedConnection {
   #acknowledge(): void {
     this.#cancelAcknowledge = undefined
     const { mapping, pipeline } = this.#options
-    const text = mapping.acknowledge?.(pipeline.durablePosition)
-    if (text !== undefined) this.#socket?.send(text)
+    if (!pipeline.numbersSessions) this.#kept = pipeline.durablePosition
+    const { cursor = '', number } = this.#kept
+    if (cursor === '' && number === undefined) return
+    this.#tell(() => mapping.acknowledge?.(this.#kept))
   }
 
   /**
@@ -197,13 +224,15 @@ export class OwnedConnection {
    * such a position only once it is saved: the next owner must not know less than the feed.
    */
   #save(): void {
-    if (!this.#unsaved) return
+    // A slow store must not gather saves: the next one comes when this is over.
+    if (!this.#unsaved || this.#isSaving) return
     this.#unsaved = false
-    this.#saving = this.#saving.then(() => this.#saveNow())
+    this.#isSaving = true
+    this.#saving = this.#saveNow().finally(() => (this.#isSaving = false))
   }
 
   async #saveNow(): Promise<void> {
-    const { feed, mapping, pipeline, cursors, ownership, telemetry, lost } = this.#options
+    const { feed, pipeline, cursors, ownership, telemetry, lost } = this.#options
     const { cursor = '', number, sessions } = pipeline.durable
     try {
       await cursors.save({ cursor, number, ownership, sessions })
@@ -213,12 +242,14 @@ export class OwnedConnection {
       else telemetry.saveFailed(feed.id, error)
       return
     }
-    if (!pipeline.numbersSessions || cursor === this.#savedCursor) return
-    this.#savedCursor = cursor
-    const text = mapping.acknowledge?.({ cursor, number })
-    if (text !== undefined) this.#socket?.send(text)
+    if (!pipeline.numbersSessions) return
+    this.#kept = { cursor, number }
+    this.#acknowledge()
   }
 }
+
+/** Ends after which a feed is opened only when the log has caught up. */
+const NO_ROOM = new Set<string>(['RELAY_SPOOL_FULL', 'RELAY_SPOOL_FAILED'])
 
 function isLost(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'RELAY_OWNERSHIP_LOST'

@@ -14,13 +14,9 @@ import type { Clock } from '../../shared/runtime/clock.ts'
 import type { IngestSource } from '../enrichment.ts'
 import type { Intake } from '../intake.ts'
 import type { Submission, SubmissionSink } from '../submission.ts'
+import { MESSAGES_IN_FLIGHT_MAX, OFFER_AGAIN_MS, SPOOL_RESUME_SHARE } from './limits.ts'
 import {
-  FRAMES_PER_MESSAGE_MAX,
-  MESSAGES_IN_FLIGHT_MAX,
-  OFFER_AGAIN_MS,
-  SPOOL_RESUME_SHARE,
-} from './limits.ts'
-import {
+  assertMapped,
   MessageInvalid,
   type FeedMapping,
   type FeedPosition,
@@ -42,6 +38,8 @@ export interface PipelineOptions {
   readonly inFlightMaxBytes: number
   /** Whether numbers of messages go on over connections. */
   readonly numbersGoOn: boolean
+  /** Whether the feed goes on from a cursor. */
+  readonly resumable: boolean
   readonly spool: SpoolLike
   readonly from: PipelineStart
   readonly sessionsMax: number
@@ -76,11 +74,14 @@ export interface PipelineObserver {
   failed(position: FeedPosition, error: unknown): void
   /** More is in the log without a gap. */
   advanced(): void
+  /** The disk failed: what was in the spool is gone, and nothing more can be put there. */
+  spoolFailed(error: unknown): void
 }
 
 /** A part of a message that becomes one submission. */
 type Body =
-  | { readonly kind: 'frame' | 'cmcd'; readonly bytes: Uint8Array }
+  | { readonly kind: 'frame'; readonly bytes: Uint8Array }
+  | { readonly kind: 'cmcd'; readonly decoded: ReturnType<typeof decodeCmcd> }
   | { readonly kind: 'invalid'; readonly bytes: Uint8Array; readonly detail: string }
 
 interface Entry {
@@ -192,10 +193,16 @@ export class Pipeline {
     const { spool, clock, inFlightMaxBytes } = this.#options
     const message = { bytes, receivedAtMs: clock.nowMs() }
     const hasRoom = this.#inFlightBytes + bytes.length <= inFlightMaxBytes
-    if (!hasRoom || spool.messages > 0 || this.#entries.length >= MESSAGES_IN_FLIGHT_MAX)
+    if (hasRoom && spool.messages === 0 && this.#entries.length < MESSAGES_IN_FLIGHT_MAX) {
+      this.#take(message)
+      return true
+    }
+    try {
       return spool.append(message)
-    this.#take(message)
-    return true
+    } catch (error) {
+      this.#options.observer.spoolFailed(error)
+      return false
+    }
   }
 
   /** What is under way is given up: nothing more is offered, saved or told. */
@@ -220,7 +227,7 @@ export class Pipeline {
     this.#sinceCursor = cursor === undefined || cursor === this.#cursor ? this.#sinceCursor + 1 : 0
     this.#cursor = cursor ?? this.#cursor
     const steps: NumberingStep[] = []
-    const bodies = this.#bodiesOf(mapped, receivedAtMs, steps)
+    const bodies = this.#bodiesOf({ ...mapped, bytes }, receivedAtMs, steps)
     this.#options.observer.took({ bytes: bytes.length, missing })
     const entry: Entry = {
       bytes: bytes.length,
@@ -239,16 +246,23 @@ export class Pipeline {
   #map(bytes: Uint8Array): MappedMessage & { readonly invalid?: Body } {
     try {
       const mapped = this.#options.mapping.map(bytes)
-      const { frames = [] } = mapped
-      if (frames.length <= FRAMES_PER_MESSAGE_MAX) return mapped
-      throw new MessageInvalid(
-        `expected at most ${FRAMES_PER_MESSAGE_MAX} frames, received ${frames.length}`,
-      )
+      assertMapped(mapped)
+      this.#refuseWithoutPlace(mapped)
+      return mapped
     } catch (error) {
-      // A mapping that fails on a message does not understand it, whatever it throws.
-      const detail = shorten(error instanceof MessageInvalid ? error.message : `mapping: ${error}`)
-      return { invalid: { kind: 'invalid', bytes, detail } }
+      return { invalid: invalid(bytes, error) }
     }
+  }
+
+  /** The feed repeats what follows a cursor: what has none of its own would be numbered twice. */
+  #refuseWithoutPlace({ frames = [], position }: MappedMessage): void {
+    const { resumable, numbersGoOn } = this.#options
+    const hasPlace = position?.cursor !== undefined && position.cursor !== this.#cursor
+    if (!resumable || hasPlace || (numbersGoOn && position?.number !== undefined)) return
+    if (frames.some((frame) => !(frame instanceof Uint8Array) && 'sourceSession' in frame))
+      throw new MessageInvalid(
+        'expected a cursor of its own, since its events have no numbers, received none that is new',
+      )
   }
 
   #isRepeat(number: number | undefined): boolean {
@@ -265,34 +279,38 @@ export class Pipeline {
   }
 
   #bodiesOf(
-    { frames = [], cmcd, invalid }: MappedMessage & { readonly invalid?: Body },
+    message: MappedMessage & { readonly invalid?: Body; readonly bytes: Uint8Array },
     receivedAtMs: number,
     steps: NumberingStep[],
   ): Body[] {
-    if (invalid !== undefined) return [invalid]
-    const bodies = frames.map((frame, index): Body => {
-      if (frame instanceof Uint8Array) return { kind: 'frame', bytes: frame }
-      const numbered = 'sourceSession' in frame ? this.#numbered(frame, index, steps) : frame
-      const { session, events, sentAt = receivedAtMs } = numbered
-      const text = JSON.stringify({ v: 1, sentAt, session, events })
-      return { kind: 'frame', bytes: Buffer.from(text) }
-    })
-    if (cmcd !== undefined) bodies.push({ kind: 'cmcd', bytes: cmcd })
-    return bodies
+    const { frames = [], cmcd, bytes } = message
+    if (message.invalid !== undefined) return [message.invalid]
+    try {
+      const bodies = frames.map((frame, index): Body => {
+        if (frame instanceof Uint8Array) return { kind: 'frame', bytes: frame }
+        const numbered = 'sourceSession' in frame ? this.#numbered(frame, index, steps) : frame
+        const { session, events, sentAt = receivedAtMs } = numbered
+        const text = JSON.stringify({ v: 1, sentAt, session, events })
+        return { kind: 'frame', bytes: Buffer.from(text) }
+      })
+      const decoded = cmcd && decodeCmcd(cmcd, receivedAtMs)
+      // A blank body is none.
+      if (decoded !== undefined && decoded.frames.length + decoded.rejected.length > 0)
+        bodies.push({ kind: 'cmcd', decoded })
+      return bodies
+    } catch (error) {
+      // It holds what no JSON can. Numbers that were taken stay taken, in the state as well.
+      return [invalid(bytes, error)]
+    }
   }
 
   #numbered(frame: UnnumberedFrame, index: number, steps: NumberingStep[]): NumberedFrame {
-    const { sourceSession, session, events, ends = false } = frame
+    const { sourceSession: source, session, events, ends = false } = frame
     this.#numbersSessions = true
-    const taken = this.#ahead.take(sourceSession, events.length, this.#startKey(index))
-    const [, sessionId, firstSeq] = taken
-    const step: NumberingStep = ends
-      ? [sourceSession]
-      : [sourceSession, sessionId, firstSeq + events.length]
-    if (ends) this.#ahead.apply(step)
+    const taken = { source, count: events.length, ends, startKey: this.#startKey(index) }
+    const { sessionId, firstSeq, step } = this.#ahead.take(taken)
     steps.push(step)
-    const label = sourceSession.slice(0, LABEL_MAX_CHARS)
-    const labels = { ...session.labels, [SOURCE_SESSION_LABEL]: label }
+    const labels = { ...session.labels, [SOURCE_SESSION_LABEL]: source.slice(0, LABEL_MAX_CHARS) }
     return {
       session: { ...session, labels, sessionId },
       sentAt: frame.sentAt,
@@ -342,8 +360,7 @@ export class Pipeline {
     return submission
 
     function submitBody(): Submission | undefined {
-      if (body.kind === 'cmcd')
-        return intake.submitCmcd(decodeCmcd(body.bytes, receivedAtMs), arrival)
+      if (body.kind === 'cmcd') return intake.submitCmcd(body.decoded, arrival)
       if (body.kind === 'invalid') {
         const problem = { code: 'FEED_MESSAGE_INVALID', detail: body.detail } as const
         return intake.submitUnreadable(body.bytes, problem, arrival)
@@ -403,12 +420,25 @@ export class Pipeline {
 
   #unspool(): void {
     if (this.#isUnspooling) return
+    const { spool, observer } = this.#options
     this.#isUnspooling = true
-    while (this.#isLight) {
-      const message = this.#options.spool.take()
-      if (message === undefined) break
-      this.#take(message)
+    try {
+      while (this.#isLight) {
+        const message = spool.take()
+        if (message === undefined) break
+        this.#take(message)
+      }
+    } catch (error) {
+      spool.clear()
+      observer.spoolFailed(error)
+    } finally {
+      this.#isUnspooling = false
     }
-    this.#isUnspooling = false
   }
+}
+
+function invalid(bytes: Uint8Array, error: unknown): Body {
+  // A mapping that fails on a message does not understand it, whatever it throws.
+  const detail = error instanceof MessageInvalid ? error.message : `mapping: ${String(error)}`
+  return { kind: 'invalid', bytes, detail: shorten(detail) }
 }

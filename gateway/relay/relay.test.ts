@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { decodeReject } from '../../shared/log/reject-record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
@@ -255,4 +258,67 @@ test('connections of a feed are shared out among relays by what each may own', a
   await first.stop()
   await expect.poll(() => server.connections).toBe(2)
   expect(second.folder).toBe(first.folder)
+})
+
+test('a blank message of a feed of CMCD holds nothing up', async () => {
+  const server = await feedServer()
+  const relay = await startTestRelay({
+    feeds: [feedOf(server, { mapping: 'cmcd', resumable: false, numbersGoOn: false })],
+  })
+  await expect.poll(() => server.connections).toBe(1)
+  server.say('\n')
+  server.say('sid="c-1",sn=0,ts=1790000000000,e=ps,sta=s')
+  await expect.poll(() => eventsOf(relay.log)).toEqual(['c-1/0'])
+  await expect.poll(() => relay.metric('relay_in_flight_bytes')).toBe(0)
+  await expect.poll(() => relay.metric('relay_lag_ms')).toBe(0)
+})
+
+test('a disk that fails under the spool ends the connection alone', async () => {
+  const server = await feedServer()
+  const relay = await startTestRelay({
+    feeds: [feedOf(server)],
+    config: { messageMaxBytes: 1_024, inFlightMaxBytes: 1_024 },
+  })
+  await expect.poll(() => server.connections).toBe(1)
+  // A file where the folder should be.
+  writeFileSync(join(relay.folder, 'spool'), '')
+  relay.log.fail()
+  for (let seq = 0; seq < 30; seq += 1) server.publish(lines(frame('s-1', seq)))
+  await expect.poll(() => relay.metric('relay_connection_ends_total', 'SPOOL_FAILED')).toBe(1)
+  relay.log.heal()
+  const expected = Array.from({ length: 30 }, (_, seq) => `s-1/${seq}`)
+  await expect.poll(() => [...new Set(eventsOf(relay.log))]).toEqual(expected)
+})
+
+test('a mapping that throws, or makes what cannot be kept, costs its message or its connection', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'backhaul-mapping-'))
+  const mapping = join(folder, 'bad.mjs')
+  writeFileSync(
+    mapping,
+    `let said = 0
+    export default {
+      hello() { if (said++ === 0) throw new Error('no hello'); return 'hello' },
+      map: (message) => JSON.parse(Buffer.from(message).toString()),
+    }`,
+  )
+  const server = await feedServer()
+  const relay = await startTestRelay({ feeds: [feedOf(server, { mapping, numbersGoOn: false })] })
+  await expect.poll(() => server.heard).toContain('hello')
+  expect(await relay.metric('relay_connection_ends_total', 'MAPPING_FAILED')).toBe(1)
+  const events = [{ seq: 0, type: 'heartbeat', at: 1_790_000_000_000 }]
+  const kept = { session: { sessionId: 's-1' }, events }
+  for (const message of [
+    { frames: [null] },
+    { frames: [{ session: {} }] },
+    { position: { cursor: '\ud800' }, frames: [kept] },
+    { position: { number: 0.5 }, frames: [kept] },
+    { frames: [{ sourceSession: 'x', session: {}, events: [{ type: 'heartbeat', at: 1 }] }] },
+  ])
+    server.say(JSON.stringify(message))
+  server.say(JSON.stringify({ position: { cursor: '1' }, frames: [kept] }))
+  await expect.poll(() => eventsOf(relay.log)).toEqual(['s-1/0'])
+  await expect.poll(() => relay.log.records(TOPICS.rejects)).toHaveLength(5)
+  const rejects = relay.log.records(TOPICS.rejects).map(({ value }) => decodeReject(value))
+  expect(rejects.map(({ detail }) => detail).join()).toContain('a cursor of its own')
+  rmSync(folder, { recursive: true, force: true })
 })

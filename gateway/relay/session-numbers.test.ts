@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SEQ_MAX } from '../../shared/events/schema.ts'
-import { SessionNumbers, type NumberingStep } from './session-numbers.ts'
+import { SessionNumbers } from './session-numbers.ts'
 
 const SESSIONS_MAX = 3
 
@@ -17,11 +17,10 @@ const feed = fc.array(
 
 type Message = { source: string; count: number; ends: boolean }
 
-function number(numbers: SessionNumbers, { source, count, ends }: Message, at: number) {
-  const [, sessionId, firstSeq] = numbers.take(source, count, `${at}`)
-  const step: NumberingStep = ends ? [source] : [source, sessionId, firstSeq + count]
-  if (ends) numbers.apply(step)
-  return { ids: Array.from({ length: count }, (_, n) => `${sessionId}/${firstSeq + n}`), step }
+function number(numbers: SessionNumbers, message: Message, at: number) {
+  const { sessionId, firstSeq, step } = numbers.take({ ...message, startKey: `${at}` })
+  const ids = Array.from({ length: message.count }, (_, n) => `${sessionId}/${firstSeq + n}`)
+  return { ids, step }
 }
 
 test('from a saved state the same messages get the same identities', () => {
@@ -60,9 +59,20 @@ test('no two events have one identity, and those of a session are dense', () => 
   )
 })
 
+test('one that begins and ends at once makes nobody forgotten', () => {
+  const numbers = new SessionNumbers(2, [
+    ['a', 'of-a', 1],
+    ['b', 'of-b', 1],
+  ])
+  numbers.take({ source: 'c', count: 1, ends: true, startKey: 'x' })
+  expect(numbers.sessions.map(([source]) => source)).toEqual(['a', 'b'])
+})
+
 test('a session that has used its numbers goes on as another', () => {
   const numbers = new SessionNumbers(SESSIONS_MAX, [['a', 'old', SEQ_MAX - 1]])
-  expect(numbers.take('a', 1, 'x')).toEqual(['a', 'old', SEQ_MAX - 1])
-  const [, sessionId, firstSeq] = numbers.take('a', 2, 'y')
+  const taken = { source: 'a', ends: false }
+  const last = numbers.take({ ...taken, count: 1, startKey: 'x' })
+  expect([last.sessionId, last.firstSeq]).toEqual(['old', SEQ_MAX - 1])
+  const { sessionId, firstSeq } = numbers.take({ ...taken, count: 2, startKey: 'y' })
   expect([sessionId === 'old', firstSeq]).toEqual([false, 0])
 })

@@ -15,6 +15,14 @@ export type NumberedSession = [source: string, sessionId: string, nextSeq: numbe
 /** What one message did to the state: sessions that it was of, and sessions that it ended. */
 export type NumberingStep = NumberedSession | readonly [ended: string]
 
+export interface EventsOfSession {
+  readonly source: string
+  readonly count: number
+  /** The session is over with them. */
+  readonly ends: boolean
+  readonly startKey: string
+}
+
 export class SessionNumbers {
   readonly #sessions = new Map<string, NumberedSession>()
   readonly #sessionsMax: number
@@ -33,15 +41,21 @@ export class SessionNumbers {
   }
 
   /**
-   * Takes `count` events of a session. `startKey` says where in the feed they stand; it is used when
-   * the session begins here.
+   * Takes the identities of events of a session, and says what that does to the state. `startKey` says
+   * where in the feed they stand; it is used when the session begins here.
    */
-  take(source: string, count: number, startKey: string): NumberedSession {
+  take({ source, count, ends, startKey }: EventsOfSession): {
+    readonly sessionId: string
+    readonly firstSeq: number
+    readonly step: NumberingStep
+  } {
     const known = this.#sessions.get(source)
     const fits = known !== undefined && known[2] + count <= SEQ_MAX
     const [, sessionId, firstSeq] = fits ? known : begin(source, startKey)
-    this.apply([source, sessionId, firstSeq + count])
-    return [source, sessionId, firstSeq]
+    // One that begins and ends here makes nobody else forgotten.
+    const step: NumberingStep = ends ? [source] : [source, sessionId, firstSeq + count]
+    this.apply(step)
+    return { sessionId, firstSeq, step }
   }
 
   apply(step: NumberingStep): void {

@@ -1,9 +1,10 @@
 /**
  * Messages that have no room in memory, on disk, first in first out. It outlives connections but not
  * the process: what is in it is not yet acknowledged, and a feed that can resume sends it again.
- * Files are segments, written to their end and deleted when they have been read.
+ * Files are segments, written to their end and closed when they have been read; they have no name any
+ * more once they are open, so that whatever ends the process frees their room.
  */
-import { closeSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync, rmSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface SpooledMessage {
@@ -13,7 +14,6 @@ export interface SpooledMessage {
 }
 
 interface Segment {
-  readonly path: string
   readonly file: number
   sizeBytes: number
   readBytes: number
@@ -65,14 +65,16 @@ export class Spool {
   }
 
   take(): SpooledMessage | undefined {
-    const segment = this.#segments[0]
-    if (segment === undefined || segment.readBytes === segment.sizeBytes) return undefined
+    // One that could not be written to has nothing, and another may stand behind it.
+    let [segment] = this.#segments
+    for (; segment !== undefined && isRead(segment); [segment] = this.#segments) this.#drop(segment)
+    if (segment === undefined) return undefined
     const header = readAll(segment.file, HEADER_BYTES, segment.readBytes)
     const length = header.readUInt32LE(0)
     const bytes = readAll(segment.file, length, segment.readBytes + HEADER_BYTES)
     segment.readBytes += HEADER_BYTES + length
     this.#messages -= 1
-    if (segment.readBytes === segment.sizeBytes) this.#drop(segment)
+    if (isRead(segment)) this.#drop(segment)
     return { bytes, receivedAtMs: header.readDoubleLE(4) }
   }
 
@@ -91,7 +93,8 @@ export class Spool {
     if (last !== undefined && last.sizeBytes + size <= this.#maxBytes / SEGMENTS) return last
     mkdirSync(this.#folder, { recursive: true })
     const path = join(this.#folder, `${(this.#created += 1)}`)
-    const segment = { path, file: openSync(path, 'w+'), sizeBytes: 0, readBytes: 0 }
+    const segment = { file: openSync(path, 'w+'), sizeBytes: 0, readBytes: 0 }
+    unlinkSync(path)
     this.#segments.push(segment)
     return segment
   }
@@ -100,8 +103,11 @@ export class Spool {
     this.#segments.shift()
     this.#usedBytes -= segment.sizeBytes
     closeSync(segment.file)
-    rmSync(segment.path, { force: true })
   }
+}
+
+function isRead({ readBytes, sizeBytes }: Segment): boolean {
+  return readBytes === sizeBytes
 }
 
 function writeAll(file: number, bytes: Uint8Array, position: number): void {

@@ -73,8 +73,9 @@ class ObjectLease implements Lease {
     await this.#write(generation)
     const { clock, durationMs } = this.#options
     this.#stopRenewals = clock.every(durationMs / RENEWALS_PER_DURATION, () => {
-      // A slow store must not gather renewals: the next one comes when this is over.
+      // A slow store must not gather renewals: the next one comes when this is over, if it is in time.
       if (!this.#renewing) this.#renewal = this.#renew()
+      else if (clock.nowMs() >= this.#untilMs) this.#lose('its time is past')
     })
   }
 
