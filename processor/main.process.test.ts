@@ -89,7 +89,8 @@ test('with no broker to reach it lives, is unready, says so once, and stops with
   expect(unready?.status).toBe(503)
   expect(unready?.text).toContain('PROCESSOR_LOG_UNAVAILABLE')
   expect((await main.ask('/metrics'))?.text).toContain('log_kafka_fetches_total')
-  expect(JSON.parse((await main.ask('/debug/partitions'))?.text ?? '')).toEqual({ partitions: [] })
+  const debug = JSON.parse((await main.ask('/debug/partitions'))?.text ?? '') as unknown
+  expect(debug).toEqual({ role: 'secondary', partitions: [] })
   expect((await main.ask('/debug/sessions/s%201'))?.text).toContain('PROCESSOR_SESSION_NOT_HELD')
   expect((await main.ask('/elsewhere'))?.text).toContain('PROCESSOR_ADMIN_PATH_UNKNOWN')
   main.signal('SIGTERM')
