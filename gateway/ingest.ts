@@ -24,7 +24,7 @@ import { Lanes, type LanesOptions } from './lanes.ts'
 import { createLedgers, type Ledgers } from './ledger.ts'
 import { Rejects } from './rejects.ts'
 import { parseRoutes } from './routes.ts'
-import { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts'
+import { createGatewayTelemetry, type GatewayStanding, type GatewayTelemetry } from './telemetry.ts'
 
 export interface IngestOptions {
   readonly config: GatewayConfig
@@ -52,9 +52,16 @@ export interface Ingest {
   readonly lanes: Lanes
   readonly enrichment: Enrichment
   readonly intake: Intake
+  /** As metrics show it, without what clients add. */
+  readonly standing: IngestStanding
   /** Gives back what has waited too long; called every SWEEP_MS. */
   expire(): void
 }
+
+type IngestStanding = Pick<
+  GatewayStanding,
+  'ledgers' | 'lanes' | 'contexts' | 'inFlightBytes' | 'copyBytes' | 'clockSkewMs'
+>
 
 /** Throws `LOG_TOPIC_MISMATCH`, or what the log throws when a topic is missing. */
 export async function openIngest(options: IngestOptions, stack: StopStack): Promise<Ingest> {
@@ -78,6 +85,16 @@ export async function openIngest(options: IngestOptions, stack: StopStack): Prom
     ...parts,
     instanceId,
     config,
+    get standing() {
+      return {
+        ledgers,
+        lanes,
+        contexts: enrichment.contexts.cacheSize,
+        inFlightBytes: budget.usedBytes,
+        copyBytes: copies.usedBytes,
+        clockSkewMs: skew.skewMs,
+      }
+    },
     expire() {
       lanes.expire()
       copies.expire()

@@ -87,12 +87,7 @@ export class GatewayService implements Running {
     const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
     this.#stack.add('event log', () => log.close())
     const { signal } = this.#stopping
-    await awaitTopics(log, topicSpecs(backhaul, extraTopics(config)), {
-      clock,
-      signal,
-      waiting: ({ message }) =>
-        telemetry.log.warn({ err: message }, 'the event log does not answer, asking again'),
-    })
+    await awaitTopics(log, topicSpecs(backhaul, extraTopics(config)), { clock, signal, telemetry })
     if (signal.aborted) return
     const gateway = await startGateway({
       ...keys,

@@ -77,15 +77,10 @@ async function startParts(options: GatewayOptions, stack: StopStack): Promise<Ru
   const clients = new Clients()
   const report = () =>
     telemetry.report({
-      ledgers,
-      lanes,
-      contexts: enrichment.contexts.cacheSize,
+      ...ingest.standing,
       allowances: rates.remembered,
       connections: admission.connections,
       requests: admission.requests,
-      inFlightBytes: budget.usedBytes,
-      copyBytes: copies.usedBytes,
-      clockSkewMs: skew.skewMs,
       ready: admission.unreadyCode === undefined,
     })
   const parts = { admission, intake, enrichment, rates, addresses, telemetry, clients, report }

@@ -354,7 +354,7 @@ function storeEvents(metrics: Metrics, log: Logger) {
     viewRole(isPrimary: boolean, activeView: string | undefined) {
       metrics.viewPrimary.set(isPrimary ? 1 : 0)
       const role = isPrimary ? 'primary' : 'secondary'
-      log.info({ role, activeView }, 'another view is active than before')
+      log.info({ role, activeView }, 'role of this view among those that there are')
     },
     viewLookFailed(error: unknown, isFirst: boolean) {
       metrics.viewLookFailures.inc()

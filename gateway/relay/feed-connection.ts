@@ -41,7 +41,6 @@ export interface FeedConnectionOptions {
 const POLL_JITTER = 0.5
 
 interface Owned {
-  readonly lease: Lease
   readonly pipeline: Pipeline
   readonly spool: Spool
   readonly connection: OwnedConnection
@@ -151,7 +150,7 @@ export class FeedConnection {
       telemetry,
       lost: () => over.abort(),
     })
-    this.#owned = { lease, pipeline, spool, connection: owned }
+    this.#owned = { pipeline, spool, connection: owned }
     try {
       await anyAborted([lease.signal, over.signal, this.#stopping.signal])
       if (this.#stopping.signal.aborted) await owned.finish(this.#graceMs)

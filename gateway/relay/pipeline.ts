@@ -420,19 +420,23 @@ export class Pipeline {
 
   #unspool(): void {
     if (this.#isUnspooling) return
-    const { spool, observer } = this.#options
     this.#isUnspooling = true
+    while (this.#isLight) {
+      const message = this.#fromSpool()
+      if (message === undefined) break
+      this.#take(message)
+    }
+    this.#isUnspooling = false
+  }
+
+  #fromSpool(): SpooledMessage | undefined {
+    const { spool, observer } = this.#options
     try {
-      while (this.#isLight) {
-        const message = spool.take()
-        if (message === undefined) break
-        this.#take(message)
-      }
+      return spool.take()
     } catch (error) {
       spool.clear()
       observer.spoolFailed(error)
-    } finally {
-      this.#isUnspooling = false
+      return undefined
     }
   }
 }

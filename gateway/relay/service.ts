@@ -21,7 +21,7 @@ import { openIngest, type Ingest } from '../ingest.ts'
 import { SWEEP_MS } from '../limits.ts'
 import { openKeys } from '../service.ts'
 import type { RelayConfig } from './config.ts'
-import { startRelay } from './start.ts'
+import { loadFeeds, startRelay } from './start.ts'
 
 export interface RelayServiceOptions {
   readonly backhaul: BackhaulConfig
@@ -52,17 +52,11 @@ export class RelayService implements Running {
 
   report(): void {
     if (this.#ingest === undefined) return
-    const { telemetry, ledgers, lanes, enrichment, budget, copies, skew } = this.#ingest
-    telemetry.report({
-      ledgers,
-      lanes,
-      contexts: enrichment.contexts.cacheSize,
+    this.#ingest.telemetry.report({
+      ...this.#ingest.standing,
       allowances: { address: 0, subject: 0 },
       connections: 0,
       requests: 0,
-      inFlightBytes: budget.usedBytes,
-      copyBytes: copies.usedBytes,
-      clockSkewMs: skew.skewMs,
       ready: this.unreadyCode === undefined,
     })
   }
@@ -75,6 +69,8 @@ export class RelayService implements Running {
     try {
       await this.#startParts()
     } catch (error) {
+      // Its parts are closed under it, so it fails: that is how it ends, and `stop` does the rest.
+      if (this.#stopping.signal.aborted) return
       await this.#stack.stop()
       throw error
     }
@@ -88,15 +84,12 @@ export class RelayService implements Running {
   async #startParts(): Promise<void> {
     const { backhaul, gateway, config, clock, random, telemetry, kafka, gcs } = this.#options
     const keys = openKeys(backhaul)
+    // What is wrong with the feeds is said at once, not when the log answers.
+    await loadFeeds(config)
     const log = await openKafkaEventLog({ config: kafka, clock, telemetry })
     this.#stack.add('event log', () => log.close())
     const { signal } = this.#stopping
-    await awaitTopics(log, topicSpecs(backhaul, extraTopics(gateway)), {
-      clock,
-      signal,
-      waiting: ({ message }) =>
-        telemetry.log.warn({ err: message }, 'the event log does not answer, asking again'),
-    })
+    await awaitTopics(log, topicSpecs(backhaul, extraTopics(gateway)), { clock, signal, telemetry })
     if (signal.aborted) return
     const { partitions } = backhaul
     const common = { log, telemetry, clock, random, partitions, failpoints: noFailpoints }
@@ -112,6 +105,8 @@ export class RelayService implements Running {
     this.#stack.add('object store', () => objects.close())
     const spoolFolder = join(backhaul.dataDir, 'relay-spool')
     const relay = await startRelay({ ...common, config, ingest, objects, spoolFolder })
+    // Stopped meanwhile: nobody else knows of it.
+    if (signal.aborted) return await relay.stop()
     this.#stack.add('relay', () => relay.stop())
   }
 }

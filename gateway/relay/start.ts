@@ -36,22 +36,18 @@ const REPORT_MS = 1_000
 export async function startRelay(options: RelayOptions): Promise<Running> {
   assertRelayLimits()
   const { config, clock, random } = options
-  if (config.feedsPath === '') throw relayErrors.create('RELAY_FEEDS_REQUIRED')
-  const feeds = readFeeds(config.feedsPath, (path) => readFileSync(path, 'utf8'))
-  const mappings = await Promise.all(feeds.map(({ mapping }) => loadMapping(mapping)))
+  const feeds = await loadFeeds(config)
   const telemetry = createRelayTelemetry(options.telemetry)
   const slots = slotsOf(config.ownedMax)
   const holder = `relay-${random.uuid()}`
-  const connections = feeds.flatMap((feed, index) => {
-    const mapping = mappings[index]
-    if (mapping === undefined) throw new Error('assertion failed: every feed has its mapping')
-    return Array.from(
+  const connections = feeds.flatMap(({ feed, mapping }) =>
+    Array.from(
       { length: feed.connections },
       (_, connection) =>
         new FeedConnection({ ...options, feed, connection, mapping, holder, telemetry, slots }),
-    )
-  })
-  const report = () => telemetry.report(feeds.map(({ id }) => standingOf(id, connections)))
+    ),
+  )
+  const report = () => telemetry.report(feeds.map(({ feed }) => standingOf(feed.id, connections)))
   const cancelReports = clock.every(REPORT_MS, report)
   return {
     async stop() {
@@ -59,6 +55,15 @@ export async function startRelay(options: RelayOptions): Promise<Running> {
       cancelReports()
     },
   }
+}
+
+/** What the file names, with the mappings. Throws as `startRelay` does. */
+export async function loadFeeds({ feedsPath }: RelayConfig) {
+  if (feedsPath === '') throw relayErrors.create('RELAY_FEEDS_REQUIRED')
+  const feeds = readFeeds(feedsPath, (path) => readFileSync(path, 'utf8'))
+  return Promise.all(
+    feeds.map(async (feed) => ({ feed, mapping: await loadMapping(feed.mapping) })),
+  )
 }
 
 function slotsOf(max: number) {
