@@ -10,7 +10,7 @@ import {
 } from '@duckdb/node-api'
 import type { Clock } from '../runtime/clock.ts'
 import { BackhaulError } from '../runtime/errors.ts'
-import { STATEMENT_MAX_MS } from './duckdb-limits.ts'
+import { INTERRUPT_REPEAT_MS, STATEMENT_MAX_MS } from './duckdb-limits.ts'
 import { DUCKDB_MACROS } from './duckdb-macros.ts'
 import { duckDbText, literal, PARAMETER_PREFIX, parameterType } from './duckdb-statement.ts'
 import { rowReader, type SelectColumn } from './duckdb-values.ts'
@@ -32,7 +32,8 @@ type Parameters = NonNullable<Select['parameters']>
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance
   readonly #clock: Clock
-  readonly #underway = new Map<DuckDBConnection, Promise<unknown>>()
+  readonly #underway = new Set<Promise<unknown>>()
+  readonly #connections = new Set<DuckDBConnection>()
   #closed = false
 
   private constructor(instance: DuckDBInstance, clock: Clock) {
@@ -124,37 +125,56 @@ export class DuckDbEngine {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const connection of this.#underway.keys()) connection.interrupt()
-    await Promise.allSettled(this.#underway.values())
+    // An interrupt that falls between two statements of an action is forgotten: it is said again.
+    const interrupt = () => this.#connections.forEach((connection) => connection.interrupt())
+    interrupt()
+    const cancel = this.#clock.every(INTERRUPT_REPEAT_MS, interrupt)
+    await Promise.allSettled(this.#underway)
+    cancel()
     this.#instance.closeSync()
   }
 
+  /** Counts as under way from the call on: the instance is open until the last one has ended. */
   async #during<Result>(
     timeoutMs: number,
     action: (connection: DuckDBConnection, signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
     if (this.#closed) throw warehouseErrors.create('WAREHOUSE_CLOSED')
+    const done = this.#connected(timeoutMs, action)
+    this.#underway.add(done)
+    try {
+      return await done
+    } finally {
+      this.#underway.delete(done)
+    }
+  }
+
+  async #connected<Result>(
+    timeoutMs: number,
+    action: (connection: DuckDBConnection, signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
     const connection = await this.#instance.connect()
+    this.#connections.add(connection)
     const timeout = new AbortController()
     const cancel = this.#clock.after(timeoutMs, () => {
       timeout.abort()
       connection.interrupt()
     })
-    const done = action(connection, timeout.signal)
-    this.#underway.set(connection, done)
     try {
-      const result = await done
+      if (this.#closed) throw warehouseErrors.create('WAREHOUSE_CLOSED')
+      const result = await action(connection, timeout.signal)
       if (timeout.signal.aborted) throw timedOut(timeoutMs)
       if (this.#closed) throw warehouseErrors.create('WAREHOUSE_CLOSED')
       return result
     } catch (error) {
+      // A closed engine answers so whatever the interrupt has broken, and however it was told.
+      if (this.#closed) throw warehouseErrors.create('WAREHOUSE_CLOSED')
       if (error instanceof BackhaulError) throw error
       if (timeout.signal.aborted) throw timedOut(timeoutMs)
-      if (this.#closed) throw warehouseErrors.create('WAREHOUSE_CLOSED')
       throw failureOf(error)
     } finally {
       cancel()
-      this.#underway.delete(connection)
+      this.#connections.delete(connection)
       connection.closeSync()
     }
   }

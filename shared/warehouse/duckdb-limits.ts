@@ -5,6 +5,8 @@ import { assert } from '../runtime/errors.ts'
 export const SESSION_MAX_MS = 2 * 60 * 60_000
 /** Longest statement of a verb; queries bring their own time. */
 export const STATEMENT_MAX_MS = 2 * 60 * 60_000
+/** What a closing session still runs is interrupted this often until it has ended. */
+export const INTERRUPT_REPEAT_MS = 50
 /** Files that a table no longer names are kept this long for sessions that do. */
 export const RETIRED_KEEP_MS = 5 * 60 * 60_000
 /** Jobs whose results a table remembers. */

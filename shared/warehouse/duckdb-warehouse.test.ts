@@ -351,6 +351,29 @@ describe('the DuckDB warehouse', () => {
     expect(await ended).toMatchObject({ code: 'WAREHOUSE_CLOSED' })
     await expect(warehouse.open()).rejects.toMatchObject({ code: 'WAREHOUSE_CLOSED' })
   })
+
+  it('says that it was closed, however far the statement had come', async () => {
+    // Interrupts are repeated in real time.
+    warehouse = await openDuckDbWarehouse({
+      store,
+      temporaryFolder: join(folder, 'real-time'),
+      ...MEMORY,
+      clock: systemClock,
+    })
+    for (let turns = 0; turns < 40; turns += 1) {
+      const closed = await warehouse.open()
+      const ended = closed
+        .query(
+          { sql: 'SELECT COUNT(*) AS n FROM range(10000000) AS a, range(10000000) AS b' },
+          LIMITS,
+        )
+        .catch((error: unknown) => error)
+      for (let turn = 0; turn < turns; turn += 1)
+        await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
+      await closed.close()
+      expect(await ended).toMatchObject({ code: 'WAREHOUSE_CLOSED' })
+    }
+  })
 })
 
 async function createHarness(
