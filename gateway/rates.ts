@@ -6,7 +6,13 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../shared/runtime/clock.ts'
 import type { Random } from '../shared/runtime/random.ts'
-import { Allowance, type AllowanceBounds, type FrameCost, type RateUnit } from './allowance.ts'
+import {
+  Allowance,
+  type AllowanceBounds,
+  type FrameCost,
+  type RateUnit,
+  type Shortage,
+} from './allowance.ts'
 
 export type RateScope = 'connection' | 'address' | 'subject'
 
@@ -69,10 +75,11 @@ export class Rates {
     const { connection } = payer
     const address = this.#allowanceOf('address', this.#addresses, payer.address)
     const subject = this.#allowanceOf('subject', this.#subjects, payer.subject)
+    const nowMs = this.#options.clock.monotonicMs()
     const refusal =
-      this.#refusal('connection', connection, cost) ??
-      this.#refusal('address', address, cost) ??
-      this.#refusal('subject', subject, cost)
+      this.#refusal('connection', connection?.shortage(cost, nowMs)) ??
+      this.#refusal('address', address?.shortage(cost, nowMs)) ??
+      this.#refusal('subject', subject?.shortage(cost, nowMs))
     if (refusal !== undefined) return refusal
     connection?.spend(cost)
     address?.spend(cost)
@@ -95,16 +102,10 @@ export class Rates {
   }
 
   /** Those who share an allowance must not all come back at the same moment. */
-  #refusal(
-    scope: RateScope,
-    allowance: Allowance | undefined,
-    cost: FrameCost,
-  ): RateRefusal | undefined {
-    const { clock, random } = this.#options
-    const shortage = allowance?.shortage(cost, clock.monotonicMs())
+  #refusal(scope: RateScope, shortage: Shortage | undefined): RateRefusal | undefined {
     if (shortage === undefined) return undefined
     const { unit, waitMs } = shortage
-    const spreadMs = scope === 'connection' ? 0 : random.below(waitMs + 1)
+    const spreadMs = scope === 'connection' ? 0 : this.#options.random.below(waitMs + 1)
     return { scope, unit, retryAfterMs: waitMs + spreadMs }
   }
 }

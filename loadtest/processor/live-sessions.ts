@@ -8,6 +8,7 @@ import { partitionOf } from '../../shared/log/partitioner.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
+import { BackhaulError } from '../../shared/runtime/errors.ts'
 import { seededRandom, type Random } from '../../shared/runtime/random.ts'
 
 export interface LiveSessionsOptions {
@@ -30,6 +31,8 @@ const FRAMES_PER_ROUND = 8
 const TYPES = ['playbackStart', 'heartbeat', 'playbackStall', 'heartbeat', 'playbackStart'] as const
 /** Beyond the lateness that the tests allow. */
 const LATE_MS = 30_000
+/** A frame is sent again, as a gateway would, until a log that is disturbed has taken it. */
+const APPEND_DEADLINE_MS = 90_000
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
@@ -120,6 +123,15 @@ export class LiveSessions {
       events: events.map(bytesOf),
     })
     const record = { key: sessionId, value, headers: { schema: FRAME_SCHEMA } }
-    await log.append(TOPICS.events, partitionOf(sessionId, partitions), [record])
+    const partition = partitionOf(sessionId, partitions)
+    const deadlineMs = systemClock.monotonicMs() + APPEND_DEADLINE_MS
+    for (;;)
+      try {
+        await log.append(TOPICS.events, partition, [record])
+        return
+      } catch (error) {
+        const isRetryable = error instanceof BackhaulError && error.spec.retryable
+        if (!isRetryable || systemClock.monotonicMs() > deadlineMs) throw error
+      }
   }
 }

@@ -16,40 +16,51 @@ const BYTES_PER_ENTRY = 512
 const BYTES_MIN = 64 * 1_024
 /** Words of a digest that are kept: 128 bits, which nobody finds twice. */
 const WORDS = 4
-const NAME_BITS = 0x3fff_ffff
+/** What is kept of a slot, side by side: the digest's words, where its bytes start, how many they are. */
+const SLOT_WORDS = 8
+const START = WORDS
+const LENGTH = WORDS + 1
+/** Bytes start at multiples of so many, so that a start is a word however large the room is. */
+const ALIGN_BYTES = 8
+/** A place of the index: a slot, counted from 1, and its digest's first word, which names the place. */
+const PLACE_WORDS = 2
+/** Places for each slot, so that what is looked for stands in its own place or beside it. */
+const PLACES_PER_ENTRY = 2
+const NOTHING = 0
 
 export class ContextTable {
   readonly #entriesMax: number
   /** No Buffer: a `slice` of one would be a view of what is written over. */
   readonly #bytes: Uint8Array
-  /** Slot by a part of the digest; of two that share that part the later one stays. */
-  readonly #slots = new Map<number, number>()
-  readonly #digests: Int32Array
-  /** The room may be larger than 4 GiB. */
-  readonly #starts: Float64Array
-  readonly #ends: Float64Array
+  readonly #slots: Int32Array
+  /** Open addressing: a digest's place is the first free one from that of its first word on. */
+  readonly #index: Int32Array
+  readonly #lastPlace: number
   #oldest = 0
   #used = 0
   #nextByte = 0
 
   constructor(entriesMax: number) {
+    const places = 2 ** Math.ceil(Math.log2(entriesMax * PLACES_PER_ENTRY))
     this.#entriesMax = entriesMax
     // What is not written to takes no memory.
     this.#bytes = new Uint8Array(Math.max(BYTES_MIN, entriesMax * BYTES_PER_ENTRY))
-    this.#digests = new Int32Array(entriesMax * WORDS)
-    this.#starts = new Float64Array(entriesMax)
-    this.#ends = new Float64Array(entriesMax)
+    this.#slots = new Int32Array(entriesMax * SLOT_WORDS)
+    this.#index = new Int32Array(places * PLACE_WORDS)
+    this.#lastPlace = places - 1
   }
 
   get size(): number {
-    return this.#slots.size
+    return this.#used
   }
 
   /** A view that stands until the next `add`; `digest` is a character for each of its bytes. */
   find(digest: string): Uint8Array | undefined {
-    const slot = this.#slots.get(wordOf(digest, 0) & NAME_BITS)
-    if (slot === undefined || !this.#isOf(slot, digest)) return undefined
-    return this.#bytes.subarray(this.#starts[slot], this.#ends[slot])
+    const found = this.#index[this.#placeOf(digest) * PLACE_WORDS] ?? NOTHING
+    if (found === NOTHING) return undefined
+    const slot = (found - 1) * SLOT_WORDS
+    const start = (this.#slots[slot + START] ?? 0) * ALIGN_BYTES
+    return this.#bytes.subarray(start, start + (this.#slots[slot + LENGTH] ?? 0))
   }
 
   /** Bytes that are larger than all the room are not kept. */
@@ -58,13 +69,24 @@ export class ContextTable {
     const start = this.#makeRoom(bytes.length)
     const slot = (this.#oldest + this.#used) % this.#entriesMax
     this.#used += 1
-    this.#nextByte = start + bytes.length
+    this.#nextByte = Math.ceil((start + bytes.length) / ALIGN_BYTES) * ALIGN_BYTES
     this.#bytes.set(bytes, start)
-    this.#starts[slot] = start
-    this.#ends[slot] = this.#nextByte
-    for (let word = 0; word < WORDS; word++)
-      this.#digests[slot * WORDS + word] = wordOf(digest, word)
-    this.#slots.set(wordOf(digest, 0) & NAME_BITS, slot)
+    const at = slot * SLOT_WORDS
+    for (let word = 0; word < WORDS; word++) this.#slots[at + word] = wordOf(digest, word)
+    this.#slots[at + START] = start / ALIGN_BYTES
+    this.#slots[at + LENGTH] = bytes.length
+    this.#put(this.#placeOf(digest), slot + 1, wordOf(digest, 0))
+  }
+
+  /** Where the digest stands, or the free place where it would. */
+  #placeOf(digest: string): number {
+    const first = wordOf(digest, 0)
+    for (let place = first & this.#lastPlace; ; place = (place + 1) & this.#lastPlace) {
+      const found = this.#index[place * PLACE_WORDS] ?? NOTHING
+      if (found === NOTHING) return place
+      if (this.#index[place * PLACE_WORDS + 1] !== first) continue
+      if (this.#isOf((found - 1) * SLOT_WORDS, digest)) return place
+    }
   }
 
   /** Where the bytes go; what lies there, or in the slot that comes next, is forgotten. */
@@ -81,19 +103,45 @@ export class ContextTable {
   }
 
   get #startOfOldest(): number {
-    return this.#used === 0 ? -1 : (this.#starts[this.#oldest] ?? -1)
+    if (this.#used === 0) return -1
+    return (this.#slots[this.#oldest * SLOT_WORDS + START] ?? 0) * ALIGN_BYTES
   }
 
   #forgetOldest(): void {
-    const name = (this.#digests[this.#oldest * WORDS] ?? 0) & NAME_BITS
-    if (this.#slots.get(name) === this.#oldest) this.#slots.delete(name)
+    const first = this.#slots[this.#oldest * SLOT_WORDS] ?? 0
+    for (let place = first & this.#lastPlace; ; place = (place + 1) & this.#lastPlace) {
+      const found = this.#index[place * PLACE_WORDS]
+      if (found === this.#oldest + 1) this.#free(place)
+      // What came again stands there with its later slot.
+      if (found === this.#oldest + 1 || found === NOTHING) break
+    }
     this.#oldest = (this.#oldest + 1) % this.#entriesMax
     this.#used -= 1
   }
 
+  /** What stands behind a free place moves into it, unless that is before its own. */
+  #free(place: number): void {
+    let free = place
+    for (let next = (free + 1) & this.#lastPlace; ; next = (next + 1) & this.#lastPlace) {
+      const slot = this.#index[next * PLACE_WORDS] ?? NOTHING
+      if (slot === NOTHING) break
+      const first = this.#index[next * PLACE_WORDS + 1] ?? 0
+      const away = (next - first) & this.#lastPlace
+      if (away < ((next - free) & this.#lastPlace)) continue
+      this.#put(free, slot, first)
+      free = next
+    }
+    this.#put(free, NOTHING, 0)
+  }
+
+  #put(place: number, slot: number, first: number): void {
+    this.#index[place * PLACE_WORDS] = slot
+    this.#index[place * PLACE_WORDS + 1] = first
+  }
+
   #isOf(slot: number, digest: string): boolean {
     for (let word = 0; word < WORDS; word++)
-      if (this.#digests[slot * WORDS + word] !== wordOf(digest, word)) return false
+      if (this.#slots[slot + word] !== wordOf(digest, word)) return false
     return true
   }
 }

@@ -41,8 +41,8 @@ export function createContextEnricher(options: ContextEnricherOptions): ContextE
       const digest = digestOf(source.contextBytes, overrides)
       const known = cache.find(digest)
       if (known !== undefined) return known
-      const enriched = enrichContext(source.context, overrides, options.pseudonymiser)
-      const json = encoder.encode(JSON.stringify(enriched))
+      const enriched = enrichedJson(source.context, overrides, options.pseudonymiser)
+      const json = encoder.encode(enriched)
       cache.add(digest, json)
       return json
     },
@@ -64,24 +64,26 @@ function digestOf(contextBytes: Uint8Array, { viewerId, country }: ContextOverri
   return hash('sha256', `${digest}${overrides}`, 'binary')
 }
 
-function enrichContext(
+function enrichedJson(
   context: SessionContext,
   overrides: ContextOverrides,
   pseudonymiser: Pseudonymiser,
-): EnrichedContext {
-  const { viewerId: ownViewerId, ...rest } = context
-  const viewerId = overrides.viewerId || ownViewerId
+): string {
+  const viewerId = overrides.viewerId || context.viewerId
   const country = overrides.country?.toUpperCase() ?? ''
-  const values: EnrichedContext = {
-    ...rest,
+  const replaced: Partial<EnrichedContext> = {
     ...(COUNTRY.test(country) && { country }),
     ...(context.labels && { labels: sortedByName(context.labels) }),
     ...(viewerId !== undefined && { viewerPseudonym: pseudonymiser.pseudonym(viewerId) }),
   }
-  const ordered = FIELDS.filter((field) => values[field] !== undefined).map(
-    (field) => [field, values[field]] as const,
-  )
-  return Object.fromEntries(ordered) as EnrichedContext
+  const values: Partial<EnrichedContext> = context
+  let members = ''
+  for (const field of FIELDS) {
+    const value = replaced[field] ?? values[field]
+    if (value === undefined) continue
+    members += `${members === '' ? '' : ','}"${field}":${JSON.stringify(value)}`
+  }
+  return `{${members}}`
 }
 
 function sortedByName(labels: Readonly<Record<string, string>>): Record<string, string> {

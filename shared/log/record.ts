@@ -23,6 +23,7 @@ import {
   seqSchema,
 } from '../events/schema.ts'
 import type { LogRecord, NewRecord } from './event-log.ts'
+import { digitsOf, putBytes, putWhole } from './put-bytes.ts'
 import { createRecordScanner, type FrameValue } from './record-scanner.ts'
 
 export const FRAME_SCHEMA = 'playback.v1'
@@ -84,21 +85,25 @@ const ANYWHERE: RecordMemory = { take: (bytes) => Buffer.allocUnsafe(bytes) }
 export function encodeFrameRecord(frame: FrameToEncode, memory = ANYWHERE): Uint8Array {
   const { contextJson, sentAtMs, receivedAtMs, rejectedSeqs, events } = frame
   const rejected = rejectedSeqs.length === 0 ? '' : `,"rejectedSeqs":[${rejectedSeqs.join(',')}]`
-  const middle = `,"sentAt":${sentAtMs},"receivedAt":${receivedAtMs}${rejected},"events":[`
-  let bytes = HEAD.length + contextJson.length + middle.length + TAIL.length
+  let bytes = FIXED_BYTES + contextJson.length + rejected.length
+  bytes += digitsOf(sentAtMs) + digitsOf(receivedAtMs)
   for (const run of events) bytes += run.length + 1
   // Every byte is written; clearing them first would cost as much as copying them.
   const value = memory.take(events.length === 0 ? bytes : bytes - 1)
-  value.set(HEAD)
-  value.set(contextJson, HEAD.length)
-  let end = HEAD.length + contextJson.length
-  end += value.write(middle, end, 'latin1')
-  for (const [index, run] of events.entries()) {
+  let end = putBytes(value, 0, HEAD)
+  value.set(contextJson, end)
+  end = putBytes(value, end + contextJson.length, SENT_AT)
+  end = putBytes(value, putWhole(value, end, sentAtMs), RECEIVED_AT)
+  end = putWhole(value, end, receivedAtMs)
+  if (rejected !== '') end += value.write(rejected, end, 'latin1')
+  end = putBytes(value, end, EVENTS)
+  for (let index = 0; index < events.length; index++) {
+    const run = events[index] ?? NO_BYTES
     if (index > 0) value[end++] = COMMA
     value.set(run, end)
     end += run.length
   }
-  value.set(TAIL, end)
+  putBytes(value, end, TAIL)
   return blankLineBreaks(value)
 }
 
@@ -173,8 +178,13 @@ const CR = 0x0d
 const BLANK = 0x20
 const COMMA = 0x2c
 const encoder = new TextEncoder()
+const NO_BYTES = new Uint8Array(0)
 const HEAD = encoder.encode('{"session":')
+const SENT_AT = encoder.encode(',"sentAt":')
+const RECEIVED_AT = encoder.encode(',"receivedAt":')
+const EVENTS = encoder.encode(',"events":[')
 const TAIL = encoder.encode(']}')
+const FIXED_BYTES = HEAD.length + SENT_AT.length + RECEIVED_AT.length + EVENTS.length + TAIL.length
 
 /** In valid JSON a line break stands only between tokens, where a blank means the same. */
 function blankLineBreaks(value: Buffer): Buffer {
