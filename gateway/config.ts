@@ -1,4 +1,5 @@
 import { CMCD_RECORDS_MAX, DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
+import { checkListenerTls, listenerTlsSettings } from '../shared/http/listener-tls.ts'
 import {
   configErrors,
   defineConfig,
@@ -44,9 +45,10 @@ const addressSettings = {
     unit: 'port',
     doc: 'Port for operators of a gateway on its own: /healthz, /readyz and /metrics, of all processes together.',
   }),
+  ...listenerTlsSettings,
   allowedOrigins: setting.list({
     default: ['*'],
-    doc: 'Origins whose pages may send events; `*` for all.',
+    doc: 'Origins whose pages may send events, by WebSocket or POST; others are answered 403. `*` for all. What is no page sends no origin, and is let in by its token or ingest key.',
     expected: 'comma-separated origins such as https://player.example, or *',
   }),
   trustedCountryHeader: setting.text({
@@ -373,6 +375,7 @@ export const gatewayConfig = defineConfig({
       Bytes: Math.max(values.frameMaxBytes, values.cmcdBodyMaxBytes),
     })
     checkProxies(values)
+    checkListenerTls('GATEWAY', values)
     checkRoutes(values)
   },
 })

@@ -160,6 +160,18 @@ test('a page of an allowed origin may call; another gets no permission', async (
   }
   const answer = await post(frameText(undefined), { headers: { origin } })
   expect(answer.headers['access-control-allow-origin']).toBe(origin)
+  // Without a preflight, a browser would send this of any page.
+  for (const path of ['/v1/events', '/cmcd/key']) {
+    const before = gateway.log.records(TOPICS.events).length
+    const foreign = await call(gateway.port, {
+      method: 'POST',
+      path,
+      headers: { origin: 'https://evil.example', 'content-type': 'text/plain' },
+      body: path === '/v1/events' ? frameText(undefined) : line('foreign', 0),
+    })
+    expect(foreign).toMatchObject({ status: 403, json: { code: 'GATEWAY_ORIGIN_REFUSED' } })
+    expect(gateway.log.records(TOPICS.events)).toHaveLength(before)
+  }
   const problem = await post('hello', { headers: { origin } })
   expect(problem.headers['access-control-allow-origin']).toBe(origin)
 })

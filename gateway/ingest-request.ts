@@ -5,7 +5,7 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { Principal } from '../shared/auth/token-verifier.ts'
 import { readBody, type BodyResult } from '../shared/http/body.ts'
-import { corsHeaders, type CorsRules } from '../shared/http/cors.ts'
+import { corsHeaders, isOriginAllowed, type CorsRules } from '../shared/http/cors.ts'
 import { GuardedResponse } from '../shared/http/guarded-response.ts'
 import { problemAnswer, type ProblemOptions } from '../shared/http/problem.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -69,7 +69,13 @@ export class IngestRequest {
    * called. Must be called inside the route handler.
    */
   read(maxBytes: number, handle: (body: Uint8Array) => void): void {
-    const { admission, bodyTimeoutMs, clock } = this.#context
+    const { admission, bodyTimeoutMs, clock, cors } = this.#context
+    // A browser sends a simple request of any page, and only keeps the answer from it.
+    if (!isOriginAllowed(cors, this.#origin))
+      return this.refuse('GATEWAY_ORIGIN_REFUSED', {
+        expected: 'an origin of GATEWAY_ALLOWED_ORIGINS',
+        received: this.#origin,
+      })
     const bodyBytes = this.#declaredBytes ?? maxBytes
     if (bodyBytes > maxBytes) return this.#refuseBody(maxBytes, `${bodyBytes}`)
     const refusal = admission.admitRequest(bodyBytes)

@@ -1,11 +1,5 @@
 /** The routes of the gateway. */
-import {
-  App,
-  type HttpRequest,
-  type HttpResponse,
-  type TemplatedApp,
-  type WebSocket,
-} from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js'
 import type { Registry } from 'prom-client'
 import { preflightHeaders, type CorsRules } from '../shared/http/cors.ts'
 import { GuardedResponse, type Answer } from '../shared/http/guarded-response.ts'
@@ -40,15 +34,13 @@ interface SocketData extends UpgradeData {
 
 type Handler = (response: HttpResponse, request: HttpRequest) => void
 
-export function createServer(options: ServerOptions): TemplatedApp {
-  const app = App()
+export function addRoutes(app: TemplatedApp, options: ServerOptions): void {
   addEvents(app, options)
   const cmcd: Handler = (response, request) => handleCmcdPost(options.cmcd, response, request)
   addPostTarget(app, '/cmcd', options, cmcd)
   addPostTarget(app, '/cmcd/:ingestKey', options, cmcd)
   addOperations(app, options)
   app.any('/*', problem('GATEWAY_PATH_UNKNOWN'))
-  return app
 }
 
 function addEvents(app: TemplatedApp, options: ServerOptions): void {

@@ -3,6 +3,7 @@ import type { TemplatedApp } from 'uWebSockets.js'
 import type { TokenVerifier } from '../shared/auth/token-verifier.ts'
 import { DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
 import type { CorsRules } from '../shared/http/cors.ts'
+import { createListenerApp, isTlsListener } from '../shared/http/listener-tls.ts'
 import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
 import type { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
@@ -22,7 +23,7 @@ import { assertGatewayLimits, PREFLIGHT_MAX_AGE_SECONDS, SWEEP_MS } from './limi
 import { rateBoundsOf } from './rate-settings.ts'
 import { Rates } from './rates.ts'
 import { startRelay, type RelayOptions } from './relay/start.ts'
-import { createServer } from './server.ts'
+import { addRoutes } from './server.ts'
 import type { GatewayTelemetry } from './telemetry.ts'
 import { UpgradeRate } from './upgrade-rate.ts'
 
@@ -53,7 +54,7 @@ export interface RunningGateway extends Running {
 
 /**
  * Throws `GATEWAY_AUTH_REQUIRED`, `GATEWAY_PORT_IN_USE`, `GATEWAY_ADDRESS_UNAVAILABLE`,
- * `LOG_TOPIC_MISMATCH`, or what the log throws when a topic is missing.
+ * `LOG_TOPIC_MISMATCH`, `CONFIG_INVALID` for files of TLS, or what the log throws when a topic is missing.
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   assertGatewayLimits()
@@ -85,7 +86,8 @@ async function startParts(options: GatewayOptions, stack: StopStack): Promise<Ru
     })
   const parts = { admission, intake, enrichment, rates, addresses, telemetry, clients, report }
   stack.add('sweep', startSweep(options, { ingest, ...parts }))
-  const server = createServer(serverOptions(options, parts))
+  const server = createListenerApp('GATEWAY', config)
+  addRoutes(server, serverOptions(options, parts))
   stack.add('server', () => void server.close())
   const listening = await listen(options, server)
   stack.add('listener', () => listening.close())
@@ -99,7 +101,7 @@ async function startParts(options: GatewayOptions, stack: StopStack): Promise<Ru
     const relay = await startRelay({ ...options, ...options.relay, ingest })
     stack.add('relay', () => relay.stop())
   }
-  const url = httpUrl(config.host, listening.port)
+  const url = httpUrl(config.host, listening.port, isTlsListener(config))
   telemetry.listening(url, ingest.instanceId)
   return {
     url,

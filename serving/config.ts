@@ -1,3 +1,4 @@
+import { checkListenerTls, listenerTlsSettings } from '../shared/http/listener-tls.ts'
 import { defineConfig, setting, type ValuesOf } from '../shared/runtime/config.ts'
 import { DEFAULT_SERVING_LIMITS } from './limits.ts'
 
@@ -15,6 +16,7 @@ export const servingConfig = defineConfig({
       unit: 'port',
       doc: 'Port of the API and the dashboard; 0 takes a free one.',
     }),
+    ...listenerTlsSettings,
     corsOrigins: setting.list({
       default: [],
       doc: 'Origins whose pages may read the API, e.g. `https://grafana.example`; `*` for all.',
@@ -42,6 +44,7 @@ export const servingConfig = defineConfig({
       doc: 'Rows one query may read from the speed store.',
     }),
   },
+  check: (values) => checkListenerTls('SERVING', values),
 })
 
 export type ServingConfig = ValuesOf<typeof servingConfig.table>

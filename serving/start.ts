@@ -1,8 +1,9 @@
 /** Starts the serving API and the dashboard: built top to bottom, stopped in reverse. */
 import { fileURLToPath } from 'node:url'
-import { App, type HttpRequest } from 'uWebSockets.js'
+import type { HttpRequest } from 'uWebSockets.js'
 import { isLoopback, type TokenVerifier } from '../shared/auth/token-verifier.ts'
 import { GuardedResponse } from '../shared/http/guarded-response.ts'
+import { createListenerApp, isTlsListener } from '../shared/http/listener-tls.ts'
 import { ADDRESS_IN_USE, httpUrl, listenOrExplain, type Listening } from '../shared/http/listen.ts'
 import type { ContentSource } from '../shared/content/content-source.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
@@ -73,7 +74,7 @@ export interface RunningServing extends Running {
 }
 
 /**
- * Throws `SERVING_AUTH_REQUIRED`, and `SERVING_PORT_IN_USE` or `SERVING_ADDRESS_UNAVAILABLE` when the
+ * Throws `SERVING_AUTH_REQUIRED`, `CONFIG_INVALID` for files of TLS, and `SERVING_PORT_IN_USE` or `SERVING_ADDRESS_UNAVAILABLE` when the
  * address cannot be had.
  */
 export async function startServing(options: ServingOptions): Promise<RunningServing> {
@@ -86,9 +87,9 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   const views = viewsOf(options, { limits, telemetry, history, content })
   const context = { ...options, limits, telemetry, served: () => views.current }
   const files = await loadStaticFiles(fileURLToPath(new URL('dashboard/', import.meta.url)))
+  const app = createListenerApp('SERVING', config)
   await views.begin()
   const { hub, alertFeed } = liveOf(context)
-  const app = App()
   let stopping = false
   const queries = createQueries(context)
   const reportSizes = () => {
@@ -134,7 +135,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
     throw error
   }
   stops.add('listening', () => listening.close())
-  const url = httpUrl(config.host, listening.port)
+  const url = httpUrl(config.host, listening.port, isTlsListener(config))
   telemetry.listening({ url })
   return {
     url,

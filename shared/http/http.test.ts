@@ -233,6 +233,7 @@ test('origins are allowed by name or all at once; no origin is no page', () => {
 test('an IPv6 host stands in brackets', () => {
   expect(httpUrl('::1', 80)).toBe('http://[::1]:80')
   expect(httpUrl('127.0.0.1', 80)).toBe('http://127.0.0.1:80')
+  expect(httpUrl('::1', 443, true)).toBe('https://[::1]:443')
 })
 
 test('an answer without a body announces no length', async () => {

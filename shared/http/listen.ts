@@ -113,7 +113,7 @@ export function claimPort(
   })
 }
 
-/** `http://host:port`, with an IPv6 host in brackets. */
-export function httpUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+/** `http://host:port` or `https://host:port`, with an IPv6 host in brackets. */
+export function httpUrl(host: string, port: number, isTls = false): string {
+  return `${isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
