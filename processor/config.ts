@@ -359,7 +359,8 @@ export const alertsConfig = defineConfig({
     }),
     webhookUrl: setting.text({
       default: '',
-      doc: 'http or https URL that every alert is posted to. Empty: none is.',
+      secret: true,
+      doc: 'http or https URL that every alert is posted to; a secret, because receivers know senders by it. Empty: none is.',
     }),
     webhookSecret: setting.text({
       default: '',
@@ -385,10 +386,11 @@ export const alertsConfig = defineConfig({
   },
   check({ webhookUrl, webhookSecret }) {
     if (webhookUrl === '') return
-    if (!/^https?:$/.test(URL.parse(webhookUrl)?.protocol ?? ''))
+    const url = URL.parse(webhookUrl)
+    // A request is refused with credentials in its address, and the refusal would show them.
+    if (url === null || !/^https?:$/.test(url.protocol) || url.username + url.password !== '')
       throw configErrors.create('CONFIG_INVALID', {
-        expected: 'PROCESSOR_ALERTS_WEBHOOK_URL to be an http or https URL',
-        // It may hold a token.
+        expected: 'PROCESSOR_ALERTS_WEBHOOK_URL to be an http or https URL without credentials',
         received: 'a value that is not shown',
       })
     if (webhookSecret === '')

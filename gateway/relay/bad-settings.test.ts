@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { addressOf, readFeeds } from './feeds.ts'
+import { addressOf, readFeeds, shownAddress } from './feeds.ts'
 import { loadMapping } from './mappings/load.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'backhaul-feeds-'))
@@ -35,7 +35,7 @@ test('a header may be a file beside the feeds, and paths start there', () => {
 })
 
 test.each([
-  ['no JSON', '{', 'a readable file of JSON'],
+  ['no JSON', '{', 'a file of JSON'],
   ['no feeds', { feeds: [] }, 'feeds'],
   ['another scheme', { feeds: [{ ...good, urls: ['https://x'] }] }, 'a ws: or wss: URL'],
   ['an unknown field', { feeds: [{ ...good, urlz: [] }] }, 'urlz'],
@@ -45,6 +45,20 @@ test.each([
 ])('%s in the file is refused by name', (_, file, expected) => {
   expect(() => read(file)).toThrow(/^RELAY_FEEDS_INVALID/)
   expect(() => read(file)).toThrow(expected)
+})
+
+test('a file that breaks off shows none of its text', () => {
+  const text = JSON.stringify({ feeds: [{ ...good, headers: { authorization: 'Bearer key' } }] })
+  for (let end = 1; end < text.length; end += 1)
+    expect(() => read(`${text.slice(0, end)}~`)).toThrow(/^((?!Bear|key).)*$/)
+})
+
+test.each([
+  ['wss://f.example/a/b?token=key', 'wss://f.example/a/b'],
+  ['wss://user:key@f.example:1/a', 'wss://f.example:1/a'],
+  ['/elsewhere?token=key', '/elsewhere'],
+])('of the address %s only %s is told', (address, shown) => {
+  expect(shownAddress(address)).toBe(shown)
 })
 
 test('a secret that is not there is named, and never printed', () => {

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import type { BackhaulError } from '../../shared/runtime/errors.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { relayErrors, type FeedFailureCode } from './errors.ts'
-import type { Feed } from './feeds.ts'
+import { shownAddress, type Feed } from './feeds.ts'
 import { SILENCE_CHECK_MS } from './limits.ts'
 
 export interface FeedSocketOptions {
@@ -102,7 +102,10 @@ export class FeedSocket {
   #refused(request: ClientRequest, { statusCode = 0, headers }: IncomingMessage): void {
     request.destroy()
     if (statusCode >= 300 && statusCode < 400)
-      this.#end('RELAY_FEED_REDIRECTED', `${statusCode} to ${headers.location ?? 'nowhere'}`)
+      this.#end(
+        'RELAY_FEED_REDIRECTED',
+        `${statusCode} to ${shownAddress(headers.location ?? 'nowhere')}`,
+      )
     else this.#end('RELAY_FEED_REFUSED', `${statusCode}`)
   }
 

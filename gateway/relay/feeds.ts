@@ -10,6 +10,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
+import { parseJsonBytes } from '../../shared/events/json-text.ts'
 import type { BackhaulError } from '../../shared/runtime/errors.ts'
 import { relayErrors } from './errors.ts'
 import { FEED_CONNECTIONS_MAX, FEED_HEADERS_MAX, FEED_URLS_MAX, FEEDS_MAX } from './limits.ts'
@@ -29,7 +30,7 @@ const feedSchema = z.strictObject({
     .record(z.string().regex(/^[A-Za-z0-9-]+$/), headerSchema)
     .refine((headers) => Object.keys(headers).length <= FEED_HEADERS_MAX, 'fewer headers')
     .default({}),
-  /** Certificate authorities beside those that the system trusts, PEM. */
+  /** Certificate authorities instead of those that the system trusts, PEM. */
   caPath: z.string().min(1).optional(),
   /** Without a message, a ping or the answer to ours for so long, the connection is dead. */
   silenceMaxMs: z.int().min(100).max(3_600_000).default(30_000),
@@ -79,16 +80,21 @@ export function readFeeds(path: string, readFile: (path: string) => string): rea
 }
 
 function parseFile(path: string, readFile: (path: string) => string) {
-  let value: unknown
-  try {
-    value = JSON.parse(readFile(path))
-  } catch (error) {
-    throw invalid(path, 'a readable file of JSON', String(error))
-  }
-  const verdict = fileSchema.safeParse(value)
+  const parsed = parseJsonBytes(new TextEncoder().encode(readFeedsFile(path, readFile)))
+  // What `JSON.parse` says of a text shows some of it, and headers may stand there.
+  if ('problem' in parsed) throw invalid(path, 'a file of JSON', parsed.problem)
+  const verdict = fileSchema.safeParse(parsed.value)
   if (verdict.success) return verdict.data
   const [issue] = verdict.error.issues
   throw invalid(path, issue?.message ?? 'its shape', `at ${issue?.path.join('.') || 'the top'}`)
+}
+
+function readFeedsFile(path: string, readFile: (path: string) => string): string {
+  try {
+    return readFile(path)
+  } catch (error) {
+    throw invalid(path, 'a readable file', String(error))
+  }
 }
 
 function readSecret(path: string, readFile: (path: string) => string): string {
@@ -101,6 +107,13 @@ function readSecret(path: string, readFile: (path: string) => string): string {
 
 function invalid(path: string, expected: string, received: string): BackhaulError {
   return relayErrors.create('RELAY_FEEDS_INVALID', { expected: `${path}: ${expected}`, received })
+}
+
+/** An address as it may be told: its query, and a name and password in it, may be secrets. */
+export function shownAddress(address: string): string {
+  const url = URL.parse(address)
+  if (url === null) return address.split('?')[0] ?? ''
+  return `${url.protocol}//${url.host}${url.pathname}`
 }
 
 /** The address of one connection at its position. */

@@ -1,5 +1,6 @@
 import { createMetrics, defineMetrics, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
 import type { BackhaulError } from '../../shared/runtime/errors.ts'
+import { shownAddress } from './feeds.ts'
 import type { FeedPosition } from './mapping.ts'
 
 const feed = ['feed'] as const
@@ -141,7 +142,7 @@ export function createRelayTelemetry({ registry, log }: TelemetryBase) {
       log.info({ feed, connection, ownership }, 'connection taken over')
     },
     opened(feed: string, connection: number, url: string) {
-      log.info({ feed, connection, url: withoutSecrets(url) }, 'feed connected')
+      log.info({ feed, connection, url: shownAddress(url) }, 'feed connected')
     },
     ended(feed: string, connection: number, { code, message, spec }: BackhaulError) {
       metrics.ends.inc({ feed, code })
@@ -169,9 +170,4 @@ export function createRelayTelemetry({ registry, log }: TelemetryBase) {
       }
     },
   }
-}
-
-/** A query may hold a token. */
-function withoutSecrets(url: string): string {
-  return url.split('?')[0] ?? ''
 }

@@ -103,6 +103,7 @@ export const setting = {
   list(options: {
     default: readonly string[]
     doc: string
+    secret?: boolean
     expected?: string
   }): Setting<readonly string[]> {
     const expected = options.expected ?? 'comma-separated values'

@@ -3,7 +3,7 @@ import { parseKeyring } from '../events/identity.ts'
 import { topicSpecs } from '../log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../qoe/cuts.ts'
 import { configErrors, defineConfig, setting, type ValuesOf } from './config.ts'
-import { BackhaulError, describeValue } from './errors.ts'
+import { BackhaulError } from './errors.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 /** Base64, plain or for URLs, of 32 bytes; or nothing. */
@@ -82,6 +82,7 @@ export const backhaulConfig = defineConfig({
     }),
     authIngestKeys: setting.list({
       default: [],
+      secret: true,
       doc: 'Keys accepted in `/cmcd/{ingestKey}` where players cannot send a header.',
     }),
     pseudonymKeys: setting.text({
@@ -123,8 +124,9 @@ export const backhaulConfig = defineConfig({
     checkKeyring(values.pseudonymKeys)
     if (values.authJwksUrl !== '' && !isHttpUrl(values.authJwksUrl))
       throw configErrors.create('CONFIG_INVALID', {
-        expected: 'BACKHAUL_AUTH_JWKS_URL to be an http or https URL',
-        received: describeValue(values.authJwksUrl),
+        expected: 'BACKHAUL_AUTH_JWKS_URL to be an http or https URL without credentials',
+        // It may hold some.
+        received: 'a value that is not shown',
       })
     if (values.authMode === 'hs256' && values.authSecret.length < 32)
       throw configErrors.create('CONFIG_CONFLICT', {
@@ -190,6 +192,8 @@ function checkKeyring(text: string): void {
   }
 }
 
+/** A request is refused with credentials in its address, and the refusal would show them. */
 function isHttpUrl(text: string): boolean {
-  return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol)
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.username + url.password === ''
 }

@@ -3,8 +3,9 @@
  * wraps them in named events (`telemetry.framePublished({…})`) so that call sites know neither
  * metric names nor log keys. `docs/metrics.md` is generated from the same lists.
  */
-import { pino, type Logger } from 'pino'
+import { pino, stdSerializers, type Logger } from 'pino'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { BackhaulError } from './errors.ts'
 
 export type { Logger } from 'pino'
 
@@ -75,6 +76,19 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** JSON lines on standard error, so that standard output stays for people and pipes. */
 export function createTelemetryBase(level: LogLevel): TelemetryBase {
-  const log = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }))
+  const options = { level, base: null, serializers: { err: loggedError } }
+  const log = pino(options, pino.destination({ dest: 2, sync: true }))
   return { registry: new Registry(), log }
+}
+
+/**
+ * An error with its own plain values. Objects are left out: libraries hang the request on their
+ * errors, with the credentials it bore.
+ */
+export function loggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const values = Object.entries(stdSerializers.err(error))
+  const plain = values.filter(([, value]) => typeof value !== 'object')
+  const known = error instanceof BackhaulError ? { spec: error.spec } : {}
+  return { ...Object.fromEntries(plain), ...known }
 }
