@@ -10,6 +10,7 @@ const UNIT_EXCLUDE = [
   '**/*.browser.test.ts',
   '**/*.soak.test.ts',
   '**/*.alerts.test.ts',
+  '**/*.fuzz.test.ts',
 ]
 
 /** Conditions are polled; a machine under load may take its time. */
@@ -87,6 +88,15 @@ export default defineConfig({
           include: ['**/*.k6.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        // Parsers of what comes from outside, for a fixed time each.
+        test: {
+          name: 'fuzz',
+          include: ['**/*.fuzz.test.ts'],
+          testTimeout: 300_000,
           fileParallelism: false,
         },
       },

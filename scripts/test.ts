@@ -1,5 +1,5 @@
 /**
- * `npm test`: the check, then every suite, one after another, with one summary at the end. A suite
+ * `npm test`: the check, the audit, then every suite, one after another, with one summary at the end. A suite
  * whose tools are missing is listed as not run; with `CI=true` that is a failure.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -23,6 +23,7 @@ const SUITES: readonly Suite[] = [
   { name: 'services', projects: ['services'], tools: ['java', 'mvn', 'go', 'python3'] },
   { name: 'load', projects: ['load'], tools: ['java', 'mvn', 'go'] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
+  { name: 'fuzz', projects: ['fuzz'], tools: [] },
   { name: 'kill and restart', projects: ['soak'], tools: [] },
   {
     name: 'browser',
@@ -151,12 +152,16 @@ mkdirSync(OUTPUT)
 console.log('── check ──')
 // The unit suite has its own row below, so the check is asked for everything else.
 const checkCode = await runCommand('node', ['scripts/check.ts', '--without-unit-tests'])
+const audit = spawnSync('node', ['scripts/audit.ts'], { encoding: 'utf8' })
 const results: Result[] = []
 for (const suite of SUITES) results.push(await runSuite(suite))
 
 console.log('\nSummary')
 console.log(
   `  ${checkCode === 0 ? 'ok    ' : 'FAILED'} check (format, lint, types, dead code, docs)`,
+)
+console.log(
+  `  ${audit.status === 0 ? 'ok    ' : 'FAILED'} audit of dependencies: ${audit.stdout.trim()}`,
 )
 for (const result of results)
   console.log(
@@ -169,4 +174,5 @@ for (const { name, failures } of results)
 const sum = (field: 'passed' | 'failed' | 'skipped') =>
   results.reduce((total, result) => total + result[field], 0)
 console.log(`\n${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
-process.exitCode = checkCode === 0 && results.every((result) => result.ok) ? 0 : 1
+process.exitCode =
+  checkCode === 0 && audit.status === 0 && results.every((result) => result.ok) ? 0 : 1

@@ -19,6 +19,7 @@ import {
   zstdDecompress,
   zstdDecompressSync,
 } from 'node:zlib'
+import { z } from 'zod'
 import { objectErrors } from './object-errors.ts'
 
 /** Raised when older programs could not read what is written. */
@@ -27,8 +28,14 @@ export const CHECKPOINT_OBJECT_FORMAT = 1
 export interface CheckpointObjectHeader {
   readonly name: string
   readonly offset: number
-  readonly topicId: string | undefined
+  readonly topicId?: string | undefined
 }
+
+const headerSchema = z.object({
+  name: z.string(),
+  offset: z.int().min(0),
+  topicId: z.string().optional(),
+})
 
 const MAGIC = 'BHCP'
 const HASH_BYTES = 32
@@ -86,18 +93,29 @@ export async function decodeCheckpointObject(
       expected: `${objectName} of format ${CHECKPOINT_OBJECT_FORMAT} or lower`,
       received: `format ${format}`,
     })
-  // From here on the hash vouches for lengths and content.
+  try {
+    return await unpack(object.subarray(0, end))
+  } catch {
+    // The hash vouches for what is stored, not for who stored it: anybody can hash what is no checkpoint.
+    return undefined
+  }
+}
+
+/** Throws whatever it meets in bytes that are no checkpoint; no piece becomes more than it says. */
+async function unpack(object: Buffer) {
   const headerEnd = PREFIX_BYTES + object.readUInt32BE(6)
-  const json = object.toString('utf8', PREFIX_BYTES, headerEnd)
+  const header = headerSchema.parse(JSON.parse(object.toString('utf8', PREFIX_BYTES, headerEnd)))
   const pieces: Buffer[] = []
-  for (let at = headerEnd; at < end;) {
+  for (let at = headerEnd; at < object.length;) {
     const start = at + PIECE_HEADER_BYTES
-    const isSmall = object.readUInt32BE(at) <= PIECE_AT_ONCE_MAX_BYTES
+    const rawBytes = object.readUInt32BE(at)
     at = start + object.readUInt32BE(at + 4)
     const stored = object.subarray(start, at)
-    pieces.push(isSmall ? zstdDecompressSync(stored) : await decompress(stored))
+    const bounds = { maxOutputLength: Math.max(1, rawBytes) }
+    const isSmall = rawBytes <= PIECE_AT_ONCE_MAX_BYTES
+    pieces.push(isSmall ? zstdDecompressSync(stored, bounds) : await decompress(stored, bounds))
   }
-  return { header: JSON.parse(json) as CheckpointObjectHeader, bytes: Buffer.concat(pieces) }
+  return { header, bytes: Buffer.concat(pieces) }
 }
 
 /** Hashes in slices, between which the event loop has its turn. */
