@@ -49,7 +49,11 @@ export interface TestGatewayOptions {
   /** Instead of that of `auth`. */
   readonly verifier?: TokenVerifier
   readonly sharesPort?: boolean
+  /** Of pseudonyms, newest first. */
+  readonly keyring?: string
 }
+
+const KEYRING = `k:${Buffer.alloc(32, 1).toString('base64')}`
 
 export function testVerifier(mode: 'none' | 'hs256', clock: Clock = systemClock): TokenVerifier {
   return createTokenVerifier({ mode, secret: SECRET, jwksUrl: '', issuer: '', audience: '' }, clock)
@@ -72,9 +76,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}) {
   })
   const registry = new Registry()
   const sealer = createSealer(Buffer.alloc(32, 2))
-  const pseudonymiser = createPseudonymiser(
-    parseKeyring(`k:${Buffer.alloc(32, 1).toString('base64')}`),
-  )
+  const pseudonymiser = createPseudonymiser(parseKeyring(options.keyring ?? KEYRING))
   const gateway = await startGateway({
     config,
     log,
