@@ -1,5 +1,5 @@
 /** Settings that a node refuses: each ends the opening with an error that says what to change. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'cassandra-driver'
@@ -24,6 +24,13 @@ const open = (changes: Partial<CassandraConfig>): Promise<SpeedStore> =>
     config: cassandraSettings({ contactPoints: [cassandra.contactPoint], ...changes }),
     clock: systemClock,
     random: systemRandom,
+  })
+
+const clientOf = ({ user, password }: { readonly user: string; readonly password: string }) =>
+  new Client({
+    contactPoints: [cassandra.contactPoint],
+    localDataCenter: 'datacenter1',
+    credentials: { username: user, password },
   })
 
 beforeAll(async () => {
@@ -60,11 +67,7 @@ describe('a secured Cassandra', () => {
     const store = await open(config)
     await store.close()
     const reader = { user: 'reader', password: 'reader-password' }
-    const operator = new Client({
-      contactPoints: [cassandra.contactPoint],
-      localDataCenter: 'datacenter1',
-      credentials: { username: OPERATOR.user, password: OPERATOR.password },
-    })
+    const operator = clientOf(OPERATOR)
     await operator.execute(
       `CREATE ROLE ${reader.user} WITH PASSWORD = '${reader.password}' AND LOGIN = true`,
     )
@@ -79,5 +82,75 @@ describe('a secured Cassandra', () => {
     })
     await granted.close()
     await expect(open(reader)).rejects.toMatchObject({ code: 'SPEED_NOT_AUTHORIZED' })
+  })
+})
+
+const GRANTS = join(import.meta.dirname, '..', '..', 'docs', 'security', 'cassandra-grants.cql')
+
+describe('the roles of docs/security', () => {
+  const config = { keyspace: 'backhaul', requestTimeoutMs: 25_000 }
+  const loginOf = (role: string) => ({ user: `${role}_login`, password: `${role}-password` })
+
+  beforeAll(async () => {
+    await (await open({ ...config, ...OPERATOR })).close()
+    const operator = clientOf(OPERATOR)
+    const statements = readFileSync(GRANTS, 'utf8')
+      .replace(/^--.*$/gm, '')
+      .split(';')
+    for (const statement of statements)
+      if (statement.trim() !== '') await operator.execute(statement)
+    for (const role of ['setup', 'serving', 'processor', 'batch']) {
+      const { user, password } = loginOf(role)
+      await operator.execute(
+        `CREATE ROLE IF NOT EXISTS ${user} WITH PASSWORD = '${password}' AND LOGIN = true`,
+      )
+      await operator.execute(`GRANT backhaul_${role} TO ${user}`)
+    }
+    await operator.shutdown()
+  })
+
+  it.each([
+    ['processor', 'done'],
+    ['batch', 'done'],
+    ['serving', 'SPEED_UNAVAILABLE'],
+    ['setup', 'SPEED_UNAVAILABLE'],
+  ])('%s writes rows or is refused: %s', async (role, expected) => {
+    const store = await open({ ...config, ...loginOf(role) })
+    const outcome = await store.putPartitions([partitionRow({ view: role })]).then(
+      () => 'done',
+      ({ code }: { code: string }) => code,
+    )
+    expect(outcome).toBe(expected)
+    await store.close()
+  })
+
+  it('serving reads what the processor wrote', async () => {
+    const processor = await open({ ...config, ...loginOf('processor') })
+    await processor.putPartitions([partitionRow({ view: 'served' })])
+    await processor.close()
+    const serving = await open({ ...config, ...loginOf('serving') })
+    expect(await serving.readPartitions('served')).toHaveLength(1)
+    await serving.close()
+  })
+
+  it.each(['processor', 'batch', 'serving'])('%s changes no tables', async (role) => {
+    const client = clientOf(loginOf(role))
+    for (const statement of [
+      'ALTER TABLE backhaul.minutes ADD more text',
+      'DROP TABLE backhaul.minutes',
+      'CREATE TABLE backhaul.more (a int PRIMARY KEY)',
+      "INSERT INTO backhaul.schema_migrations (version, checksum) VALUES (1, 'x')",
+      'SELECT role FROM system_auth.roles',
+    ])
+      await expect(client.execute(statement), statement).rejects.toThrow(/has no .* permission/)
+    await client.shutdown()
+  })
+
+  it('the setup adds to tables and takes none away', async () => {
+    const client = clientOf(loginOf('setup'))
+    await client.execute('CREATE TABLE IF NOT EXISTS backhaul.next_step (a int PRIMARY KEY)')
+    await client.execute('ALTER TABLE backhaul.positions ADD next_step text')
+    await expect(client.execute('DROP TABLE backhaul.minutes')).rejects.toThrow(/permission/)
+    await client.shutdown()
   })
 })
