@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
@@ -276,6 +278,41 @@ describe('the page', () => {
       headers: { 'if-none-match': first.headers.get('etag') ?? '' },
     })
     expect(again.status).toBe(304)
+  })
+
+  it('leads nowhere else, however a path is written', async () => {
+    const { serving } = await startTestServing()
+    for (const path of [
+      '/assets/../api.ts',
+      '/assets/..%2fapi.ts',
+      '/assets/%2e%2e/%2e%2e/package.json',
+      '/assets/....//api.ts',
+      '/assets\\..\\api.ts',
+      '/assets/app.ts%00.css',
+      '//etc/passwd',
+      '/assets//etc/passwd',
+      '/assets/__proto__',
+      '/assets/constructor',
+    ]) {
+      const asked = request({ host: '127.0.0.1', port: serving.port, path, agent: false }).end()
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+      expect([path, answer.statusCode]).toEqual([path, 404])
+      answer.resume()
+    }
+  })
+
+  it('is the same whatever a proxy’s headers say, and no answer about playback is for caches', async () => {
+    const { serving } = await startTestServing({ config: { corsOrigins: ['https://a.example'] } })
+    const headers = { 'x-forwarded-host': 'evil.example', 'x-original-url': '/v1/status' }
+    const plain = await fetch(serving.url)
+    const given = await fetch(serving.url, { headers })
+    expect(await given.text()).toBe(await plain.text())
+    const answer = await fetch(`${serving.url}/v1/qoe`, {
+      headers: { ...headers, origin: 'https://evil.example' },
+    })
+    expect(answer.headers.get('cache-control')).toBe('no-store')
+    expect(answer.headers.get('vary')).toBe('origin')
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull()
   })
 
   it('does not serve tests, types or sources of the server', async () => {

@@ -293,6 +293,21 @@ describe('the webhook', () => {
     await processor.stop()
   })
 
+  it('is posted to nowhere but its own address, wherever it points', async () => {
+    receiver = await Receiver.open()
+    receiver.answers.push(302, 307)
+    const processor = await start()
+    await attempts('a', 4)
+    await nextMinute()
+    await machine.until(() => (receiver?.bodies.length ?? 0) === 1, 'the first alert', 500)
+    await attempts('a', 0)
+    await nextMinute()
+    await machine.until(() => (receiver?.bodies.length ?? 0) === 2, 'the second alert', 500)
+    await processor.stop()
+    expect(receiver.paths).toEqual(['/alerts', '/alerts'])
+    expect(receiver.taken).toEqual([])
+  })
+
   it('misses what it did not take until the deadline, which is counted', async () => {
     receiver = await Receiver.open()
     receiver.answers.push(...Array.from({ length: 1_000 }, () => 500 as const))
@@ -323,6 +338,7 @@ interface Post {
 class Receiver {
   readonly bodies: Post[] = []
   readonly answers: (number | 'cut')[] = []
+  readonly paths: (string | undefined)[] = []
   /** Alerts answered with success. */
   readonly taken: Alert[] = []
   readonly #server: Server
@@ -335,12 +351,13 @@ class Receiver {
     const server = createServer()
     const receiver = new Receiver(server)
     server.on('request', (request, response) => {
+      receiver.paths.push(request.url)
       void text(request).then((body) => {
         receiver.bodies.push({ body, headers: request.headers })
         const answer = receiver.answers.shift() ?? 204
         if (answer === 204) receiver.taken.push(JSON.parse(body) as Alert)
         if (answer === 'cut') request.socket.destroy()
-        else response.writeHead(answer).end()
+        else response.writeHead(answer, { location: '/elsewhere' }).end()
       })
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -123,6 +123,27 @@ describe('the key set of an issuer', () => {
     expect(await verdictOnToken(forged)).toBe('AUTH_TOKEN_INVALID')
   })
 
+  it('is the only place of keys: a token brings none, and names none', async () => {
+    await verdictOn('k1')
+    const readsBefore = reads
+    const own = await generateKeyPair('ES256', { extractable: true })
+    const { port } = server.address() as AddressInfo
+    const elsewhere = `http://127.0.0.1:${port}/elsewhere`
+    const jwk = await exportJWK(own.publicKey)
+    for (const more of [
+      { jwk },
+      { jku: elsewhere },
+      { x5u: elsewhere },
+      { kid: '../../etc/passwd' },
+    ]) {
+      const forged = await new SignJWT({ scope: 'write', exp: clock.nowMs() / 1_000 + 60 })
+        .setProtectedHeader({ alg: 'ES256', kid: 'k1', ...more })
+        .sign(own.privateKey)
+      expect(await verdictOnToken(forged)).toBe('AUTH_TOKEN_INVALID')
+    }
+    expect(reads).toBe(readsBefore)
+  })
+
   it('is asked again for an unknown key id: a rotated key works at once', async () => {
     expect(await verdictOn('k1')).toBe('ok')
     await clock.advance(KEY_SET_COOLDOWN_MS)
