@@ -273,28 +273,27 @@ describe('a warehouse that does not answer', () => {
 })
 
 describe('what a caller asks', () => {
-  it.each([
-    `b' OR '1'='1`,
-    `b'); DROP TABLE qoe_minute; --`,
-    String.raw`b\' OR 1=1 --`,
-  ])('is a value to the warehouse, never a part of the statement: %s', async (text) => {
-    const cut = parseCut('cdn')
-    await warehouse.write(
-      insert(tables.qoeMinute, qoeMinute(BASE_MS, { plays: 1, events: 1 }, { cut, key: ['b'] })),
-      controlRows(1, [completeTo(5), completeTo(5)]),
-    )
-    const snapshot = await acquired()
-    if (snapshot === undefined) throw new Error('no history')
-    const range = { fromMs: BASE_MS, toMs: BASE_MS + MINUTE_MS }
-    const rowsWhere = async (value: string) => {
-      const where = new Map([['cdn', new Set([value])]] as const)
-      const minutes = await history.minutes.read({ cut, where }, range, snapshot, 5_000)
-      return [...minutes.values()].flatMap((rows) => [...rows]).length
-    }
-    expect(await rowsWhere(text)).toBe(0)
-    expect(await rowsWhere('b')).toBe(1)
-    for (const { sql } of warehouse.queries) expect(sql).not.toContain(text)
-  })
+  it.each([`b' OR '1'='1`, `b'); DROP TABLE qoe_minute; --`, String.raw`b\' OR 1=1 --`])(
+    'is a value to the warehouse, never a part of the statement: %s',
+    async (text) => {
+      const cut = parseCut('cdn')
+      await warehouse.write(
+        insert(tables.qoeMinute, qoeMinute(BASE_MS, { plays: 1, events: 1 }, { cut, key: ['b'] })),
+        controlRows(1, [completeTo(5), completeTo(5)]),
+      )
+      const snapshot = await acquired()
+      if (snapshot === undefined) throw new Error('no history')
+      const range = { fromMs: BASE_MS, toMs: BASE_MS + MINUTE_MS }
+      const rowsWhere = async (value: string) => {
+        const where = new Map([['cdn', new Set([value])]] as const)
+        const minutes = await history.minutes.read({ cut, where }, range, snapshot, 5_000)
+        return [...minutes.values()].flatMap((rows) => [...rows]).length
+      }
+      expect(await rowsWhere(text)).toBe(0)
+      expect(await rowsWhere('b')).toBe(1)
+      for (const { sql } of warehouse.queries) expect(sql).not.toContain(text)
+    },
+  )
 })
 
 describe('rows of the history', () => {
