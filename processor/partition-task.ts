@@ -186,7 +186,8 @@ export class PartitionTask implements LeasedTask {
   }
 
   #runTimed(steps: readonly TimedStep[]): void {
-    if (this.#abandoned.signal.aborted) return
+    // A turn that was waited for may come after the end; what is stopped reports nothing.
+    if (this.#abandoned.signal.aborted || this.#state === 'stopped') return
     try {
       for (const step of steps) step.run()
       this.#parts.telemetry.taskReported(this.status())

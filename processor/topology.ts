@@ -61,6 +61,7 @@ async function decode(live: LivePartition, batch: Batch): Promise<void> {
 async function fold(live: LivePartition, batch: Batch): Promise<void> {
   for (const record of batch.decoded) {
     live.noteFirstRecord(record.loggedAtMs)
+    live.writer.noteRecord(record.loggedAtMs)
     live.fold.apply(record)
     if (live.turn.spend()) await live.turn.next()
   }
