@@ -64,6 +64,10 @@ import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
 import { scheduleConfig } from '../standalone/config.ts'
 import { standaloneErrors } from '../standalone/errors.ts'
 import * as standaloneLimits from '../standalone/limits.ts'
+import { dataQuality } from './dashboards/data-quality.ts'
+import { dashboardJson } from './dashboards/grafana.ts'
+import { playbackQuality } from './dashboards/playback-quality.ts'
+import { system } from './dashboards/system.ts'
 import { clientTypes } from './docs/client-types.ts'
 import { configPage, environmentExample } from './docs/config-page.ts'
 import { errorsPage } from './docs/errors-page.ts'
@@ -148,6 +152,9 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
     ]),
   'docs/metrics.md': () => metricsPage(serviceMetrics),
+  'helm/backhaul/dashboards/system.json': () => dashboardJson(system),
+  'helm/backhaul/dashboards/playback-quality.json': () => dashboardJson(playbackQuality),
+  'helm/backhaul/dashboards/data-quality.json': () => dashboardJson(dataQuality),
   'docs/schema.json': () => `${JSON.stringify(eventJsonSchema(), undefined, 2)}\n`,
   'docs/events.md': () => eventTables(),
   'docs/openapi.json': () => `${JSON.stringify(openApiDocument(), undefined, 2)}\n`,
