@@ -82,7 +82,9 @@ export class PartitionTask implements LeasedTask {
   }
 
   inspectSession(sessionId: string): unknown {
-    return this.#live?.fold.inspectSession(sessionId)
+    const held = this.#live?.fold.inspectSession(sessionId)
+    const traceparent = this.#live?.traces?.of(sessionId)
+    return typeof held !== 'object' || traceparent === undefined ? held : { ...held, traceparent }
   }
 
   async #run(): Promise<void> {

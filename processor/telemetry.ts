@@ -318,9 +318,9 @@ function recordEvents(metrics: Metrics, log: Logger) {
       metrics.stepDurationMs.observe({ step }, done.durationMs)
       metrics.stepAgeMs.observe({ step }, Math.max(0, done.ageMs))
     },
-    poisonKept(of: number, offset: number, reason: string) {
+    poisonKept(of: number, found: { offset: number; reason: string; traceparent?: string }) {
       metrics.poison.inc({ partition: of })
-      log.warn({ partition: of, offset, reason }, 'unreadable record kept in playback.rejects')
+      log.warn({ partition: of, ...found }, 'unreadable record kept in playback.rejects')
     },
     poisonCut(of: number, bytes: number) {
       metrics.poisonCut.inc({ partition: of })
