@@ -53,7 +53,8 @@ export const system: Dashboard = {
         },
         {
           title: 'What is served live is as old as',
-          description: 'By the rows that servers read. A few seconds.',
+          description:
+            'By the rows that servers read, when they were scraped: some seconds, and the time between scrapes.',
           kind: 'stat',
           unit: 'ms',
           width: 4,
@@ -64,8 +65,8 @@ export const system: Dashboard = {
             },
           ],
           thresholds: [
-            { from: 10_000, colour: 'orange' },
-            { from: 60_000, colour: 'red' },
+            { from: 60_000, colour: 'orange' },
+            { from: 120_000, colour: 'red' },
           ],
           runbook: 'serving.md#backhaulservingstale',
         },
