@@ -57,6 +57,10 @@ const addressSettings = {
     expected: 'a header name in lower case',
     doc: 'Header in which a trusted load balancer tells the country; it wins over the client’s. Empty: none is trusted.',
   }),
+  traceContext: setting.boolean({
+    default: false,
+    doc: 'Whether the header `traceparent` of a request or an upgrade is written into the headers of its records (docs/decisions/0034-trace-context.md).',
+  }),
   cmcdOffKeys: setting.list({
     default: [],
     doc: 'Ingest keys of `/cmcd/{ingestKey}` that are switched off: players are answered 410 and stop reporting. `default` stands for plain `/cmcd`.',

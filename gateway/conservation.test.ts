@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Connection } from './connection.ts'
+import { ACCEPT_OBJECTIVE_MS } from './limits.ts'
 import { createBench, frameBytes, isBalanced, type HeldSocket } from './testing/connection-bench.ts'
 import { settle } from './testing/passing-time.ts'
 
@@ -118,6 +119,21 @@ test('received = accepted + rejected + refused + inFlight at every moment, and n
     }),
     { numRuns: 80 },
   )
+})
+
+test('events that the log has within a second are on time, later ones are counted', async () => {
+  const { log, clock, ledgers, open } = await createBench({ bounds: { deadlineMs: 5_000 } })
+  const client = new Client('s1', open())
+  client.send('good')
+  await clock.advance(100)
+  await settle()
+  expect(ledgers.events).toMatchObject({ accepted: 2, acceptedLate: 0 })
+  log.hold()
+  client.send('mixed')
+  await clock.advance(ACCEPT_OBJECTIVE_MS + 1)
+  log.release()
+  await settle()
+  expect(ledgers.events).toMatchObject({ accepted: 4, rejected: 1, acceptedLate: 2 })
 })
 
 function acceptedIn(values: readonly Record<string, unknown>[]): number {

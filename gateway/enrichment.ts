@@ -3,6 +3,7 @@
  * pseudonym), the country of a trusted load balancer. A source is computed once per connection or
  * request. Client addresses are never part of it.
  */
+import type { HttpRequest } from 'uWebSockets.js'
 import type { Principal } from '../shared/auth/token-verifier.ts'
 import {
   createContextEnricher,
@@ -29,23 +30,29 @@ export interface SourceFacts {
 
 export interface Enrichment {
   readonly contexts: ContextEnricher
+  /** The trace context of a request, unchecked; empty where none is taken. */
+  traceparentOf(request: Pick<HttpRequest, 'getHeader'>): string
   sourceOf(facts: SourceFacts): IngestSource
 }
 
 const COUNTRY = /^[A-Za-z]{2}$/
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+/** Version 00 of the W3C’s Trace Context; ids of zeros are none. */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 export function createEnrichment(options: {
   readonly pseudonymiser: Pseudonymiser
   readonly cacheEntriesMax: number
   readonly instanceId: string
+  /** Whether trace context is taken. */
+  readonly traceContext: boolean
 }): Enrichment {
-  const { pseudonymiser, cacheEntriesMax, instanceId } = options
+  const { pseudonymiser, cacheEntriesMax, instanceId, traceContext } = options
   const plainHeaders = { schema: FRAME_SCHEMA, gateway: instanceId }
   // Most connections add nothing of their own: they share one source.
   const plainSource: IngestSource = { overrides: {}, headers: plainHeaders }
   return {
     contexts: createContextEnricher({ pseudonymiser, cacheEntriesMax }),
+    traceparentOf: (request) => (traceContext ? request.getHeader('traceparent') : ''),
     sourceOf({ principal, country, traceparent }) {
       const traced = traceparent.length <= TRACEPARENT_MAX_CHARS && TRACEPARENT.test(traceparent)
       const hasCountry = COUNTRY.test(country)

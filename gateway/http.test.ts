@@ -1,6 +1,7 @@
 /** `POST /v1/events`, `/cmcd`, preflights and the operators' paths, over real sockets. */
 import { connect } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket as WebSocketClient } from 'ws'
 import { decodeReject } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
@@ -118,25 +119,65 @@ test('a body over the limit is answered 413, declared or not, and the connection
   expect((await post(frameText(undefined, { padding: 'x'.repeat(padding) }))).status).toBe(204)
 })
 
-test('a trusted header tells the country, and a traceparent travels with the record', async () => {
-  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-  const session = { sessionId: 'located', country: 'DE' }
-  await post(frameText(undefined, { session }), { headers: { 'x-country': 'fr', traceparent } })
-  const record = gateway.log.records(TOPICS.events).find(({ key }) => key === 'located')
-  expect(record?.headers['traceparent']).toBe(traceparent)
-  expect(JSON.parse(Buffer.from(record?.value ?? []).toString())).toMatchObject({
-    session: { country: 'FR' },
-  })
+test('a trusted header tells the country, one that is none is left out', async () => {
+  const located = (sessionId: string, country: string) =>
+    post(frameText(undefined, { session: { sessionId, country: 'DE' } }), {
+      headers: { 'x-country': country },
+    })
+  await located('located', 'fr')
+  await located('unlocated', 'unknown')
+  const countryOf = (sessionId: string) => {
+    const record = gateway.log.records(TOPICS.events).find(({ key }) => key === sessionId)
+    return JSON.parse(Buffer.from(record?.value ?? []).toString()) as unknown
+  }
+  expect(countryOf('located')).toMatchObject({ session: { country: 'FR' } })
+  expect(countryOf('unlocated')).toMatchObject({ session: { country: 'DE' } })
 })
 
-test('a traceparent that is none, and a country that is none, are left out', async () => {
-  const session = { sessionId: 'untraced', country: 'DE' }
-  const headers = { 'x-country': 'unknown', traceparent: 'x'.repeat(500) }
-  await post(frameText(undefined, { session }), { headers })
-  const record = gateway.log.records(TOPICS.events).find(({ key }) => key === 'untraced')
-  expect(record?.headers).not.toHaveProperty('traceparent')
-  expect(JSON.parse(Buffer.from(record?.value ?? []).toString())).toMatchObject({
-    session: { country: 'DE' },
+describe('trace context', () => {
+  const TRACE = '0af7651916cd43dd8448eb211c80319c'
+  const traceparent = `00-${TRACE}-b7ad6b7169203331-01`
+  const headersOf = ({ log }: TestGateway, sessionId: string) =>
+    log.records(TOPICS.events).find(({ key }) => key === sessionId)?.headers
+  const postTraced = (sessionId: string, value: string, port: number) =>
+    post(
+      frameText(undefined, { session: { sessionId } }),
+      { headers: { traceparent: value } },
+      port,
+    )
+
+  test('is not looked for unless it is asked for', async () => {
+    await postTraced('ignored', traceparent, gateway.port)
+    expect(headersOf(gateway, 'ignored')).not.toHaveProperty('traceparent')
+  })
+
+  test('travels with the records of a request and of a connection', async () => {
+    const traced = await startTestGateway({ config: { traceContext: true } })
+    await postTraced('posted', traceparent, traced.port)
+    expect(headersOf(traced, 'posted')).toMatchObject({ traceparent })
+    const socket = new WebSocketClient(`ws://127.0.0.1:${traced.port}/v1/events`, 'playback.v1', {
+      headers: { traceparent },
+    })
+    socket.on('open', () => socket.send(frameText(0, { session: { sessionId: 'connected' } })))
+    await until(() => headersOf(traced, 'connected') !== undefined)
+    expect(headersOf(traced, 'connected')).toMatchObject({ traceparent })
+    socket.terminate()
+  })
+
+  test.each([
+    ['too long', 'x'.repeat(500)],
+    ['a later version', `01-${TRACE}-b7ad6b7169203331-01`],
+    ['no trace', `00-${'0'.repeat(32)}-b7ad6b7169203331-01`],
+    ['no parent', `00-${TRACE}-${'0'.repeat(16)}-01`],
+    ['upper case', traceparent.toUpperCase()],
+  ])('is left out when it is %s, and the event is taken', async (what, value) => {
+    const traced = await startTestGateway({ config: { traceContext: true } })
+    const sessionId = what.replaceAll(' ', '-')
+    expect((await postTraced(sessionId, value, traced.port)).status).toBe(204)
+    expect(headersOf(traced, sessionId)).toEqual({
+      schema: 'playback.v1',
+      gateway: expect.stringMatching(/^gateway-/),
+    })
   })
 })
 

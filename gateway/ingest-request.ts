@@ -54,7 +54,7 @@ export class IngestRequest {
     this.#response = new GuardedResponse(response)
     this.#origin = request.getHeader('origin')
     this.#country = trustedCountryHeader === '' ? '' : request.getHeader(trustedCountryHeader)
-    this.#traceparent = request.getHeader('traceparent')
+    this.#traceparent = context.enrichment.traceparentOf(request)
     const length = request.getHeader('content-length')
     this.#declaredBytes = length === '' ? undefined : Number(length)
     this.#address = rates.limitsAddresses ? addresses.read(response, request) : undefined

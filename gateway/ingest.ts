@@ -193,8 +193,8 @@ function observe(telemetry: GatewayTelemetry, skew: ClockSkew, copies: Copies): 
 }
 
 function openEnrichment({ config, pseudonymiser }: IngestOptions, instanceId: string) {
-  const cacheEntriesMax = config.contextCacheEntriesMax
-  return createEnrichment({ pseudonymiser, cacheEntriesMax, instanceId })
+  const { contextCacheEntriesMax: cacheEntriesMax, traceContext } = config
+  return createEnrichment({ pseudonymiser, cacheEntriesMax, instanceId, traceContext })
 }
 
 function openRejects(

@@ -33,7 +33,8 @@ import { RecordSlab } from './record-slab.ts'
 export interface RecordOwner {
   /** False once the records were given back: whatever is not under way is dropped. */
   readonly isLive: boolean
-  recordAppended(record: LaneRecord): void
+  /** `nowMs` is monotonic: when the log had taken it. */
+  recordAppended(record: LaneRecord, nowMs: number): void
   /** The record left the lane unappended, after its owner was refused. */
   recordDropped(record: LaneRecord): void
   /** The log will never take the record. */
@@ -302,7 +303,8 @@ export class Lane implements PacedLane {
   #succeed(appended: Appended): void {
     const { clock, budget, observer, pacer } = this.#options
     const batch = this.#batch
-    const durationMs = clock.monotonicMs() - this.#appendingSinceMs
+    const nowMs = clock.monotonicMs()
+    const durationMs = nowMs - this.#appendingSinceMs
     pacer.answered()
     this.#batch = []
     this.#attempt = 0
@@ -317,7 +319,7 @@ export class Lane implements PacedLane {
       observer.recordAppended?.(record)
       // Whoever waits for the rest of a frame must not keep what is in the log.
       record.value = NO_BYTES
-      record.owner.recordAppended(record)
+      record.owner.recordAppended(record, nowMs)
     }
     observer.appended(this, {
       records: batch.length,

@@ -1,3 +1,5 @@
+import { ACCEPT_OBJECTIVE_MS } from './limits.ts'
+
 /** Why something received was given back to the client instead of being kept. */
 export const REFUSAL_REASONS = [
   /** The process byte budget or a lane was full. */
@@ -22,6 +24,8 @@ export class Ledger {
   received = 0
   /** Durable in the log. */
   accepted = 0
+  /** Of these, what took longer than the objective. */
+  acceptedLate = 0
   /** Refused for good, with a durable reject record. */
   rejected = 0
   /** Given back: the client sends it again. */
@@ -41,8 +45,9 @@ export class Ledger {
     this.inFlight += count
   }
 
-  accept(count: number): void {
+  accept(count: number, afterMs: number): void {
     this.accepted += count
+    if (afterMs > ACCEPT_OBJECTIVE_MS) this.acceptedLate += count
     this.inFlight -= count
   }
 

@@ -113,6 +113,9 @@ export const CLOSE_REASON_MAX_BYTES = 123
 /** How long a browser may remember the answer of a preflight. */
 export const PREFLIGHT_MAX_AGE_SECONDS = 86_400
 
+/** From the arrival of an event until the log has it, ms: later counts against the objective (docs/slo.md). */
+export const ACCEPT_OBJECTIVE_MS = 1_000
+
 /** Characters of an ingest key or a `traceparent` header that are looked at. */
 export const INGEST_KEY_MAX_CHARS = 256
 export const TRACEPARENT_MAX_CHARS = 64

@@ -102,8 +102,9 @@ export class Submission implements RecordOwner {
     this.#sink.refused(this, reason)
   }
 
-  recordAppended(record: LaneRecord): void {
-    if (record.kind === 'events') this.#ledgers.events.accept(record.count)
+  recordAppended(record: LaneRecord, nowMs: number): void {
+    if (record.kind === 'events')
+      this.#ledgers.events.accept(record.count, nowMs - this.arrivedAtMs)
     else if (record.kind === 'rejectedEvent') this.#ledgers.events.reject(record.count)
     else this.#ledgers.unreadable.reject(record.count)
     this.#waitsFor -= 1

@@ -20,6 +20,11 @@ const flowMetrics = defineMetrics({
     help: 'Events since the start by outcome; received = accepted + rejected + refused + inFlight at every moment. What is sent again is received again.',
     labels: ['outcome'],
   },
+  acceptedLate: {
+    kind: 'gauge',
+    name: 'gateway_accepted_after_objective_events',
+    help: 'Accepted events that the log had later than a second after they arrived (ACCEPT_OBJECTIVE_MS).',
+  },
   unreadable: {
     kind: 'gauge',
     name: 'gateway_unreadable_frames',
@@ -302,6 +307,7 @@ function standing(metrics: Metrics) {
     report(now: GatewayStanding) {
       ledger(metrics.events, now.ledgers.events)
       ledger(metrics.unreadable, now.ledgers.unreadable)
+      metrics.acceptedLate.set(now.ledgers.events.acceptedLate)
       for (const [transport, count] of Object.entries(now.ledgers.frames))
         metrics.frames.set({ transport }, count)
       for (const reason of REFUSAL_REASONS)

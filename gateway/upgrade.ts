@@ -89,7 +89,7 @@ function readHandshake(
     authorization: request.getHeader('authorization'),
     origin: request.getHeader('origin'),
     country: trustedCountryHeader === '' ? '' : request.getHeader(trustedCountryHeader),
-    traceparent: request.getHeader('traceparent'),
+    traceparent: options.enrichment.traceparentOf(request),
     address: rates.limitsAddresses ? addresses.read(response, request) : undefined,
   }
 }

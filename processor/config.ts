@@ -137,6 +137,10 @@ const shellSettings = {
     unit: 'epoch',
     doc: 'Raise by one after playback.events was deleted and created again.',
   }),
+  traceContext: setting.boolean({
+    default: false,
+    doc: 'Whether the trace context of records (GATEWAY_TRACE_CONTEXT) is shown at /debug/sessions/{id}, in playback.exceptions and playback.rejects, and in the log.',
+  }),
   ticks: setting.boolean({
     default: true,
     doc: 'Whether idle partitions get ticks, by processors of the active view.',

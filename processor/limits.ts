@@ -33,6 +33,12 @@ export const REASSIGN_DEADLINE_MS = 120_000
 /** How long a paused partition waits before it looks again, ms. */
 export const PAUSE_POLL_MS = 250
 
+/** Age of a narrow row's oldest change when it is durable, ms: older counts against the objective (docs/slo.md). */
+export const FRESHNESS_OBJECTIVE_MS = 10_000
+
+/** Sessions of a partition whose trace context is remembered, those that sent last. */
+export const TRACED_SESSIONS_MAX = 10_000
+
 /** Owners a partition may have in one generation, so that progress stamps stay below 2^53. */
 export const OWNER_EPOCH_MAX = 2 ** 21 - 1
 

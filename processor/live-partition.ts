@@ -20,6 +20,7 @@ import type { RetryContext } from './retry.ts'
 import { RowWriter } from './row-writer.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 import { IdleTicker } from './ticks.ts'
+import { Traces } from './traces.ts'
 import { Turn, type TurnQueue } from './turn.ts'
 import type { ViewRole } from './view-role.ts'
 
@@ -56,6 +57,8 @@ export interface LivePartition {
   readonly progress: ProgressPublisher
   readonly checkpointer: Checkpointer
   readonly failpoints: Failpoints
+  /** Absent unless they are asked for. */
+  readonly traces: Traces | undefined
   readonly telemetry: ProcessorTelemetry
   readonly generation: number
   readonly ownerEpoch: number
@@ -88,7 +91,8 @@ export function openLivePartition(
   const { fold, origin, nextOffset, endOffset } = recovered
   const { partition } = lease
   const role = parts.role.partition(partition)
-  const wiring = { ...parts, ...context, partition, fold, origin, role }
+  const traces = config.traceContext ? new Traces() : undefined
+  const wiring = { ...parts, ...context, partition, fold, origin, role, traces }
   const nextToFold = () => Math.max(nextOffset, fold.status.nextOffset)
   let { generationStartMs } = recovered
 

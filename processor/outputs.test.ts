@@ -18,6 +18,7 @@ import {
   silentTelemetry,
   turnOfTheLoop,
 } from './testing/test-doubles.ts'
+import { Traces } from './traces.ts'
 
 const sealer = createSealer(new Uint8Array(32).fill(7))
 
@@ -27,7 +28,10 @@ interface Sent {
   readonly records: readonly NewRecord[]
 }
 
-function senderOf(append?: EventLog['append'], { isPrimary = true } = {}) {
+function senderOf(
+  append?: EventLog['append'],
+  { isPrimary = true, traces }: { isPrimary?: boolean; traces?: Traces } = {},
+) {
   const clock = new ManualClock()
   const sent: Sent[] = []
   const fold = new ScriptedFold()
@@ -49,6 +53,7 @@ function senderOf(append?: EventLog['append'], { isPrimary = true } = {}) {
       },
     }),
     sealer,
+    traces,
     telemetry: createProcessorTelemetry(base),
     outputsPerAppendMax: 3,
     outputPartitions: { exceptions: 8, sessions: 8, rejects: 2 },
@@ -92,6 +97,34 @@ const json = (record: NewRecord | undefined): unknown =>
   JSON.parse(new TextDecoder().decode(record?.value))
 
 describe('outputs', () => {
+  it('bear the trace context of what they came of, where it is told', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const record: LogRecord = {
+      partition: 5,
+      offset: 9,
+      loggedAtMs: 1,
+      key: 's',
+      value: new Uint8Array(3),
+      headers: { schema: 'other', traceparent },
+    }
+    const headersOf = async (traces?: Traces) => {
+      const { sender, sent, fold } = senderOf(undefined, traces === undefined ? {} : { traces })
+      traces?.note(record)
+      fold.outputs.push(exception(1))
+      await sender.flush()
+      await sender.keepPoison([{ record, reason: 'no schema' }])
+      return sent.map(({ records }) => records[0]?.headers)
+    }
+    expect(await headersOf()).toEqual([
+      { schema: 'exception.v1', view: 'v' },
+      { schema: 'reject.v1', view: 'v' },
+    ])
+    expect(await headersOf(new Traces())).toEqual([
+      { schema: 'exception.v1', view: 'v', traceparent },
+      { schema: 'reject.v1', view: 'v', traceparent },
+    ])
+  })
+
   it('go to their topics, in order, on the partition’s own number', async () => {
     const { sender, sent, fold } = senderOf()
     fold.outputs.push(exception(1), closed, exception(2))

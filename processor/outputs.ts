@@ -29,6 +29,7 @@ import { OutputShare } from './output-share.ts'
 import type { PartitionRole } from './view-role.ts'
 import { retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
+import type { Traces } from './traces.ts'
 
 const SESSION_ID_CHARS_MAX = 64
 
@@ -47,6 +48,8 @@ export interface OutputSenderParts {
   readonly role: PartitionRole
   readonly log: EventLog
   readonly sealer: Sealer
+  /** Absent unless they are to be told. */
+  readonly traces: Pick<Traces, 'of'> | undefined
   readonly telemetry: ProcessorTelemetry
   readonly outputsPerAppendMax: number
   readonly outputPartitions: OutputPartitions
@@ -92,14 +95,18 @@ export class OutputSender {
   }
 
   async #send(): Promise<void> {
-    const { fold, outputsPerAppendMax, origin, telemetry } = this.#parts
+    const { fold, outputsPerAppendMax, origin, telemetry, traces } = this.#parts
     for (;;) {
       const { pendingOutputs, nextOffset } = fold.status
       const { kind, count } = this.#share.verdict(pendingOutputs, nextOffset)
       if (kind === 'hold') return
       const outputs = fold.pendingOutputs(Math.min(count, outputsPerAppendMax))
       if (kind === 'send') {
-        await this.#appendAll('exceptions', outputs.flatMap(exceptionsOf).map(exceptionRecord))
+        const exceptions = outputs.flatMap(exceptionsOf)
+        await this.#appendAll(
+          'exceptions',
+          exceptions.map((one) => exceptionRecord(one, traces?.of(one.sessionId))),
+        )
         await this.#appendAll(
           'sessions',
           outputs.flatMap(closedSessionsOf).map(closedSessionRecord),
@@ -119,22 +126,34 @@ export class OutputSender {
       ({ record: { offset } }) => isPrimary || offset < owedOffset || offset >= primaryOffset,
     )
     await this.#keep(own)
-    for (const { record, reason } of own)
-      telemetry.poisonKept(record.partition, record.offset, reason)
+    for (const { record, reason } of own) {
+      const { partition, offset } = record
+      telemetry.poisonKept(partition, { offset, reason, ...this.#traceOf(record) })
+    }
+  }
+
+  /** Of a record that cannot be read its header is all that there is. */
+  #traceOf({ headers }: LogRecord): { traceparent?: string } {
+    return this.#parts.traces === undefined ? {} : traceHeader(headers['traceparent'])
+  }
+
+  #rejectOf(poison: PoisonFound, bytesMax?: number): NewRecord {
+    const reject = poisonRecord(poison, this.#parts.sealer, bytesMax)
+    return { ...reject, headers: { ...reject.headers, ...this.#traceOf(poison.record) } }
   }
 
   async #keep(found: readonly PoisonFound[]): Promise<void> {
-    const { sealer, telemetry } = this.#parts
+    const { telemetry } = this.#parts
     const [alone] = found
     try {
       await this.#append(
         'rejects',
-        found.map((poison) => poisonRecord(poison, sealer)),
+        found.map((poison) => this.#rejectOf(poison)),
       )
     } catch (error) {
       if (!isTooLarge(error) || alone === undefined) throw error
       if (found.length > 1) return await inHalves(found, (half) => this.#keep(half))
-      await this.#append('rejects', [poisonRecord(alone, sealer, POISON_CUT_BYTES)])
+      await this.#append('rejects', [this.#rejectOf(alone, POISON_CUT_BYTES)])
       telemetry.poisonCut(alone.record.partition, alone.record.value.length)
     }
   }
@@ -187,12 +206,16 @@ function closedSessionsOf(output: FoldOutput): SessionRow[] {
   return output.kind === 'closedSession' ? [output.row] : []
 }
 
-function exceptionRecord(exception: FoldException): NewRecord {
+function exceptionRecord(exception: FoldException, traceparent: string | undefined): NewRecord {
   return {
     key: exception.sessionId,
     value: encodeException(exception),
-    headers: { schema: 'exception.v1' },
+    headers: { schema: 'exception.v1', ...traceHeader(traceparent) },
   }
+}
+
+function traceHeader(traceparent: string | undefined): { traceparent?: string } {
+  return traceparent === undefined ? {} : { traceparent }
 }
 
 function closedSessionRecord(row: SessionRow): NewRecord {

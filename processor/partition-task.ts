@@ -82,7 +82,9 @@ export class PartitionTask implements LeasedTask {
   }
 
   inspectSession(sessionId: string): unknown {
-    return this.#live?.fold.inspectSession(sessionId)
+    const held = this.#live?.fold.inspectSession(sessionId)
+    const traceparent = this.#live?.traces?.of(sessionId)
+    return typeof held !== 'object' || traceparent === undefined ? held : { ...held, traceparent }
   }
 
   async #run(): Promise<void> {
@@ -186,7 +188,8 @@ export class PartitionTask implements LeasedTask {
   }
 
   #runTimed(steps: readonly TimedStep[]): void {
-    if (this.#abandoned.signal.aborted) return
+    // A turn that was waited for may come after the end; what is stopped reports nothing.
+    if (this.#abandoned.signal.aborted || this.#state === 'stopped') return
     try {
       for (const step of steps) step.run()
       this.#parts.telemetry.taskReported(this.status())

@@ -12,6 +12,8 @@ import {
   type MortalProcessor,
 } from './testing/test-machine.ts'
 
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+
 let machine: TestMachine
 const running: MortalProcessor[] = []
 
@@ -96,6 +98,26 @@ describe('a processor', () => {
       () => processor.inspectSession('s1') === undefined,
       'the session has left the state',
     )
+  })
+
+  it('shows the trace context of a session where it is looked for, when it is asked to', async () => {
+    const headers = { traceparent: TRACEPARENT }
+    const seen = async (settings: Readonly<Record<string, string>>) => {
+      const processor = await start({ settings })
+      await machine.until(() => processor.inspectSession('traced') !== undefined, 'it is folded')
+      const held = processor.inspectSession('traced')
+      await processor.stop()
+      return held
+    }
+    await machine.send({ sessionId: 'traced', headers, events: [{ seq: 0, type: 'heartbeat' }] })
+    const plain = await seen({})
+    expect(plain).not.toHaveProperty('traceparent')
+    await machine.send({ sessionId: 'traced', headers, events: [{ seq: 1, type: 'heartbeat' }] })
+    await machine.send({ sessionId: 'traced', events: [{ seq: 2, type: 'heartbeat' }] })
+    const processor = await start({ settings: { PROCESSOR_TRACE_CONTEXT: 'true' } })
+    await machine.settled(processor)
+    expect(processor.inspectSession('traced')).toMatchObject(headers)
+    expect(processor.inspectSession('another')).toBeUndefined()
   })
 
   it('records what it does not apply in the exceptions, by identity', async () => {

@@ -4,7 +4,7 @@ import { ManualClock } from '../shared/runtime/clock.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { seededRandom } from '../shared/runtime/random.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
-import { TIMED_STEP_MS } from './limits.ts'
+import { FRESHNESS_OBJECTIVE_MS, TIMED_STEP_MS } from './limits.ts'
 import { RowWriter } from './row-writer.ts'
 import { createProcessorTelemetry } from './telemetry.ts'
 import {
@@ -100,6 +100,28 @@ describe('the row writer', () => {
     await test.run(1_000)
     expect(writtenAtMs).toEqual([0, 1_000])
     expect(test.fold.acknowledged).toHaveLength(2)
+  })
+
+  it('says of narrow rows whether they were durable soon after the oldest record in them', async () => {
+    const gate = gatedPut()
+    const test = writerOf({ putMinutes: () => gate.put() })
+    const rows = (outcome: string) =>
+      metricValue(test.base, 'processor_narrow_rows_total', { outcome })
+    expect([await rows('fresh'), await rows('stale')]).toEqual([0, 0])
+    test.writer.noteRecord(test.clock.nowMs() - 4_000)
+    test.dirty('narrow', minutes(3))
+    await test.run(500)
+    gate.open()
+    await test.run(500)
+    expect([await rows('fresh'), await rows('stale')]).toEqual([3, 0])
+    // The first record counts, however new the others are.
+    test.writer.noteRecord(test.clock.nowMs() - FRESHNESS_OBJECTIVE_MS)
+    test.writer.noteRecord(test.clock.nowMs())
+    test.dirty('narrow', minutes(2))
+    await test.run(500)
+    gate.open()
+    await test.run(500)
+    expect([await rows('fresh'), await rows('stale')]).toEqual([3, 2])
   })
 
   it('spreads wide rows over their interval', async () => {

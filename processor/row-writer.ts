@@ -19,7 +19,7 @@ import type { ProcessorConfig } from './config.ts'
 import { TIMED_STEP_MS } from './limits.ts'
 import { retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
-import { WriteQueue, type Pacing, type Reach } from './write-queue.ts'
+import { WriteQueue, type DurableRows, type Pacing, type Reach } from './write-queue.ts'
 
 /** How far each write class is durable in the store. */
 export interface ClassReach {
@@ -60,6 +60,8 @@ export class RowWriter {
   readonly #writes = new Set<Promise<void>>()
   #reached: ClassReach
   #flushing = false
+  /** Append time of the first record folded since the last mark of the narrow queue. */
+  #oldestLoggedAtMs: number | undefined
 
   constructor(parts: RowWriterParts) {
     this.#parts = parts
@@ -70,7 +72,8 @@ export class RowWriter {
         name,
         pacing: pacing[name],
         onReached,
-        onDurable: (afterMs) => parts.telemetry.rowsDurable(name, afterMs),
+        onDurable: (done) => this.#tellDurable(name, done),
+        ...(name === 'narrow' ? { takeOldestLoggedAtMs: () => this.#takeOldest() } : {}),
         now: () => parts.clock.monotonicMs(),
         onMarkSkipped: () => parts.telemetry.markSkipped(parts.partition, name),
       })
@@ -111,6 +114,11 @@ export class RowWriter {
     return Math.max(...this.#queues.map((queue) => queue.oldestFlightMs(nowMs)))
   }
 
+  /** A record is about to be folded: rows that it changes are as old as it is. */
+  noteRecord(loggedAtMs: number): void {
+    this.#oldestLoggedAtMs ??= loggedAtMs
+  }
+
   /** Begins the writes that are due; never waits for one. */
   pump(): void {
     const { fold, clock, telemetry, partition } = this.#parts
@@ -137,6 +145,19 @@ export class RowWriter {
     const nowMs = this.#parts.clock.monotonicMs()
     for (const queue of this.#queues) queue.mark(this.#here(), 0, nowMs)
     this.#flushing = false
+  }
+
+  #takeOldest(): number | undefined {
+    const oldest = this.#oldestLoggedAtMs
+    this.#oldestLoggedAtMs = undefined
+    return oldest
+  }
+
+  #tellDurable(name: DirtyQueue, { rows, afterMs, oldestLoggedAtMs }: DurableRows): void {
+    const { telemetry, clock } = this.#parts
+    telemetry.rowsDurable(name, afterMs)
+    if (oldestLoggedAtMs === undefined) return
+    telemetry.narrowRowsDurable(rows, Math.max(0, clock.nowMs() - oldestLoggedAtMs))
   }
 
   #here(): Reach {

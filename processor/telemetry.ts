@@ -5,11 +5,15 @@ import {
   type Logger,
   type TelemetryBase,
 } from '../shared/runtime/telemetry.ts'
-import type { FoldCounters, FoldStatus } from '../shared/qoe/fold.ts'
+import type { DirtyQueue, FoldCounters, FoldStatus } from '../shared/qoe/fold.ts'
+import { FRESHNESS_OBJECTIVE_MS } from './limits.ts'
 import type { PartitionTaskStatus, TaskState } from './task-state.ts'
 import { TASK_STATES } from './task-state.ts'
 
 const partition = ['partition'] as const
+
+/** Of ages since the log’s append; FRESHNESS_OBJECTIVE_MS is one of them. */
+const AGE_MS = [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 600_000]
 
 export const processorMetrics = defineMetrics({
   foldEvents: {
@@ -159,13 +163,25 @@ export const processorMetrics = defineMetrics({
     name: 'processor_record_age_ms',
     help: 'Age of the last record of a batch, since the log appended it, when the step was done with it. By the clocks of log and processor.',
     labels: ['step'],
-    buckets: [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 600_000],
+    buckets: AGE_MS,
   },
   rowsDurableMs: {
     kind: 'histogram',
     name: 'processor_rows_durable_after_ms',
     help: 'Time from a mark in a queue of changed rows until all rows before it were durable. Marks are set as often as the queue is flushed.',
     labels: ['queue'],
+  },
+  narrowRows: {
+    kind: 'counter',
+    name: 'processor_narrow_rows_total',
+    help: 'Rows of narrow cuts that are durable, by outcome: fresh, or stale when the oldest record in them was longer in the log than 10 s (FRESHNESS_OBJECTIVE_MS).',
+    labels: ['outcome'],
+  },
+  narrowRowsAgeMs: {
+    kind: 'histogram',
+    name: 'processor_narrow_rows_age_ms',
+    help: 'Age of the oldest record in the narrow rows of a flush, since the log appended it, when all of them were durable. By the clocks of log and processor.',
+    buckets: AGE_MS,
   },
   retries: {
     kind: 'counter',
@@ -275,10 +291,14 @@ const OUTCOMES: readonly (keyof FoldCounters)[] = [
   'buffered',
 ]
 
+const QUEUES: readonly DirtyQueue[] = ['narrow', 'wide', 'session', 'sessionUrgent']
+
 export type ProcessorTelemetry = ReturnType<typeof createProcessorTelemetry>
 
 export function createProcessorTelemetry({ registry, log }: TelemetryBase) {
   const metrics = createMetrics(processorMetrics, registry)
+  // The first stale row is to be an increase.
+  for (const outcome of ['fresh', 'stale']) metrics.narrowRows.inc({ outcome }, 0)
   return {
     log,
     ...recordEvents(metrics, log),
@@ -298,9 +318,9 @@ function recordEvents(metrics: Metrics, log: Logger) {
       metrics.stepDurationMs.observe({ step }, done.durationMs)
       metrics.stepAgeMs.observe({ step }, Math.max(0, done.ageMs))
     },
-    poisonKept(of: number, offset: number, reason: string) {
+    poisonKept(of: number, found: { offset: number; reason: string; traceparent?: string }) {
       metrics.poison.inc({ partition: of })
-      log.warn({ partition: of, offset, reason }, 'unreadable record kept in playback.rejects')
+      log.warn({ partition: of, ...found }, 'unreadable record kept in playback.rejects')
     },
     poisonCut(of: number, bytes: number) {
       metrics.poisonCut.inc({ partition: of })
@@ -338,6 +358,11 @@ function storeEvents(metrics: Metrics, log: Logger) {
     },
     rowsDurable(queue: string, afterMs: number) {
       metrics.rowsDurableMs.observe({ queue }, afterMs)
+    },
+    narrowRowsDurable(rows: number, ageMs: number) {
+      const outcome = ageMs > FRESHNESS_OBJECTIVE_MS ? 'stale' : 'fresh'
+      metrics.narrowRows.inc({ outcome }, rows)
+      metrics.narrowRowsAgeMs.observe(ageMs)
     },
     rowsExpired(of: number, queue: string, rows: number) {
       metrics.rowsExpired.inc({ partition: of, queue }, rows)
@@ -389,6 +414,7 @@ function lifeEvents(metrics: Metrics, log: Logger) {
     stateChanged(of: number, state: TaskState) {
       for (const each of TASK_STATES)
         metrics.state.set({ partition: of, state: each }, each === state ? 1 : 0)
+      if (state === 'stopped') forget(metrics, of)
       log.info({ partition: of, state }, 'partition state')
     },
     paused(of: number, reason: string) {
@@ -446,4 +472,35 @@ function lifeEvents(metrics: Metrics, log: Logger) {
       log.error({ err: error.message }, 'could not join the group, trying again')
     },
   }
+}
+
+/**
+ * What stood of a partition that is somebody else's now: a lag that nobody works off any more, or a
+ * state that nobody leaves, would go on to alert. Its state stays, as stopped.
+ */
+function forget(metrics: Metrics, of: number): void {
+  const key = { partition: of }
+  for (const outcome of OUTCOMES) metrics.foldEvents.remove({ ...key, outcome })
+  for (const queue of QUEUES) {
+    metrics.dirtyRows.remove({ ...key, queue })
+    metrics.writesInFlight.remove({ ...key, queue })
+  }
+  for (const gauge of [
+    metrics.ticks,
+    metrics.receivedAtClamped,
+    metrics.keysToOther,
+    metrics.lagRecords,
+    metrics.lagMs,
+    metrics.watermarkMs,
+    metrics.sessions,
+    metrics.openSessions,
+    metrics.panes,
+    metrics.outputsPending,
+    metrics.oldestWriteMs,
+    metrics.checkpointBytes,
+    metrics.checkpointOffset,
+    metrics.generation,
+    metrics.dataLossRecords,
+  ])
+    gauge.remove(key)
 }

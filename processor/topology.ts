@@ -52,6 +52,7 @@ async function fetch(live: LivePartition, batch: Batch): Promise<void> {
 async function decode(live: LivePartition, batch: Batch): Promise<void> {
   for (const record of batch.records) {
     const decoded = decodeRecord(record)
+    live.traces?.note(record)
     if (decoded.kind === 'poison') batch.poison.push({ record, reason: decoded.reason })
     batch.decoded.push(decoded)
     if (live.turn.spend()) await live.turn.next()
@@ -61,6 +62,7 @@ async function decode(live: LivePartition, batch: Batch): Promise<void> {
 async function fold(live: LivePartition, batch: Batch): Promise<void> {
   for (const record of batch.decoded) {
     live.noteFirstRecord(record.loggedAtMs)
+    live.writer.noteRecord(record.loggedAtMs)
     live.fold.apply(record)
     if (live.turn.spend()) await live.turn.next()
   }

@@ -1,25 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { MARKS_PER_QUEUE_MAX } from './limits.ts'
-import { WriteQueue, type Pacing } from './write-queue.ts'
+import { WriteQueue, type DurableRows, type Pacing } from './write-queue.ts'
 
 const atOnce: Pacing = { markEveryMs: 1_000, delayMs: 0, spread: false }
 
 function queueOf(pacing: Pacing) {
   const reached: number[] = []
-  const durable: number[] = []
+  const durable: DurableRows[] = []
+  const since: { oldestLoggedAtMs: number | undefined } = { oldestLoggedAtMs: undefined }
   const clock = { nowMs: 0 }
   let skipped = 0
   const queue = new WriteQueue({
     name: 'narrow',
     pacing,
     onReached: ({ offset }) => reached.push(offset),
-    onDurable: (afterMs) => durable.push(afterMs),
+    onDurable: (done) => durable.push(done),
+    takeOldestLoggedAtMs: () => since.oldestLoggedAtMs,
     now: () => clock.nowMs,
     onMarkSkipped: () => (skipped += 1),
   })
   const mark = (offset: number, waiting: number, nowMs: number) =>
     queue.mark({ offset, watermarkMs: offset }, waiting, nowMs)
-  return { queue, reached, durable, clock, mark, skipped: () => skipped }
+  return { queue, reached, durable, since, clock, mark, skipped: () => skipped }
 }
 
 describe('a write queue', () => {
@@ -37,15 +39,16 @@ describe('a write queue', () => {
     expect(queue.due(8, 0)).toBe(5)
   })
 
-  it('tells how long after a mark its rows were durable, where there were any', () => {
-    const { queue, mark, durable, clock } = queueOf(atOnce)
+  it('tells how long after a mark its rows were durable, and of when they are, where there were any', () => {
+    const { queue, mark, durable, clock, since } = queueOf(atOnce)
     mark(10, 0, 0)
+    since.oldestLoggedAtMs = 7
     mark(20, 2, 0)
     const flight = queue.began(2, 0)
     clock.nowMs = 70
     queue.ended(flight)
     mark(30, 0, 70)
-    expect(durable).toEqual([70])
+    expect(durable).toEqual([{ rows: 2, afterMs: 70, oldestLoggedAtMs: 7 }])
   })
 
   it('reaches a mark when all entries before it are durable, in whatever order they ended', () => {

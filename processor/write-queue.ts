@@ -28,6 +28,8 @@ export interface Reach {
 interface Mark {
   readonly reach: Reach
   readonly setAtMs: number
+  /** Append time of the oldest record since the mark before, where it is asked for. */
+  readonly oldestLoggedAtMs: number | undefined
   /** Entries that had ever entered the queue. */
   entered: number
 }
@@ -38,13 +40,24 @@ export interface Flight {
   durable: boolean
 }
 
+/** Rows that entered a queue between two marks, all of them in the store. */
+export interface DurableRows {
+  readonly rows: number
+  /** Since the later mark was set, ms. */
+  readonly afterMs: number
+  /** Append time of the oldest record that changed one of them, epoch ms. */
+  readonly oldestLoggedAtMs: number | undefined
+}
+
 export interface WriteQueueOptions {
   readonly name: DirtyQueue
   readonly pacing: Pacing
   /** Called with each mark whose entries are all durable, in order. */
   onReached(reach: Reach): void
-  /** Called before, with the time since the mark was set, when there were entries since the last. */
-  onDurable(afterMs: number): void
+  /** Called before, when there were entries since the last mark. */
+  onDurable(done: DurableRows): void
+  /** Append time of the oldest record folded since the last mark; asked once for each. */
+  takeOldestLoggedAtMs?(): number | undefined
   /** Monotonic, ms. */
   now(): number
   onMarkSkipped(): void
@@ -87,7 +100,9 @@ export class WriteQueue {
       return
     }
     this.#lastMarkMs = nowMs
-    this.#marks.push({ reach, setAtMs: nowMs, entered: this.#taken + waiting })
+    const oldestLoggedAtMs = this.#options.takeOldestLoggedAtMs?.()
+    const entered = this.#taken + waiting
+    this.#marks.push({ reach, setAtMs: nowMs, oldestLoggedAtMs, entered })
     this.#settleMarks()
   }
 
@@ -138,8 +153,14 @@ export class WriteQueue {
       const mark = this.#marks[0]
       if (mark === undefined || mark.entered > this.#durable) return
       this.#marks.shift()
-      if (mark.entered > this.#reachedEntered)
-        this.#options.onDurable(this.#options.now() - mark.setAtMs)
+      const rows = mark.entered - this.#reachedEntered
+      const { oldestLoggedAtMs } = mark
+      if (rows > 0)
+        this.#options.onDurable({
+          rows,
+          afterMs: this.#options.now() - mark.setAtMs,
+          oldestLoggedAtMs,
+        })
       this.#reachedEntered = mark.entered
       this.#options.onReached(mark.reach)
     }

@@ -9,22 +9,16 @@ import { cliErrors } from '../batch/cli/errors.ts'
 import { batchErrors } from '../batch/errors.ts'
 import * as cliLimits from '../batch/cli/limits.ts'
 import * as batchLimits from '../batch/limits.ts'
-import { batchMetrics } from '../batch/telemetry.ts'
 import { gatewayConfig } from '../gateway/config.ts'
 import { gatewayErrors } from '../gateway/errors.ts'
 import { relayConfig } from '../gateway/relay/config.ts'
 import { relayErrors } from '../gateway/relay/errors.ts'
 import * as relayLimits from '../gateway/relay/limits.ts'
-import { relayMetrics } from '../gateway/relay/telemetry.ts'
 import * as gatewayLimits from '../gateway/limits.ts'
-import { poolMetrics } from '../gateway/pool/telemetry.ts'
-import { gatewayMetrics } from '../gateway/telemetry.ts'
 import * as alertLimits from '../processor/alerts/limits.ts'
-import { alertMetrics } from '../processor/alerts/telemetry.ts'
 import { alertsConfig, processorConfig, speedStoreConfig } from '../processor/config.ts'
 import { processorErrors } from '../processor/errors.ts'
 import * as processorLimits from '../processor/limits.ts'
-import { processorMetrics } from '../processor/telemetry.ts'
 import {
   acceptancePage,
   loadTable,
@@ -35,10 +29,7 @@ import {
 import { openApiDocument } from '../serving/openapi.ts'
 import { servingConfig, servingStoresConfig } from '../serving/config.ts'
 import { servingErrors } from '../serving/errors.ts'
-import { contentMetrics } from '../serving/content-telemetry.ts'
-import { historyMetrics } from '../serving/history/telemetry.ts'
 import * as servingLimits from '../serving/limits.ts'
-import { servingMetrics } from '../serving/telemetry.ts'
 import * as clientLimits from '../client/limits.ts'
 import { alertErrors } from '../shared/alerts/alert-errors.ts'
 import * as ruleLimits from '../shared/alerts/limits.ts'
@@ -51,24 +42,19 @@ import { identityErrors } from '../shared/events/identity.ts'
 import * as eventLimits from '../shared/events/limits.ts'
 import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
 import { kafkaConfig } from '../shared/log/kafka-config.ts'
-import { kafkaLogMetrics } from '../shared/log/kafka-telemetry.ts'
 import * as kafkaLimits from '../shared/kafka/limits.ts'
-import { lmdbLogMetrics } from '../shared/log/lmdb-telemetry.ts'
 import * as logLimits from '../shared/log/lmdb-limits.ts'
 import { logErrors } from '../shared/log/log-errors.ts'
 import { rejectErrors } from '../shared/log/reject-record.ts'
 import { erasureErrors } from '../shared/objects/erasures.ts'
 import { gcsConfig, objectStoreConfig } from '../shared/objects/gcs-config.ts'
 import * as gcsLimits from '../shared/objects/gcs-limits.ts'
-import { gcsObjectMetrics } from '../shared/objects/gcs-telemetry.ts'
 import { objectErrors } from '../shared/objects/object-errors.ts'
 import * as foldLimits from '../shared/qoe/fold.ts'
 import { configErrors } from '../shared/runtime/config.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { cassandraConfig } from '../shared/speed/cassandra-config.ts'
 import * as cassandraLimits from '../shared/speed/cassandra-limits.ts'
-import { cassandraSpeedMetrics } from '../shared/speed/cassandra-telemetry.ts'
-import { lmdbSpeedMetrics } from '../shared/speed/lmdb-telemetry.ts'
 import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
 import * as viewLimits from '../shared/views/limits.ts'
@@ -78,12 +64,16 @@ import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
 import { scheduleConfig } from '../standalone/config.ts'
 import { standaloneErrors } from '../standalone/errors.ts'
 import * as standaloneLimits from '../standalone/limits.ts'
-import { standaloneMetrics } from '../standalone/telemetry.ts'
+import { dataQuality } from './dashboards/data-quality.ts'
+import { dashboardJson } from './dashboards/grafana.ts'
+import { playbackQuality } from './dashboards/playback-quality.ts'
+import { system } from './dashboards/system.ts'
 import { clientTypes } from './docs/client-types.ts'
 import { configPage, environmentExample } from './docs/config-page.ts'
 import { errorsPage } from './docs/errors-page.ts'
 import { limitsPage, type ServiceLimits } from './docs/limits-page.ts'
 import { metricsPage } from './docs/metrics-page.ts'
+import { serviceMetrics } from './docs/service-metrics.ts'
 
 const root = join(import.meta.dirname, '..')
 const settings = [
@@ -161,20 +151,10 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
       limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
     ]),
-  'docs/metrics.md': () =>
-    metricsPage([
-      { title: 'Gateway', metrics: { ...gatewayMetrics, ...poolMetrics } },
-      { title: 'Relay', metrics: relayMetrics },
-      { title: 'Processor', metrics: { ...processorMetrics, ...alertMetrics } },
-      { title: 'Batch', metrics: batchMetrics },
-      { title: 'Serving', metrics: { ...servingMetrics, ...historyMetrics, ...contentMetrics } },
-      { title: 'Standalone', metrics: standaloneMetrics },
-      { title: 'Event log on Kafka', metrics: kafkaLogMetrics },
-      { title: 'Embedded event log', metrics: lmdbLogMetrics },
-      { title: 'Speed store on Cassandra', metrics: cassandraSpeedMetrics },
-      { title: 'Object store on GCS', metrics: gcsObjectMetrics },
-      { title: 'Embedded speed store', metrics: lmdbSpeedMetrics },
-    ]),
+  'docs/metrics.md': () => metricsPage(serviceMetrics),
+  'helm/backhaul/dashboards/system.json': () => dashboardJson(system),
+  'helm/backhaul/dashboards/playback-quality.json': () => dashboardJson(playbackQuality),
+  'helm/backhaul/dashboards/data-quality.json': () => dashboardJson(dataQuality),
   'docs/schema.json': () => `${JSON.stringify(eventJsonSchema(), undefined, 2)}\n`,
   'docs/events.md': () => eventTables(),
   'docs/openapi.json': () => `${JSON.stringify(openApiDocument(), undefined, 2)}\n`,

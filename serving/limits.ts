@@ -132,6 +132,12 @@ export interface ServingLimits {
   readonly wideStaleAfterMs: number
   /** Age of content metadata, beyond the interval at which it is looked for, from which it is stale. */
   readonly contentStaleAfterMs: number
+  /** How often playback is looked at for the metrics of the process. */
+  readonly observeEveryMs: number
+  /** How often a newer run is looked for, for them, though nobody asks for the history. */
+  readonly observeHistoryEveryMs: number
+  /** CDNs that these metrics name, those with most events; the others are one. */
+  readonly observedCdnsMax: number
   /** Attempts or plays below which ratios are marked `lowSample`. */
   readonly lowSampleBelow: number
 }
@@ -205,6 +211,9 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   narrowStaleAfterMs: 20_000,
   wideStaleAfterMs: 60_000,
   contentStaleAfterMs: 60_000,
+  observeEveryMs: 15_000,
+  observeHistoryEveryMs: 5 * MINUTE_MS,
+  observedCdnsMax: 20,
   lowSampleBelow: 25,
 }
 
@@ -222,6 +231,7 @@ export function assertServingLimits(limits: ServingLimits): void {
     'recentSessionsDefault ≤ recentSessionsMax',
   )
   assert(limits.topItemsDefault <= limits.topItemsMax, 'topItemsDefault ≤ topItemsMax')
+  assert(limits.observedCdnsMax <= limits.seriesMax, 'observedCdnsMax ≤ seriesMax')
   assert(limits.lowSampleBelow <= limits.topSamplesMax, 'lowSampleBelow ≤ topSamplesMax')
   assert(
     limits.timelinePageEventsDefault <= limits.timelinePageEventsMax,

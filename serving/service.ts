@@ -11,6 +11,7 @@ import { BackhaulError } from '../shared/runtime/errors.ts'
 import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import { readServedView } from '../shared/views/active-view.ts'
 import { listViews, type ViewDescription } from '../shared/views/view-registry.ts'
+import { readReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { ServingConfig } from './config.ts'
 import { VIEW_LOOK_MS } from './limits.ts'
 import { startServing, type RunningServing } from './start.ts'
@@ -84,6 +85,7 @@ export class ServingService implements Running {
         ? {}
         : { content: { source, refreshMs: backhaul.contentRefreshMs } }),
       erasures: createErasureReader(objects, clock),
+      readReconcile: () => readReconcileSummary(objects),
     })
     // Stopped meanwhile: nobody else knows of it.
     if (this.#stopping.signal.aborted) {

@@ -16,6 +16,7 @@ import { StopStack, type Running } from '../shared/runtime/lifecycle.ts'
 import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import type { BatchActivity } from '../shared/warehouse/batch-activity.ts'
+import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { WarehouseReader } from '../shared/warehouse/warehouse-reader.ts'
 import { AlertFeed, type AlertFeedOptions } from './alert-feed.ts'
 import { answerAlerts } from './alerts.ts'
@@ -29,6 +30,8 @@ import { History } from './history/history.ts'
 import { createHistoryTelemetry } from './history/telemetry.ts'
 import { LiveHub, type LiveHubOptions } from './live-hub.ts'
 import { routeLive } from './live-socket.ts'
+import { Observer, type ObserverOptions } from './observer.ts'
+import { createPlaybackTelemetry } from './playback-telemetry.ts'
 import { createQueries, type QueriesOptions } from './queries.ts'
 import { ServedViews, type ServedViewsOptions, type ViewFacts } from './served-view.ts'
 import { loadStaticFiles } from './static-files.ts'
@@ -63,6 +66,8 @@ export interface ServingOptions {
   readonly content?: { readonly source: ContentSource; readonly refreshMs: number }
   /** Who is forgotten; absent where no viewer can be erased. */
   readonly erasures?: ErasureReader
+  /** The verdict of the last comparison of live and history, where no other process tells it in metrics. */
+  readonly readReconcile?: () => Promise<ReconcileSummary | undefined>
   /** Metrics of another process that shows here, in the text format. */
   readonly moreMetrics?: () => Promise<string>
   readonly limits?: Partial<ServingLimits>
@@ -123,6 +128,7 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
   content?.start()
   stops.add('content metadata', () => content?.stop())
   stops.add('look at the active view', () => views.stop())
+  stops.add('look at playback', beginObserving(context, options))
   stops.add('connections', () => void app.close())
   stops.add('requests', () => api.settle(STOP_GRACE_MS))
   stops.add('alert feed', () => alertFeed.stop())
@@ -145,6 +151,16 @@ export async function startServing(options: ServingOptions): Promise<RunningServ
       return stops.stop()
     },
   }
+}
+
+/** Returns what ends it. */
+function beginObserving(
+  context: Omit<ObserverOptions, 'telemetry'>,
+  { telemetry }: ServingOptions,
+): () => Promise<void> {
+  const observer = new Observer({ ...context, telemetry: createPlaybackTelemetry(telemetry) })
+  observer.start()
+  return () => observer.stop()
 }
 
 function liveOf(

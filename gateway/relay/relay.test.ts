@@ -252,6 +252,10 @@ test('connections of a feed are shared out among relays by what each may own', a
   const first = await startTestRelay({ feeds, config: { ownedMax: 2 } })
   const second = await startTestRelay({ feeds, config: { ownedMax: 2 }, after: first })
   await expect.poll(() => server.connections).toBe(4)
+  for (const relay of [first, second]) {
+    await expect.poll(() => relay.metric('relay_connections_owned')).toBe(2)
+    expect(await relay.metric('relay_connections_wanted')).toBe(4)
+  }
   for (let connection = 0; connection < 4; connection += 1)
     server.publish(lines(frame(`s-${connection}`, 0)), connection)
   await expect.poll(() => eventsOf(first.log)).toHaveLength(4)

@@ -81,10 +81,13 @@ function slotsOf(max: number) {
 }
 
 function standingOf(feed: string, connections: readonly FeedConnection[]): FeedStanding {
-  const sum = { owned: 0, open: 0, spooledBytes: 0, inFlightBytes: 0, sessions: 0, lagMs: 0 }
+  const held = { spooledBytes: 0, inFlightBytes: 0, sessions: 0, lagMs: 0 }
+  const sum = { wanted: 0, owned: 0, open: 0, ...held }
   for (const connection of connections) {
     const { standing } = connection
-    if (connection.feedId !== feed || standing === undefined) continue
+    if (connection.feedId !== feed) continue
+    sum.wanted += 1
+    if (standing === undefined) continue
     sum.owned += 1
     sum.open += standing.isOpen ? 1 : 0
     sum.spooledBytes += standing.spooledBytes

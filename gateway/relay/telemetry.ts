@@ -6,6 +6,13 @@ import type { FeedPosition } from './mapping.ts'
 const feed = ['feed'] as const
 
 export const relayMetrics = defineMetrics({
+  wanted: {
+    kind: 'gauge',
+    name: 'relay_connections_wanted',
+    merge: 'max',
+    help: 'Connections that the feed is to have, over all relays.',
+    labels: feed,
+  },
   owned: {
     kind: 'gauge',
     name: 'relay_connections_owned',
@@ -108,6 +115,8 @@ export const relayMetrics = defineMetrics({
 /** How a feed’s connections stand. */
 export interface FeedStanding {
   readonly feed: string
+  /** Connections that the feed is to have, whoever owns them. */
+  readonly wanted: number
   readonly owned: number
   readonly open: number
   readonly spooledBytes: number
@@ -160,7 +169,9 @@ export function createRelayTelemetry({ registry, log }: TelemetryBase) {
       log.error({ feed, connection, err: error }, 'a connection could not be taken over')
     },
     report(feeds: readonly FeedStanding[]) {
-      for (const { feed, owned, open, spooledBytes, inFlightBytes, sessions, lagMs } of feeds) {
+      for (const { feed, wanted, owned, open, ...held } of feeds) {
+        const { spooledBytes, inFlightBytes, sessions, lagMs } = held
+        metrics.wanted.set({ feed }, wanted)
         metrics.owned.set({ feed }, owned)
         metrics.open.set({ feed }, open)
         metrics.spooled.set({ feed }, spooledBytes)

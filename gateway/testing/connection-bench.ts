@@ -139,6 +139,7 @@ export async function createBench(options: BenchOptions = {}) {
     pseudonymiser: createPseudonymiser(parseKeyring(`k:${Buffer.alloc(32, 1).toString('base64')}`)),
     cacheEntriesMax: 100,
     instanceId: 'gateway-test',
+    traceContext: false,
   })
   const sealer = createSealer(Buffer.alloc(32, 2))
   const rejects = new Rejects({ sealer, partitions, headers: { schema: 'reject.v1' } })

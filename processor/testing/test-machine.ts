@@ -260,7 +260,7 @@ export class TestMachine {
         encoder.encode(JSON.stringify({ at: nowMs + (event.inMs ?? 0), ...event })),
       ),
     })
-    const headers = { schema: FRAME_SCHEMA }
+    const headers = { schema: FRAME_SCHEMA, ...frame.headers }
     const record = { key: frame.sessionId, value, headers }
     const { baseOffset } = await this.ports.log.append(TOPICS.events, partition, [record])
     return { partition, offset: baseOffset }
@@ -271,6 +271,8 @@ export interface TestFrame {
   readonly sessionId: string
   readonly contentId?: string
   readonly cdn?: string
+  /** Of the record, beside its schema. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly events: readonly TestEvent[]
 }
 

@@ -2,7 +2,7 @@ import type { MetricTable } from '../../shared/runtime/telemetry.ts'
 
 export interface ServiceMetrics {
   readonly title: string
-  readonly metrics: MetricTable
+  readonly metrics: readonly MetricTable[]
 }
 
 /** `docs/metrics.md`: every metric a service exposes on `/metrics`. */
@@ -15,7 +15,7 @@ export function metricsPage(services: readonly ServiceMetrics[]): string {
   ]
   for (const { title, metrics } of services) {
     parts.push('', `## ${title}`, '', '| metric | kind | labels | meaning |', '|---|---|---|---|')
-    for (const spec of Object.values(metrics)) {
+    for (const spec of metrics.flatMap((table) => Object.values(table))) {
       const labels = (spec.labels ?? []).map((label) => `\`${label}\``).join(', ')
       parts.push(
         `| \`${spec.name}\` | ${spec.kind} | ${labels === '' ? '–' : labels} | ${spec.help} |`,

@@ -29,6 +29,7 @@ export interface ServingSetup {
   readonly activeView?: NonNullable<ServingOptions['activeView']>
   readonly batch?: NonNullable<ServingOptions['batch']>
   readonly content?: NonNullable<ServingOptions['content']>
+  readonly readReconcile?: NonNullable<ServingOptions['readReconcile']>
   /** The test's clock when time is not to stand still. */
   readonly clock?: ManualClock
 }
@@ -63,6 +64,7 @@ export async function startTestServing(setup: ServingSetup = {}) {
     ...(setup.activeView && { activeView: setup.activeView }),
     ...(setup.batch === undefined ? {} : { batch: setup.batch }),
     ...(setup.content === undefined ? {} : { content: setup.content }),
+    ...(setup.readReconcile === undefined ? {} : { readReconcile: setup.readReconcile }),
     ...(setup.limits === undefined ? {} : { limits: setup.limits }),
   })
   running.push(serving)
