@@ -1,0 +1,187 @@
+/**
+ * The batch beside services on their own: events come into a real Kafka, a processor folds them with
+ * its checkpoints in a bucket, and `npx backhaul`, as processes, puts them into files and tables of
+ * the bucket. What it makes is the same once more, after kills at every step, and by shards; and it
+ * agrees with the live side. The tests follow one another on one log.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { rawFilesOf, tablesOf } from './testing/batch-machine.ts'
+import { runToItsEnd } from './testing/kill-at.ts'
+import { startGcs, type Gcs } from '../scripts/services/gcs.ts'
+import { startKafka, type Kafka } from '../scripts/services/kafka.ts'
+import { endMainProcesses } from '../shared/http/testing/main-process.ts'
+import { kafkaSettings } from '../shared/kafka/testing/kafka-settings.ts'
+import type { EventLog } from '../shared/log/event-log.ts'
+import { openKafkaEventLog } from '../shared/log/kafka-event-log.ts'
+import { TOPICS, topicSpecs } from '../shared/log/topics.ts'
+import { bucketEnvironment, freshBucket, openBucket } from '../shared/objects/testing/gcs-bucket.ts'
+import { systemClock as clock } from '../shared/runtime/clock.ts'
+import type { FailpointName } from '../shared/runtime/failpoints.ts'
+import { openDuckDbWarehouse } from '../shared/warehouse/duckdb-warehouse.ts'
+import type { Row } from '../shared/warehouse/warehouse.ts'
+import { OperatorsCommands, type Ended } from '../loadtest/operators-commands.ts'
+import { KafkaMachine } from '../loadtest/processor/kafka-machine.ts'
+import { LiveSessions } from '../loadtest/processor/live-sessions.ts'
+
+const PARTITIONS = 2
+const RECORDS = 150
+const TIMEOUT_MS = 240_000
+const PATIENT = { timeout: 120_000, interval: 500 }
+const TO_THE_KILL = join(import.meta.dirname, 'testing', 'command-to-the-kill', 'main.ts')
+/** A process that was killed keeps its lease for so long. */
+const LEASE_MS = 3_000
+/** One after another in one run: each next process comes further. */
+const KILLS: readonly FailpointName[] = [
+  'batch.afterCut',
+  'batch.afterSomeRawFiles',
+  'batch.afterManifest',
+  'batch.afterFlatten',
+  'batch.afterMerge',
+  'batch.afterReport',
+]
+
+interface Content {
+  readonly tables: Record<string, readonly Row[]>
+  readonly raw: Map<string, string>
+}
+
+let kafka: Kafka
+let gcs: Gcs
+let log: EventLog
+let machine: KafkaMachine
+let folder: string
+/** Of one run over the whole log that nothing disturbed. */
+let gold: Content
+
+vi.setConfig({ testTimeout: TIMEOUT_MS })
+
+beforeAll(async () => {
+  ;[kafka, gcs] = await Promise.all([startKafka(), startGcs()])
+  folder = await mkdtemp(join(tmpdir(), 'backhaul-batch-on-kafka-'))
+  log = await openKafkaEventLog({ config: kafkaSettings({ brokers: kafka.bootstrap }), clock })
+  const retention = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 30 }
+  await log.ensureTopics(topicSpecs({ partitions: PARTITIONS, ...retention }))
+  machine = new KafkaMachine({
+    brokers: kafka.bootstrap,
+    partitions: PARTITIONS,
+    settings: bucketEnvironment(gcs, await freshBucket(gcs)),
+  })
+})
+afterEach(endMainProcesses)
+afterAll(async () => {
+  machine.remove()
+  await rm(folder, { recursive: true, force: true })
+  await log.close()
+  await gcs.stop()
+  await kafka.stop()
+})
+
+const settingsOf = (bucket: string) => ({
+  ...machine.commandSettings,
+  ...bucketEnvironment(gcs, bucket),
+  BATCH_FACT_BUCKETS: '1',
+  BATCH_RAW_FILE_BYTES: '16384',
+})
+
+async function done(command: Promise<Ended>): Promise<string> {
+  const { exitCode, stdout, stderr } = await command
+  expect(exitCode, stderr + stdout).toBe(0)
+  return stdout
+}
+
+async function contentOf(bucket: string): Promise<Content> {
+  const objects = await openBucket(gcs, bucket)
+  const warehouse = await openDuckDbWarehouse({
+    store: objects,
+    temporaryFolder: join(folder, 'temporary'),
+    memoryMaxBytes: 512 * 2 ** 20,
+    threads: 1,
+    clock,
+  })
+  const content = { tables: await tablesOf(warehouse), raw: await rawFilesOf(objects) }
+  await warehouse.close()
+  await objects.close()
+  return content
+}
+
+/** Shards name their staging files by the ranges of the cut. */
+const withoutStaging = (rows: readonly Row[] | undefined) =>
+  rows?.map((row) => ({ ...row, staging_file: null }))
+
+function expectGold({ tables, raw }: Content): void {
+  expect(raw).toEqual(gold.raw)
+  for (const [name, rows] of Object.entries(gold.tables))
+    expect(withoutStaging(tables[name]), name).toEqual(withoutStaging(rows))
+}
+
+test('events in Kafka become files and tables of a bucket that agree with the live side', async () => {
+  const processor = await machine.start()
+  const sessions = new LiveSessions({ log, partitions: PARTITIONS, seed: 1 })
+  const fewest = async () => {
+    const places = [...Array(PARTITIONS).keys()]
+    const ranges = await Promise.all(places.map((place) => log.offsets(TOPICS.events, place)))
+    return Math.min(...ranges.map(({ end }) => end))
+  }
+  await expect.poll(fewest, PATIENT).toBeGreaterThan(RECORDS)
+  await sessions.stop()
+  const commands = new OperatorsCommands(machine.commandSettings)
+  await done(commands.backhaul('batch', 'run', '--all'))
+  // The processor has yet to apply and write what the run has taken.
+  await expect.poll(async () => (await commands.backhaul('reconcile')).exitCode, PATIENT).toBe(0)
+  const verdict = JSON.parse(await done(commands.backhaul('reconcile', '--json'))) as {
+    readonly defects: number
+    readonly minutes: { readonly compared: number }
+  }
+  expect(verdict).toMatchObject({ defects: 0 })
+  expect(verdict.minutes.compared).toBeGreaterThan(0)
+  await processor.stop()
+  // Its last ticks.
+  await done(commands.backhaul('batch', 'run', '--all'))
+  expect(await done(commands.backhaul('batch', 'run'))).toBe('nothing new since the last run\n')
+})
+
+test('a run that is killed at every step, one after another, ends as one that is not', async () => {
+  const [alone, killed] = [await freshBucket(gcs), await freshBucket(gcs)]
+  await done(new OperatorsCommands(settingsOf(alone)).backhaul('batch', 'run'))
+  gold = await contentOf(alone)
+  expect(gold.tables['events']?.length).toBeGreaterThan(RECORDS)
+  const settings = { ...settingsOf(killed), BATCH_LEASE_MS: `${LEASE_MS}` }
+  const environment = { PATH: process.env['PATH'], ...settings }
+  for (const failpoint of KILLS)
+    expect(await runToItsEnd([TO_THE_KILL, failpoint], environment), failpoint).toEqual({
+      killed: true,
+      outcome: '',
+    })
+  const commands = new OperatorsCommands(settings)
+  const output = await done(commands.backhaul('batch', 'run', '--retry-for', '5'))
+  expect(output).toContain('run 1 is complete, which was cut off before')
+  expectGold(await contentOf(killed))
+})
+
+test('shards of an indexed job make the files, the first of them merges', async () => {
+  const bucket = await freshBucket(gcs)
+  const shard = (index: string) =>
+    new OperatorsCommands({
+      ...settingsOf(bucket),
+      BACKHAUL_DATA_DIR: join(folder, index),
+      JOB_COMPLETION_INDEX: index,
+    }).backhaul('batch', 'run', '--shard', '2', '--merge', '--retry-for', '5')
+  const [first = '', second = ''] = await Promise.all(['0', '1'].map((index) => done(shard(index))))
+  expect(first).toContain('run 1 is complete')
+  expect(second).toContain('shard 1 of 2 has made')
+  expectGold(await contentOf(bucket))
+})
+
+test('a broker that is away is tried again for a time, and then says so by its exit code', async () => {
+  const commands = new OperatorsCommands({
+    ...settingsOf(await freshBucket(gcs)),
+    KAFKA_BROKERS: '127.0.0.1:1',
+    KAFKA_CONNECT_TIMEOUT_MS: '500',
+  })
+  const { exitCode, stderr } = await commands.backhaul('batch', 'run')
+  expect(stderr).toContain('LOG_UNAVAILABLE')
+  expect(exitCode).toBe(75)
+})
