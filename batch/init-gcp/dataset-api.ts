@@ -7,7 +7,10 @@ import { initFailure } from './errors.ts'
 const datasetSchema = z.object({
   location: z.string().optional(),
   labels: z.record(z.string(), z.string()).default({}),
-  defaultTableExpirationMs: z.coerce.number().optional(),
+  defaultTableExpirationMs: z.coerce
+    .number()
+    .nullish()
+    .transform((ms) => ms ?? undefined),
 })
 
 const partitioningSchema = z.looseObject({

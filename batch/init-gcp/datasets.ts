@@ -74,10 +74,11 @@ async function initDataset(
   const found = await api.read(name)
   const days = defaultTableExpirationMs === undefined ? '' : ', tables kept for a day'
   const what = `dataset in ${location}${days}`
-  const expiry =
-    defaultTableExpirationMs === undefined
-      ? {}
-      : { defaultTableExpirationMs: `${defaultTableExpirationMs}` }
+  // Without a value it is taken away: control rows must not expire because a dataset says so.
+  const expiry = {
+    defaultTableExpirationMs:
+      defaultTableExpirationMs === undefined ? null : `${defaultTableExpirationMs}`,
+  }
   if (found === undefined) {
     if (!isDryRun) await api.create(name, { location, description, labels: LABELS, ...expiry })
     return { resource, state: 'created', what }

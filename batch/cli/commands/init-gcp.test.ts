@@ -96,8 +96,13 @@ test('datasets are made, and the partitions of tables that are there are kept fo
   const timePartitioning = { type: 'DAY', field: 'received_date' }
   cloud.resources.set(events, { timePartitioning })
   cloud.resources.set(controlRows, { timePartitioning })
+  const byMistake = { location: 'EU', defaultTableExpirationMs: '3600000' }
+  cloud.resources.set('datasets/history', byMistake)
   expect((await commands.json(withDatasets(LINE))).code).toBe(0)
-  expect(cloud.resources.get('datasets/history')).toMatchObject({ location: 'EU' })
+  expect(cloud.resources.get('datasets/history')).toMatchObject({
+    labels: { app: 'backhaul' },
+    defaultTableExpirationMs: null,
+  })
   expect(cloud.resources.get('datasets/history_staging')).toMatchObject({
     defaultTableExpirationMs: `${86_400_000}`,
   })
