@@ -2,8 +2,6 @@
 import { spawn } from 'node:child_process'
 import type { Failpoints } from '../../shared/runtime/failpoints.ts'
 
-const STDIO = ['ignore', 'pipe', 'pipe'] as const
-
 /** Kills this process when it passes the failpoint for the `passing`-th time. */
 export function killAt(failpoint: string | undefined, passing: number): Failpoints {
   let left = passing
@@ -22,12 +20,9 @@ export interface Ended {
   readonly outcome: string
 }
 
-/**
- * Runs a script with its arguments in a process of its own, with the environment that is given or the
- * test's; rejects when it fails by itself.
- */
-export function runToItsEnd(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended> {
-  const child = spawn(process.execPath, args, { ...(env && { env }), stdio: [...STDIO] })
+/** Runs a script with its arguments in a process of its own; rejects when it fails by itself. */
+export function runToItsEnd(args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let outcome = ''
   let problems = ''
   child.stdout.on('data', (chunk: Buffer) => (outcome += chunk.toString()))

@@ -31,8 +31,8 @@ afterEach(async () => {
 })
 
 function rulesOf(): readonly object[] {
-  const { rule } = cloud.resources.get(BUCKET)?.['lifecycle'] as { readonly rule: object[] }
-  return rule
+  const lifecycle = cloud.resources.get(BUCKET)?.['lifecycle'] as { rule: object[] } | undefined
+  return lifecycle?.rule ?? []
 }
 const statesOf = (found: Record<string, unknown>) =>
   (found['steps'] as { readonly state: string }[]).map(({ state }) => state)
