@@ -1,6 +1,6 @@
 /** Settings of the batch. */
 import { configErrors, defineConfig, setting, type ValuesOf } from '../shared/runtime/config.ts'
-import { RUN_DATABASE_BYTES } from './limits.ts'
+import { PARTITIONS_AT_ONCE_MAX, RUN_DATABASE_BYTES } from './limits.ts'
 import { qualityThresholds } from './quality-checks.ts'
 
 /** For whoever gives a run a process and has to say what that may take. */
@@ -46,6 +46,13 @@ export const batchConfig = defineConfig({
       max: 2 ** 26,
       unit: 'bytes',
       doc: 'Bytes of one read of the log; one record always fits.',
+    }),
+    partitionsAtOnce: setting.integer({
+      default: 1,
+      min: 1,
+      max: PARTITIONS_AT_ONCE_MAX,
+      unit: 'partitions',
+      doc: 'Partitions whose raw files are written at a time, each with one read of the log and one compressed file in memory. More than one where log and object store are across a network.',
     }),
     flattenMemoryBytes: setting.integer({
       default: RUN_DATABASE_BYTES,

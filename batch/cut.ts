@@ -8,6 +8,7 @@
  */
 import { z } from 'zod'
 import type { EventLog } from '../shared/log/event-log.ts'
+import { TOPICS } from '../shared/log/topics.ts'
 import { listErasures } from '../shared/objects/erasures.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
@@ -15,9 +16,10 @@ import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { BatchConfig } from './config.ts'
 import type { Control } from './control.ts'
 import { batchErrors } from './errors.ts'
+import { lagOf, lagSchema, type WaitingRecords } from './lag.ts'
 import { cutName } from './object-names.ts'
 import { RAW_TOPICS } from './raw-line.ts'
-import { createOnce, jsonBytes, readJsonObject } from './run-objects.ts'
+import { createOrTake, readJsonObject } from './run-objects.ts'
 
 const offset = z.int().min(0)
 
@@ -51,6 +53,8 @@ const cutSchema = z.object({
   leftOut: z.array(problemSchema),
   /** Erasures that the run heeds: those there were. What came later is removed afterwards. */
   erasures: z.array(z.string()).default([]),
+  /** Absent in cuts of before it was looked at. */
+  lag: lagSchema.optional(),
 })
 
 export type Range = z.infer<typeof rangeSchema>
@@ -70,32 +74,40 @@ export interface CutContext {
   readonly clock: Clock
   readonly config: BatchConfig
   readonly outOfOrdernessMs: number
+  /** How long the log keeps records, ms. */
+  readonly logRetentionMs: number
   readonly acceptLoss: readonly AcceptedLoss[]
 }
 
+/** The cut that the run took before; `undefined` when there is none. */
+export function readCut(objects: ObjectStore, run: number): Promise<Cut | undefined> {
+  return readJsonObject(objects, cutName(run), cutSchema)
+}
+
 /**
- * The run's cut: the one that it took before, or a new one. A new cut without ranges is not kept:
- * there is nothing to do, or nothing that can be done.
+ * The run's cut: the one that it took before, here or in another process, or a new one. A new cut
+ * without ranges is not kept: there is nothing to do, or nothing that can be done.
  * Throws `BATCH_TOPIC_RECREATED` before any object is written.
  */
 export async function takeCut(context: CutContext, run: number, control: Control): Promise<Cut> {
   const { objects } = context
   await refuseRecreatedTopics(context.log, control)
-  const earlier = await readJsonObject(objects, cutName(run), cutSchema)
+  const earlier = await readCut(objects, run)
   if (earlier !== undefined) return earlier
   const { config, clock, outOfOrdernessMs } = context
+  const cutAtMs = clock.nowMs()
   const cut: Cut = {
     format: 1,
     run,
-    cutAtMs: clock.nowMs(),
+    cutAtMs,
     outOfOrdernessMs,
     runBytesMax: config.runBytesMax,
     rawFileBytes: config.rawFileBytes,
-    ...(await rangesNow(context, control)),
+    ...(await rangesNow(context, control, cutAtMs)),
     erasures: await listErasures(objects),
   }
-  if (cut.ranges.length > 0) await createOnce(objects, cutName(run), jsonBytes(cut))
-  return cut
+  if (cut.ranges.length === 0) return cut
+  return createOrTake(objects, cutName(run), { schema: cutSchema, value: cut })
 }
 
 async function refuseRecreatedTopics(log: EventLog, control: Control): Promise<void> {
@@ -113,27 +125,33 @@ async function refuseRecreatedTopics(log: EventLog, control: Control): Promise<v
 async function rangesNow(
   context: CutContext,
   control: Control,
-): Promise<Pick<Cut, 'ranges' | 'leftOut'>> {
+  nowMs: number,
+): Promise<Pick<Cut, 'ranges' | 'leftOut' | 'lag'>> {
   const ranges: Range[] = []
   const leftOut: Problem[] = []
+  const waiting: WaitingRecords[] = []
   for (const topic of RAW_TOPICS) {
     const { topicId, partitions } = await context.log.describeTopic(topic)
     for (let partition = 0; partition < partitions; partition += 1)
       try {
-        const range = await rangeOf(context, control, { topic, topicId, partition })
-        if (range.end > range.first) ranges.push(range)
+        const { range, records } = await rangeOf(context, control, { topic, topicId, partition })
+        if (records === 0) continue
+        ranges.push(range)
+        waiting.push({ records, sinceMs: topic === TOPICS.events ? range.loggedAtMaxMs : null })
       } catch (error) {
         leftOut.push(problemOf(topic, partition, error))
       }
   }
-  return { ranges, leftOut }
+  const { logRetentionMs, config } = context
+  const lag = lagOf(waiting, { nowMs, logRetentionMs, runRecordsMax: config.runRecordsMax })
+  return { ranges, leftOut, lag }
 }
 
 async function rangeOf(
   { log, config, acceptLoss }: CutContext,
   control: Control,
   place: Pick<Range, 'topic' | 'topicId' | 'partition'>,
-): Promise<Range> {
+): Promise<{ readonly range: Range; readonly records: number }> {
   const { topic, partition } = place
   const { start, end } = await log.offsets(topic, partition)
   const last = control.partitions.find(
@@ -147,12 +165,13 @@ async function rangeOf(
       expected: `offset ${first} of ${topic}/${partition}`,
       received: `a log from ${start} to ${end}`,
     })
-  return {
+  const range = {
     ...place,
     first,
     end: Math.min(end, first + config.runRecordsMax),
     loggedAtMaxMs: last?.lastLoggedAtMs ?? null,
   }
+  return { range, records: end - first }
 }
 
 /** A failure of the log concerns its partition; any other ends the run. */

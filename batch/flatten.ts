@@ -13,13 +13,14 @@ import { batchErrors } from './errors.ts'
 import type { FlattenDatabase } from './flatten-database.ts'
 import { flattenPlan } from './flatten-sql.ts'
 import type { Manifest, RawFileInfo } from './manifest.ts'
-import { stagingFileName, stagingListName } from './object-names.ts'
+import { RUN_OBJECTS_PER_PAGE } from './limits.ts'
+import { runFolder, stagingFileName, stagingListName } from './object-names.ts'
 import type { RawCounts } from './raw-line.ts'
 import { createOnce, jsonBytes, readJsonObject, readObject, sha256Of } from './run-objects.ts'
 import { STAGING_KINDS, type StagingKind } from './staging.ts'
 import type { BatchTelemetry } from './telemetry.ts'
 
-const stagingFileSchema = z.object({
+export const stagingFileSchema = z.object({
   name: z.string(),
   kind: z.enum(STAGING_KINDS),
   /** Name of the raw file that it was made from. */
@@ -43,35 +44,96 @@ export interface FlattenContext {
   assertMayGoOn(): void
 }
 
-/** Makes the staging files that are not made yet; resolves with all of them. */
+/**
+ * Makes the staging files that neither this run before nor its shards (`made`) have made yet; resolves
+ * with all of them.
+ */
 export async function flatten(
   context: FlattenContext,
-  cut: Cut,
-  manifest: Manifest,
+  { cut, manifest, made }: RunToFlatten,
 ): Promise<readonly StagingFile[]> {
-  const { objects, assertMayGoOn } = context
+  const { objects } = context
   const { run } = manifest
   const earlier = await readStagingList(objects, run)
   if (earlier !== undefined) return earlier
+  const nameOf = (kind: StagingKind, number: number) => stagingFileName(run, kind, number)
+  const { outOfOrdernessMs } = cut
+  const files = await flattenFiles(context, {
+    raws: manifest.files,
+    outOfOrdernessMs,
+    made,
+    nameOf,
+  })
+  await createOnce(objects, stagingListName(run), jsonBytes({ format: 1, run, files }))
+  return files
+}
+
+interface RunToFlatten {
+  readonly cut: Cut
+  readonly manifest: Manifest
+  readonly made: readonly StagingFile[]
+}
+
+export interface FilesToFlatten {
+  readonly raws: readonly RawFileInfo[]
+  readonly outOfOrdernessMs: number
+  /** Staging files that are there already. */
+  readonly made: readonly StagingFile[]
+  /** Of the raw file that has this place among `raws`. */
+  nameOf(kind: StagingKind, number: number): string
+}
+
+/** The staging files of the raw files, in their order; a database is opened when one is to be made. */
+export async function flattenFiles(
+  context: FlattenContext,
+  { raws, outOfOrdernessMs, made, nameOf }: FilesToFlatten,
+): Promise<StagingFile[]> {
+  const { objects, assertMayGoOn } = context
   const files: StagingFile[] = []
-  const database = await context.openDatabase()
+  let database: FlattenDatabase | undefined
   try {
-    for (const [number, raw] of manifest.files.entries()) {
+    for (const [number, raw] of raws.entries()) {
       assertMayGoOn()
+      const found = made.filter(({ rawFile }) => rawFile === raw.name)
+      if (found.length > 0) {
+        files.push(...found)
+        continue
+      }
+      database ??= await context.openDatabase()
       const file = {
         raw,
         bytes: await readRawFile(objects, raw),
-        outOfOrdernessMs: cut.outOfOrdernessMs,
+        outOfOrdernessMs,
         counts: raw.counts,
-        nameOf: (kind: StagingKind) => stagingFileName(run, kind, number),
+        nameOf: (kind: StagingKind) => nameOf(kind, number),
       }
       files.push(...(await flattenFile(context, database, file)))
     }
+    return files
   } finally {
-    await database.close()
+    await database?.close()
   }
-  await createOnce(objects, stagingListName(run), jsonBytes({ format: 1, run, files }))
-  return files
+}
+
+/**
+ * Removes the Parquet files of a run that its list does not name: shards that were killed, or came too
+ * late, have left them, and what no list names no erasure would find.
+ */
+export async function removeStrayFiles(
+  objects: ObjectStore,
+  run: number,
+  listed: readonly StagingFile[],
+): Promise<void> {
+  const names = new Set(listed.map(({ name }) => name))
+  const folder = `${runFolder(run)}/`
+  let startAfter = folder
+  for (;;) {
+    const page = await objects.list(folder, { startAfter, limit: RUN_OBJECTS_PER_PAGE })
+    for (const { name } of page)
+      if (name.endsWith('.parquet') && !names.has(name)) await objects.delete(name)
+    if (page.length < RUN_OBJECTS_PER_PAGE) return
+    startAfter = page.at(-1)?.name ?? startAfter
+  }
 }
 
 /** The staging files of a run; `undefined` while they are not all there. */

@@ -94,3 +94,17 @@ it('is what commands find by their settings', async () => {
   const missing = await commands.run('verify', { GCS_BUCKET: 'never-made' })
   expectRefusal(missing, 1, 'OBJECT_BUCKET_MISSING')
 })
+
+it('is set up by a command, which says what the server did not keep', async () => {
+  const commands = new CommandsOn(machine.folder, clock, bucketEnvironment(gcs, bucket))
+  const dry = await commands.run('init gcp --dry-run')
+  expect(dry).toMatchObject({ code: 0 })
+  expect(dry.output).toContain('raw files to the class ARCHIVE after 7 days: would be changed')
+  // The server of the tests drops rules of lifecycle without a word.
+  const done = await commands.run('init gcp')
+  expect(done).toMatchObject({ code: 1 })
+  expect(done.output).toContain('raw files to the class ARCHIVE after 7 days: NOT KEPT')
+  const made = await commands.run('init gcp --project local', { GCS_BUCKET: 'made-by-init' })
+  expect(made.output).toMatch(/^gs:\/\/made-by-init: bucket in US.*: created$/m)
+  expect(await commands.run('verify', { GCS_BUCKET: 'made-by-init' })).toMatchObject({ code: 0 })
+})

@@ -50,6 +50,40 @@ assert(RECORD_MAX_BYTES * 1.5 < RAW_LINE_BYTES_MAX, 'a line must hold the larges
 /** Partitions of a topic whose control rows are read. */
 export const PARTITIONS_MAX = 65_535
 
+/** Share of the log's retention at which records that are in no file count as near their expiry. */
+export const LAG_RETENTION_SHARE_MAX = 0.5
+
+/** The first delay of a run that is tried again is below this, ms; it doubles up to the largest. */
+export const RUN_RETRY_DELAY_MS = 1_000
+export const RUN_RETRY_DELAY_MAX_MS = 60_000
+
+/** Partitions whose raw files are written at a time, each with a fetch and a file in memory. */
+export const PARTITIONS_AT_ONCE_MAX = 16
+
+/** How often whoever merges looks for what shards have made, ms. */
+export const PARTS_POLL_MS = 2_000
+
+/** Parts of a run that are read at a time. */
+export const PARTS_READ_AT_ONCE = 8
+
+/** Ranges that an error names of those that no shard has made. */
+export const PARTS_NAMED_MAX = 10
+
+/** Objects of a run that are looked through at a time. */
+export const RUN_OBJECTS_PER_PAGE = 1_000
+
+/** Age at which `init gcp` has raw files moved to the class ARCHIVE, days. */
+export const ARCHIVE_AFTER_DAYS = 7
+
+/** Age at which it has staging files deleted, days: a run must be over by then. */
+export const STAGING_KEPT_DAYS = 30
+
+/** Age at which it has the files of replays deleted, days: none goes on for so long. */
+export const REPLAYS_KEPT_DAYS = 7
+
+/** How long a table of the dataset for what runs write in between lives, days. */
+export const STAGING_TABLES_KEPT_DAYS = 1
+
 /** Time of one query of a run that returns rows, ms. */
 export const QUERY_TIMEOUT_MS = 300_000
 

@@ -22,7 +22,7 @@ const countsSchema = z.object({
   erased: count.default(0),
 })
 
-const rawFileSchema = z.object({
+export const rawFileSchema = z.object({
   name: z.string(),
   topic: z.enum(RAW_TOPICS),
   partition: count,
@@ -39,7 +39,7 @@ const rawFileSchema = z.object({
   counts: countsSchema,
 })
 
-const takenRangeSchema = z.object({
+export const takenRangeSchema = z.object({
   topic: z.enum(RAW_TOPICS),
   topicId: z.string(),
   partition: count,

@@ -4,11 +4,16 @@ import { assert } from '../shared/runtime/errors.ts'
 const RUN_DIGITS = 10
 const OFFSET_DIGITS = 20
 const FILE_DIGITS = 5
+const RANGE_DIGITS = 6
 
 export const LEASE_NAME = 'leases/batch'
 
+/** What is under them belongs to runs, and is raw files. */
+export const RUNS_FOLDER = 'batch/runs/'
+export const RAW_FOLDER = 'raw/'
+
 export function runFolder(run: number): string {
-  return `batch/runs/${digits(run, RUN_DIGITS)}`
+  return `${RUNS_FOLDER}${digits(run, RUN_DIGITS)}`
 }
 
 export function cutName(run: number): string {
@@ -30,6 +35,21 @@ export function reportName(run: number): string {
 /** Staging file of a kind (`events`, `frames`, …) made from the raw file of this number. */
 export function stagingFileName(run: number, kind: string, file: number): string {
   return `${runFolder(run)}/${kind}-${digits(file, FILE_DIGITS)}.parquet`
+}
+
+/** What is under it says what shards have made of the ranges of a run's cut. */
+export function partsFolder(run: number): string {
+  return `${runFolder(run)}/parts/`
+}
+
+/** What was made of the range that has this place in the cut, from 0. */
+export function partName(run: number, range: number): string {
+  return `${partsFolder(run)}${digits(range, RANGE_DIGITS)}.json`
+}
+
+/** Staging file that a shard has made of a range's raw file of this number. */
+export function partFileName(run: number, kind: string, range: number, file: number): string {
+  return `${runFolder(run)}/${kind}-${digits(range, RANGE_DIGITS)}-${digits(file, FILE_DIGITS)}.parquet`
 }
 
 /** What is under it goes when the replay or backfill is over. */
@@ -58,14 +78,14 @@ export interface RawFilePlace {
 
 export function rawFileName({ topic, partition, hourOfMs, first, last }: RawFilePlace): string {
   const time = new Date(hourOfMs).toISOString()
-  return [
-    'raw',
+  const folders = [
     `topic=${topic}`,
     `dt=${time.slice(0, 10)}`,
     `hour=${time.slice(11, 13)}`,
     `p=${digits(partition, 2)}`,
     `${digits(first, OFFSET_DIGITS)}-${digits(last, OFFSET_DIGITS)}.ndjson.zst`,
-  ].join('/')
+  ]
+  return `${RAW_FOLDER}${folders.join('/')}`
 }
 
 /** The UTC day of append of a raw file's records. */

@@ -2,7 +2,7 @@
  * The second step: the records of the cut's ranges as raw files, a line a record, in the order of
  * the log. A file ends when it is large enough or when the hour of its append times is over, so its
  * bytes are a function of the records alone; a repeat writes the same names with the same bytes.
- * One fetch and one compressed file are in memory at a time.
+ * Of every partition that is written at the time, one fetch and one compressed file are in memory.
  */
 import type { EventLog, LogRecord } from '../shared/log/event-log.ts'
 import { type Erasures, readErasures } from '../shared/objects/erasures.ts'
@@ -10,9 +10,10 @@ import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { assert } from '../shared/runtime/errors.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { BatchConfig } from './config.ts'
-import { type Cut, problemOf, type Range } from './cut.ts'
+import { type Cut, type Problem, problemOf, type Range } from './cut.ts'
 import { isErased } from './erase/erased-record.ts'
 import { batchErrors } from './errors.ts'
+import { inParallel } from './in-parallel.ts'
 import type { Manifest, RawFileInfo, TakenRange } from './manifest.ts'
 import { rawFileName } from './object-names.ts'
 import { RawFile } from './raw-file.ts'
@@ -30,21 +31,38 @@ export interface RawFilesContext {
   assertMayGoOn(): void
 }
 
-/** Writes the files of every range that can be read; the manifest of the others says why not. */
-export async function writeRawFiles(context: RawFilesContext, cut: Cut): Promise<Manifest> {
+/** What has become of a range of the cut: its raw files, or why it could not be read. */
+export type WrittenRange =
+  | { readonly taken: TakenRange; readonly files: readonly RawFileInfo[] }
+  | { readonly problem: Problem }
+
+/** Writes the files of every range that can be read, several at a time; resolves in their order. */
+export async function writeRawFiles(
+  context: RawFilesContext,
+  cut: Cut,
+  ranges: readonly Range[],
+): Promise<WrittenRange[]> {
   const erasures = await readErasures(context.objects, cut.erasures)
-  const ranges: TakenRange[] = []
-  const files: RawFileInfo[] = []
-  const leftOut = [...cut.leftOut]
-  for (const range of cut.ranges)
+  return inParallel(ranges, context.config.partitionsAtOnce, async (range) => {
     try {
-      const written = await new RangeWriter({ ...context, erasures }, cut, range).write()
-      ranges.push(written.taken)
-      files.push(...written.files)
+      return await new RangeWriter({ ...context, erasures }, cut, range).write()
     } catch (error) {
-      leftOut.push(problemOf(range.topic, range.partition, error))
+      return { problem: problemOf(range.topic, range.partition, error) }
     }
-  return { format: 1, run: cut.run, ranges, files, leftOut }
+  })
+}
+
+/** The manifest of the cut's ranges, in their order. */
+export function manifestOf(cut: Cut, written: readonly WrittenRange[]): Manifest {
+  const taken = written.flatMap((range) => ('taken' in range ? [range] : []))
+  const problems = written.flatMap((range) => ('problem' in range ? [range.problem] : []))
+  return {
+    format: 1,
+    run: cut.run,
+    ranges: taken.map((range) => range.taken),
+    files: taken.flatMap(({ files }) => files),
+    leftOut: [...cut.leftOut, ...problems],
+  }
 }
 
 interface RangeContext extends RawFilesContext {

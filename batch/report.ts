@@ -3,6 +3,7 @@ import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { BatchConfig } from './config.ts'
 import type { Cut, Problem } from './cut.ts'
 import type { StagingFile } from './flatten.ts'
+import type { Lag } from './lag.ts'
 import type { Loaded } from './load.ts'
 import type { Manifest } from './manifest.ts'
 import { reportName } from './object-names.ts'
@@ -17,6 +18,8 @@ export interface RunReport {
   readonly boundaryMs: number | undefined
   /** Whether a bound ended the run before the log's end. */
   readonly isCutShort: boolean
+  /** How far the files were behind the log when the run took its cut. */
+  readonly lag: Lag | undefined
   readonly topics: readonly TopicReport[]
   readonly stagingRows: Readonly<Record<string, number>>
   readonly stagingBytes: number
@@ -66,6 +69,7 @@ export function reportOf({ cut, manifest, staging, loaded, ...rest }: DoneRun): 
     cutAtMs: cut.cutAtMs,
     boundaryMs: rest.boundaryMs,
     isCutShort: isCutShort(cut, manifest, rest.config),
+    lag: cut.lag,
     topics: RAW_TOPICS.map((topic) => topicReport(manifest, topic)),
     stagingRows: Object.fromEntries(STAGING_KINDS.map((kind) => [kind, rowsOf(kind)])),
     stagingBytes: sum(staging.map(({ sizeBytes }) => sizeBytes)),

@@ -17,9 +17,28 @@ export async function createOnce(
   try {
     await objects.create(name, bytes)
   } catch (error) {
-    const exists = error instanceof BackhaulError && error.code === 'OBJECT_PRECONDITION_FAILED'
-    if (!exists) throw error
+    if (!isTaken(error)) throw error
     await compareWithStored(objects, name, bytes)
+  }
+}
+
+/**
+ * Creates the object of a decision that several processes may take, each in its own way: all of them
+ * go on with what the first one decided, which is what this resolves with.
+ */
+export async function createOrTake<Schema extends z.ZodType>(
+  objects: ObjectStore,
+  name: string,
+  { schema, value }: { readonly schema: Schema; readonly value: z.infer<Schema> & object },
+): Promise<z.infer<Schema>> {
+  try {
+    await objects.create(name, jsonBytes(value))
+    return value
+  } catch (error) {
+    if (!isTaken(error)) throw error
+    const first = await readJsonObject(objects, name, schema)
+    if (first === undefined) throw batchErrors.create('BATCH_OBJECT_MISSING', { expected: name })
+    return first
   }
 }
 
@@ -70,6 +89,10 @@ export function jsonBytes(value: object): Uint8Array {
 
 export function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof BackhaulError && error.code === 'OBJECT_PRECONDITION_FAILED'
 }
 
 function describe(bytes: Uint8Array): string {

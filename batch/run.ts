@@ -5,6 +5,8 @@
  *
  *   cut ─► raw files ─► manifest ─► staging files ─► tables ─► facts ─► quality ─► ledger, report
  *   ─► control rows
+ *
+ * Raw and staging files may have been made by shards (`shard.ts`); the run makes what they have not.
  */
 import type { ContentSource } from '../shared/content/content-source.ts'
 import type { EventLog } from '../shared/log/event-log.ts'
@@ -16,21 +18,22 @@ import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
-import { allTables } from '../shared/warehouse/tables.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
+import { beginControl, beginCut } from './begin-run.ts'
 import type { BatchConfig } from './config.ts'
 import type { ContentOfRun } from './content-facts.ts'
-import { boundaryOf, type Control, readControl, watermarksAtCut, writeControl } from './control.ts'
-import { type AcceptedLoss, type Cut, type Problem, takeCut } from './cut.ts'
+import { boundaryOf, type Control, watermarksAtCut, writeControl } from './control.ts'
+import { type AcceptedLoss, type Cut, type Problem, readCut } from './cut.ts'
 import { computeFacts } from './fact-step.ts'
-import { flatten, type StagingFile } from './flatten.ts'
+import { flatten, removeStrayFiles, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { writeLedger } from './ledger.ts'
 import { jobsOf, load, type Loaded } from './load.ts'
 import { type Manifest, readManifest, writeManifest } from './manifest.ts'
 import { LEASE_NAME } from './object-names.ts'
 import { checkQuality, type QualityFlag } from './quality.ts'
-import { writeRawFiles } from './raw-files.ts'
+import { readParts, waitForParts } from './parts.ts'
+import { manifestOf, writeRawFiles, type WrittenRange } from './raw-files.ts'
 import { reportOf, type RunReport, writeReport } from './report.ts'
 import type { BatchTelemetry } from './telemetry.ts'
 import { nextRun } from './unfinished-run.ts'
@@ -43,6 +46,8 @@ export interface BatchParts {
   readonly config: BatchConfig
   readonly limits: FoldLimits
   readonly cuts: readonly QoeCut[]
+  /** How long the log keeps records, ms: what it says of the lag. */
+  readonly logRetentionMs: number
   readonly telemetry: BatchTelemetry
   readonly failpoints: Failpoints
   /** Content metadata; absent where there is none. */
@@ -69,6 +74,8 @@ type RunStep = (typeof RUN_STEPS)[number]
 export interface RunOptions {
   /** Partitions whose lost records are given up. */
   readonly acceptLoss?: readonly AcceptedLoss[]
+  /** Waits so long, ms, until shards have made every range of their cut; takes no cut by itself. */
+  readonly mergeWithinMs?: number
   /** Ends the run at its next step; the next run goes on with it. */
   readonly signal?: AbortSignal
   /** Called when a step begins, with its name and how many of all are done. */
@@ -119,9 +126,10 @@ class Run {
 
   async run(): Promise<RunOutcome> {
     const { telemetry, failpoints } = this.#parts
-    const control = await this.#step('control', () => this.#control())
+    const control = await this.#step('control', () => beginControl(this.#parts.warehouse))
     const cut = await this.#step('cut', () => this.#cut(control))
-    if (cut.ranges.length === 0) return this.#idle(cut.leftOut)
+    if (cut === undefined || cut.ranges.length === 0) return this.#idle(cut?.leftOut ?? [])
+    if (cut.lag !== undefined) telemetry.lagMeasured(cut.lag)
     await failpoints.hit('batch.afterCut')
     const manifest = await this.#step('raw files', () => this.#manifest(cut))
     if (manifest.ranges.length === 0) return this.#idle(manifest.leftOut)
@@ -151,23 +159,11 @@ class Run {
     return { outcome: 'completed', report }
   }
 
-  async #control(): Promise<Control> {
-    const { warehouse } = this.#parts
-    await warehouse.ensureTables(allTables)
-    const session = await warehouse.open()
-    try {
-      return await readControl(session)
-    } finally {
-      await session.close()
-    }
-  }
-
-  async #cut(control: Control): Promise<Cut> {
-    const { limits } = this.#parts
-    const { outOfOrdernessMs } = limits
-    const acceptLoss = this.#options.acceptLoss ?? []
-    const run = await nextRun(this.#parts.objects, control)
-    return takeCut({ ...this.#parts, outOfOrdernessMs, acceptLoss }, run, control)
+  async #cut(control: Control): Promise<Cut | undefined> {
+    const { objects } = this.#parts
+    const { acceptLoss = [], mergeWithinMs } = this.#options
+    if (mergeWithinMs !== undefined) return readCut(objects, await nextRun(objects, control))
+    return beginCut({ ...this.#parts, acceptLoss }, control)
   }
 
   /** Raw files first, the manifest last. */
@@ -175,15 +171,36 @@ class Run {
     const { objects, failpoints } = this.#parts
     const earlier = await readManifest(objects, cut.run)
     if (earlier !== undefined) return earlier
-    const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
-    const manifest = await writeRawFiles(context, cut)
+    await this.#waitForShards(cut)
+    const manifest = manifestOf(cut, await this.#writtenRanges(cut))
     await failpoints.hit('batch.afterRawFiles')
     await writeManifest(objects, manifest)
     return manifest
   }
 
-  #flatten(cut: Cut, manifest: Manifest): Promise<readonly StagingFile[]> {
-    const { config, temporaryFolder } = this.#parts
+  async #waitForShards(cut: Cut): Promise<void> {
+    const { mergeWithinMs: waitMs, signal } = this.#options
+    if (waitMs === undefined) return
+    const assertMayGoOn = this.#assertMayGoOn
+    await waitForParts({ ...this.#parts, waitMs, signal, assertMayGoOn }, cut)
+  }
+
+  /** What has become of every range of the cut: by shards, or by this run. */
+  async #writtenRanges(cut: Cut): Promise<WrittenRange[]> {
+    const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
+    const parts = await readParts(this.#parts.objects, cut)
+    const missing = [...cut.ranges.entries()].filter(([place]) => !parts.has(place))
+    const ranges = missing.map(([, range]) => range)
+    const written = await writeRawFiles(context, cut, ranges)
+    const own = new Map(missing.map(([place], index) => [place, written[index]]))
+    return [...cut.ranges.keys()].flatMap(
+      (place) => parts.get(place)?.written ?? own.get(place) ?? [],
+    )
+  }
+
+  async #flatten(cut: Cut, manifest: Manifest): Promise<readonly StagingFile[]> {
+    const { config, temporaryFolder, objects } = this.#parts
+    const parts = await readParts(objects, cut)
     const context = {
       ...this.#parts,
       assertMayGoOn: this.#assertMayGoOn,
@@ -194,7 +211,10 @@ class Run {
           threads: config.flattenThreads,
         }),
     }
-    return flatten(context, cut, manifest)
+    const made = [...parts.values()].flatMap(({ staging }) => staging)
+    const staging = await flatten(context, { cut, manifest, made })
+    await removeStrayFiles(objects, cut.run, staging)
+    return staging
   }
 
   #load(cut: Cut, staging: readonly StagingFile[]): Promise<Loaded> {

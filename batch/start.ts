@@ -11,6 +11,7 @@ import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
 import { runBatch, type RunOptions, type RunOutcome } from './run.ts'
+import { runShard, type ShardOptions, type ShardOutcome } from './shard.ts'
 import { createBatchTelemetry } from './telemetry.ts'
 
 export interface BatchOptions {
@@ -22,6 +23,8 @@ export interface BatchOptions {
   /** Those of the processor, so that both compute the same metrics. */
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
+  /** How long the log keeps records, ms. */
+  readonly logRetentionMs: number
   readonly telemetry: TelemetryBase
   readonly failpoints: Failpoints
   /** Content metadata; absent where there is none. */
@@ -38,6 +41,8 @@ export interface Batch {
    * the same run. Throws `LEASE_HELD` while another run is under way, here or elsewhere.
    */
   run(options?: RunOptions): Promise<RunOutcome>
+  /** The part of a shard in the next run: files of some partitions, which the run then takes. */
+  runShard(options: ShardOptions): Promise<ShardOutcome>
   /** Shows in metrics and log what a reconciliation found that another process made. */
   showVerdict(verdict: ReconcileSummary): void
 }
@@ -46,6 +51,7 @@ export function createBatch(options: BatchOptions): Batch {
   const parts = { ...options, telemetry: createBatchTelemetry(options.telemetry) }
   return {
     run: (runOptions = {}) => runBatch(parts, runOptions),
+    runShard: (shardOptions) => runShard(parts, shardOptions),
     showVerdict: (verdict) => parts.telemetry.reconciled(verdict),
   }
 }

@@ -9,6 +9,7 @@ import {
 } from '../shared/runtime/telemetry.ts'
 import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { Problem } from './cut.ts'
+import type { Lag } from './lag.ts'
 import type { QualityFlag } from './quality.ts'
 import { QUALITY_CHECKS } from './quality-checks.ts'
 import type { RawCounts, RawTopic } from './raw-line.ts'
@@ -37,6 +38,16 @@ export const batchMetrics = defineMetrics({
     kind: 'gauge',
     name: 'batch_boundary_ms',
     help: 'Minutes that end before this are complete in the history, epoch milliseconds.',
+  },
+  lagRecords: {
+    kind: 'gauge',
+    name: 'batch_lag_records',
+    help: 'Records that were in no file when the last run took its cut.',
+  },
+  lagAge: {
+    kind: 'gauge',
+    name: 'batch_lag_age_ms',
+    help: 'The oldest event among them was not older than this, milliseconds; the log keeps records for BACKHAUL_LOG_RETENTION_MS.',
   },
   stepSeconds: {
     kind: 'histogram',
@@ -125,6 +136,8 @@ export interface BatchTelemetry {
   ): void
   fileFlattened(kind: StagingKind, rows: number, bytes: number): void
   rowsInserted(table: string, rows: number): void
+  /** How far the files are behind the log at the cut of a run. */
+  lagMeasured(lag: Lag): void
   partitionLeftOut(problem: Problem): void
   /** What the run has flagged, the worst of each check first. */
   qualityChecked(flags: readonly QualityFlag[]): void
@@ -157,6 +170,11 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
     },
     rowsInserted(table, rows) {
       metrics.insertedRows.inc({ table }, rows)
+    },
+    lagMeasured(lag) {
+      metrics.lagRecords.set(lag.records)
+      metrics.lagAge.set(lag.ageMs ?? 0)
+      if (lag.isNearExpiry) log.warn(lag, 'records may expire before they are in files')
     },
     partitionLeftOut(problem) {
       const { topic, code } = problem

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { batchConfig } from '../batch/config.ts'
 import { cliErrors } from '../batch/cli/errors.ts'
 import { batchErrors } from '../batch/errors.ts'
+import { initErrors } from '../batch/init-gcp/errors.ts'
 import * as cliLimits from '../batch/cli/limits.ts'
 import * as batchLimits from '../batch/limits.ts'
 import { gatewayConfig } from '../gateway/config.ts'
@@ -41,6 +42,7 @@ import { eventErrors } from '../shared/events/event-errors.ts'
 import { identityErrors } from '../shared/events/identity.ts'
 import * as eventLimits from '../shared/events/limits.ts'
 import { eventJsonSchema, eventTables } from '../shared/events/schema-docs.ts'
+import { eventLogConfig } from '../shared/log/event-log-config.ts'
 import { kafkaConfig } from '../shared/log/kafka-config.ts'
 import * as kafkaLimits from '../shared/kafka/limits.ts'
 import * as logLimits from '../shared/log/lmdb-limits.ts'
@@ -87,6 +89,7 @@ const settings = [
   { title: 'Serving', spec: servingConfig },
   { title: 'Serving on its own', spec: servingStoresConfig },
   { title: 'Standalone: the schedule of the batch', spec: scheduleConfig },
+  { title: 'Event log of the commands', spec: eventLogConfig },
   { title: 'Event log on Kafka', spec: kafkaConfig },
   { title: 'Speed store on Cassandra', spec: cassandraConfig },
   { title: 'Object store', spec: objectStoreConfig },
@@ -116,7 +119,10 @@ const files: Readonly<Record<string, () => string>> = {
       },
       { title: 'Views', catalogue: viewErrors.catalogue },
       { title: 'Batch', catalogue: batchErrors.catalogue },
-      { title: 'Command line', catalogue: cliErrors.catalogue },
+      {
+        title: 'Command line',
+        catalogue: { ...cliErrors.catalogue, ...initErrors.catalogue },
+      },
       { title: 'Serving', catalogue: servingErrors.catalogue },
       { title: 'Event log', catalogue: logErrors.catalogue },
       { title: 'Speed store', catalogue: speedErrors.catalogue },

@@ -1,6 +1,7 @@
 /** One command line, from its words to its exit code. */
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { isPassing } from '../passing.ts'
 import { CommandArguments, type OptionSpec } from './arguments.ts'
 import { type Command, type CommandResult, EXIT, type ExitCode } from './command.ts'
 import { cliErrors } from './errors.ts'
@@ -91,11 +92,12 @@ async function runIn(
   }
 }
 
-function exitCodeOf({ code }: BackhaulError): ExitCode {
+function exitCodeOf(error: BackhaulError): ExitCode {
+  const { code } = error
   if (code.startsWith('CLI_COMMAND_') || code.startsWith('CLI_USAGE_')) return EXIT.usage
   if (code === 'LEASE_HELD') return EXIT.busy
   if (code.startsWith('CONFIG_') || code.startsWith('STANDALONE_DATA_')) return EXIT.setup
-  return EXIT.failed
+  return isPassing(error) ? EXIT.passing : EXIT.failed
 }
 
 /** Integers beyond 2^53 as decimal strings, as everywhere in JSON. */

@@ -29,7 +29,7 @@ export interface CommandContext {
   readonly stores: Stores
   readonly clock: Clock
   readonly progress: Progress
-  /** Aborted when the operator presses Ctrl-C; a command that can end early looks at it. */
+  /** Aborted by Ctrl-C or SIGTERM; a command that can end early looks at it. */
   readonly signal: AbortSignal
 }
 
@@ -52,7 +52,9 @@ export const EXIT = {
   busy: 3,
   /** A setting or the data folder cannot be used. */
   setup: 4,
-  /** Ended by Ctrl-C. */
+  /** A store was away, or something else that passes by itself: the same command may be given again. */
+  passing: 75,
+  /** Ended by Ctrl-C or SIGTERM. */
   interrupted: 130,
 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

@@ -8,6 +8,7 @@ import { contentLoad } from './commands/content-load.ts'
 import { dlqList } from './commands/dlq-list.ts'
 import { dlqReplay } from './commands/dlq-replay.ts'
 import { erase } from './commands/erase.ts'
+import { initGcp } from './commands/init-gcp.ts'
 import { ledgerShow } from './commands/ledger-show.ts'
 import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
@@ -34,4 +35,5 @@ export const commands: readonly Command[] = [
   viewCompare,
   viewSwitch,
   viewDrop,
+  initGcp,
 ]

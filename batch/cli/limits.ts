@@ -21,6 +21,18 @@ export const FETCH_BYTES = 8 * 2 ** 20
 /** Contexts of sessions that a replay keeps enriched. */
 export const CONTEXTS_MAX = 1_000
 
+/** Longest time in which one command tries a run again, or waits for shards, minutes. */
+export const RUN_WAIT_MINUTES_MAX = 24 * 60
+
+/** How long whoever merges waits for shards when nothing is said, minutes. */
+export const SHARDS_WAIT_MINUTES = 60
+
+/** Shards of a run. */
+export const SHARDS_MAX = 1_000
+
+/** Days that partitions of the history may be told to be kept. */
+export const KEEP_DAYS_MAX = 3_660
+
 /** Days that one backfill computes. */
 export const BACKFILL_DAYS_MAX = 3_660
 

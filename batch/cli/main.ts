@@ -7,7 +7,8 @@ import { commands } from './commands.ts'
 import { silentProgress, terminalProgress } from './progress.ts'
 
 const interrupted = new AbortController()
-process.once('SIGINT', () => interrupted.abort())
+// A command that is ended between two steps gives its lease up; a second signal ends it at once.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
 
 runCommandLine(process.argv.slice(2), {
   commands,

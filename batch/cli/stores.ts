@@ -1,7 +1,9 @@
 /**
- * The stores of BACKHAUL_DATA_DIR, each opened when a command first asks for it and closed when the
- * command is over. A server may run beside: the log and the speed store are opened as its guest or
- * as a reader, never as their owner.
+ * The stores that a command works on, each opened when it first asks for it and closed when it is
+ * over: those of BACKHAUL_DATA_DIR, or, by the settings that services on their own have, the log on
+ * Kafka, rows in Cassandra and objects in a bucket. One that could not be opened across a network may
+ * be asked for again. A server may run beside: an embedded log and
+ * speed store are opened as its guest or as a reader, never as their owner.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,6 +19,7 @@ import {
   type Pseudonymiser,
 } from '../../shared/events/identity.ts'
 import type { Access } from '../../shared/lmdb/owner-row.ts'
+import { eventLogConfig } from '../../shared/log/event-log-config.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { kafkaConfig } from '../../shared/log/kafka-config.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
@@ -58,6 +61,7 @@ export interface CommandSettings {
   readonly common: BackhaulConfig
   readonly batch: BatchConfig
   readonly processor: ProcessorConfig
+  readonly eventLog: 'lmdb' | 'kafka'
   /** Absent where objects are in the data folder. */
   readonly gcs: GcsConfig | undefined
   /** Those of the server beside, so that both compute the same metrics. */
@@ -121,14 +125,18 @@ export class Stores {
 
   /** The first call of a command says how it is opened. */
   log(access: CommandAccess): Promise<EventLog> {
+    if (this.settings.eventLog === 'kafka') return this.kafkaLog()
     this.#log ??= { access, store: this.#openLog(access) }
     assertEnough(this.#log.access, access)
     return this.#log.store
   }
 
-  /** The event log of services on Kafka, by their settings; opened once. */
+  /** The event log of services on Kafka, by their settings, whatever EVENT_LOG says; opened once. */
   kafkaLog(): Promise<EventLog> {
-    this.#kafkaLog ??= this.#openKafkaLog()
+    this.#kafkaLog ??= this.#openKafkaLog().catch((error: unknown) => {
+      this.#kafkaLog = undefined
+      throw error
+    })
     return this.#kafkaLog
   }
 
@@ -140,13 +148,19 @@ export class Stores {
   }
 
   objects(): Promise<ObjectStore> {
-    this.#objects ??= this.#openObjects()
+    this.#objects ??= this.#openObjects().catch((error: unknown) => {
+      this.#objects = undefined
+      throw error
+    })
     return this.#objects
   }
 
   /** With all its tables; the first call of a command says how many threads it has. */
   warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
-    this.#warehouse ??= this.#openWarehouse(threads)
+    this.#warehouse ??= this.#openWarehouse(threads).catch((error: unknown) => {
+      this.#warehouse = undefined
+      throw error
+    })
     return this.#warehouse
   }
 
@@ -174,11 +188,13 @@ export class Stores {
     const common = readConfig(backhaulConfig, environment, readFile)
     const processor = readConfig(processorConfig, environment, readFile)
     const batch = readConfig(batchConfig, environment, readFile)
+    const { log: eventLog } = readConfig(eventLogConfig, environment, readFile)
     const { gcs } = readObjectStoreSettings(environment, readFile)
     const limits = foldLimitsOf(processor)
     const cuts = common.cuts.map(parseCut)
     const described = describeView(cuts, limits, processor.view)
-    return { common, processor, batch, gcs, limits, cuts, view: described.view, described }
+    const { view } = described
+    return { common, processor, batch, eventLog, gcs, limits, cuts, view, described }
   }
 
   async #openLog(access: CommandAccess): Promise<EventLog> {
@@ -220,10 +236,11 @@ export class Stores {
     return speed
   }
 
-  /** Beside processors on their own, whose objects are in a bucket. */
+  /** Beside services on their own, whose log is on Kafka or whose objects are in a bucket. */
   get #hasNoFolder(): boolean {
-    const { gcs, common } = this.settings
-    return gcs !== undefined && !existsSync(join(common.dataDir, 'format.json'))
+    const { eventLog, gcs, common } = this.settings
+    const isBesideServer = eventLog === 'lmdb' && gcs === undefined
+    return !isBesideServer && !existsSync(join(common.dataDir, 'format.json'))
   }
 
   /** Processors on their own share a folder that no server has made. */

@@ -105,6 +105,7 @@ export class BatchMachine {
       config: configOf({ ...SMALL, ...settings }),
       limits: DEFAULT_FOLD_LIMITS,
       cuts: DEFAULT_CUT_IDS.map(parseCut),
+      logRetentionMs: RETENTION_MS,
       telemetry: (this.telemetry = createTelemetryBase('silent')),
       failpoints: failpoints ?? noFailpoints,
       holder: holder ?? 'test',

@@ -54,6 +54,7 @@ async function measure(folder: string, part: BatchPart): Promise<PartMeasured> {
     config,
     limits: DEFAULT_FOLD_LIMITS,
     cuts: DEFAULT_CUT_IDS.map(parseCut),
+    logRetentionMs: EVER,
     telemetry: createTelemetryBase('silent'),
     failpoints: stopwatch,
     holder: 'bench',

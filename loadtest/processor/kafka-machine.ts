@@ -108,6 +108,22 @@ export class KafkaMachine {
     }
   }
 
+  /** `npx backhaul` over the log on Kafka and the rows of the processors; its fold is theirs. */
+  get commandSettings(): Readonly<Record<string, string>> {
+    return {
+      ...QUICK_FOLD,
+      BACKHAUL_DATA_DIR: this.folder,
+      BACKHAUL_SEAL_KEY: SEAL_KEY,
+      BACKHAUL_PARTITIONS: `${this.#partitions}`,
+      BACKHAUL_SPEED_MAP_BYTES: `${MAP_BYTES}`,
+      EVENT_LOG: 'kafka',
+      KAFKA_BROKERS: this.#options.brokers.join(','),
+      KAFKA_REPLICATION_FACTOR: '1',
+      KAFKA_MIN_INSYNC_REPLICAS: '1',
+      ...this.#options.settings,
+    }
+  }
+
   /** With a failpoint's name and which passing, it kills itself there. */
   async begin(
     killAt: readonly string[] = [],

@@ -13,7 +13,7 @@ export interface CloudClientOptions {
 }
 
 export interface CloudRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly url: string
   /** Parameters of the query; what is undefined is left out. */
   readonly query?: Readonly<Record<string, string | number | undefined>>

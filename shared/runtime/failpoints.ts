@@ -25,6 +25,7 @@ export type FailpointName =
   | 'warehouse.afterManifest'
   | 'batch.afterCut'
   | 'batch.afterSomeRawFiles'
+  | 'batch.afterSomeParts'
   | 'batch.afterRawFiles'
   | 'batch.afterManifest'
   | 'batch.afterFlatten'

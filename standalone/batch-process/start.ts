@@ -103,6 +103,7 @@ async function startAll(
     config,
     limits,
     cuts: common.cuts.map(parseCut),
+    logRetentionMs: common.logRetentionMs,
     telemetry,
     failpoints: noFailpoints,
     holder: `standalone ${process.pid}`,

@@ -1,15 +1,25 @@
-/** `batch run`: one run of the batch, now. */
-import { contentSourceOf } from '../../../shared/content/content-source.ts'
+/** `batch run`: one run of the batch, now, or the part of a shard in it. */
+import { assert, type BackhaulError } from '../../../shared/runtime/errors.ts'
 import { noFailpoints } from '../../../shared/runtime/failpoints.ts'
+import { systemRandom } from '../../../shared/runtime/random.ts'
 import type { AcceptedLoss, Problem } from '../../cut.ts'
+import type { Lag } from '../../lag.ts'
+import { retryWithin } from '../../passing.ts'
 import { RAW_TOPICS } from '../../raw-line.ts'
 import type { RunReport } from '../../report.ts'
 import type { RunOutcome } from '../../run.ts'
-import { createBatch } from '../../start.ts'
+import type { Shard, ShardOutcome } from '../../shard.ts'
+import type { Batch } from '../../start.ts'
 import { usage } from '../arguments.ts'
-import { type Command, EXIT } from '../command.ts'
+import { type Command, type CommandResult, EXIT, type ExitCode } from '../command.ts'
+import { RUN_WAIT_MINUTES_MAX, SHARDS_WAIT_MINUTES } from '../limits.ts'
+import { openBatch } from '../open-batch.ts'
+import { shardingOf } from './run-shards.ts'
 
+const NOTHING_NEW = 'nothing new since the last run'
 const ACCEPTED_LOSS = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})$/
+
+const MINUTE_MS = 60_000
 
 export const batchRun: Command = {
   name: 'batch run',
@@ -17,15 +27,35 @@ export const batchRun: Command = {
   about: `Takes every partition from where the last run ended to the end of the log, within
 BATCH_RUN_RECORDS_MAX and BATCH_RUN_BYTES_MAX. A run that was cut off is gone on with, and takes what
 it had decided to take; --all runs again until everything is loaded that the log held when the command
-began. Exits with 1 when a partition had to be left out, with 3 while another run is under way.`,
+began. Exits with 1 when a partition had to be left out, with 75 when it will be taken by the next run,
+with 3 while another run is under way; --retry-for tries again what passes by itself.
+
+Several processes may share the files of a run: each with --shard makes those of some partitions of one
+cut, and --merge waits for them, loads the files and ends the run. With both, shard 0 merges.`,
   examples: [
     'batch run',
-    'batch run --all',
+    'batch run --all --retry-for 30',
     'batch run --json',
     'batch run --accept-loss playback.events/3 --accept-loss playback.rejects/3',
+    'batch run --shard 0/4',
+    'batch run --shard 4 --merge',
+    'batch run --merge --wait 120',
   ],
   options: {
     all: { doc: 'Run until all is loaded that the log held when the command began.' },
+    'retry-for': {
+      value: 'MINUTES',
+      doc: 'Try again what passes by itself, ever later, for so long; not at all by default.',
+    },
+    shard: {
+      value: 'I/N',
+      doc: 'Make the files of this shard of N, from 0; I is JOB_COMPLETION_INDEX when only N is given.',
+    },
+    merge: { doc: 'Wait for the shards of the run, and load what they have made.' },
+    wait: {
+      value: 'MINUTES',
+      doc: `How long --merge waits for the shards; ${SHARDS_WAIT_MINUTES} by default.`,
+    },
     'accept-loss': {
       value: 'TOPIC/PARTITION',
       doc: 'Give up the records that expired before they were in files. May be repeated.',
@@ -35,43 +65,74 @@ began. Exits with 1 when a partition had to be left out, with 3 while another ru
   positionals: [],
   async run({ stores, clock, progress, signal }, given) {
     const acceptLoss = given.list('accept-loss').map(acceptedLossOf)
-    const { batch: config, limits, cuts } = stores.settings
-    const log = await stores.log('reader')
-    const content = contentSourceOf(stores.settings.common, log)
-    const batch = createBatch({
-      log,
-      ...(content === undefined ? {} : { content }),
-      objects: await stores.objects(),
-      warehouse: await stores.warehouse(),
-      clock,
-      config,
-      limits,
-      cuts,
-      telemetry: stores.telemetry,
-      failpoints: noFailpoints,
-      holder: stores.holder,
-      temporaryFolder: stores.temporaryFolder,
-    })
+    const { shard, mergeWithinMs } = shardingOf(given, stores.environment)
+    const withinMs = MINUTE_MS * given.count('retry-for', { max: RUN_WAIT_MINUTES_MAX, default: 0 })
+    const onRetry = ({ code }: BackhaulError) => progress.show(`${code}, trying again`)
+    const retries = { clock, random: systemRandom, signal, withinMs, onRetry }
+    let opened: Batch | undefined
+    const batch = async () =>
+      (opened ??= await openBatch({ stores, clock, failpoints: noFailpoints }))
+    if (shard !== undefined) {
+      const onRange = (done: number, ranges: number) => progress.show('ranges', done, ranges)
+      const options = { shard, acceptLoss, signal, onRange }
+      const made = await retryWithin(retries, async () => (await batch()).runShard(options))
+      if (mergeWithinMs === undefined || made.outcome === 'idle') return shardResult(made, shard)
+    }
     const startedAtMs = clock.nowMs()
     const isAll = given.flag('all')
     const runs: RunOutcome[] = []
     let last: RunOutcome
     do {
-      last = await batch.run({
-        acceptLoss,
-        signal,
-        onStep: (step, done, steps) => progress.show(step, done, steps),
-      })
+      last = await retryWithin(retries, async () =>
+        (await batch()).run({
+          acceptLoss,
+          signal,
+          ...(mergeWithinMs === undefined ? {} : { mergeWithinMs }),
+          onStep: (step, done, steps) => progress.show(step, done, steps),
+        }),
+      )
       runs.push(last)
     } while (isAll && !hasReached(last, startedAtMs))
-    const problems = last.outcome === 'idle' ? last.problems : last.report.problems
-    const lines = runs.map((done) => textOf(done, startedAtMs))
-    return {
-      exitCode: problems.length === 0 ? EXIT.done : EXIT.failed,
-      json: isAll ? { runs: runs.map(jsonOf) } : jsonOf(last),
-      text: [...lines, ...problems.map(problemText)].join('\n'),
-    }
+    return runsResult(runs, { isAll, startedAtMs })
   },
+}
+
+function runsResult(
+  runs: readonly RunOutcome[],
+  { isAll, startedAtMs }: { readonly isAll: boolean; readonly startedAtMs: number },
+): CommandResult {
+  const last = runs.at(-1)
+  assert(last !== undefined, 'a command has run')
+  const problems = last.outcome === 'idle' ? last.problems : last.report.problems
+  const lines = runs.map((done) => textOf(done, startedAtMs))
+  return {
+    exitCode: exitCodeOf(problems),
+    json: isAll ? { runs: runs.map(jsonOf) } : jsonOf(last),
+    text: [...lines, ...problems.map(problemText)].join('\n'),
+  }
+}
+
+function shardResult(done: ShardOutcome, { index, count }: Shard): CommandResult {
+  if (done.outcome === 'idle')
+    return {
+      exitCode: exitCodeOf(done.problems),
+      json: { ...done, shard: index, shards: count },
+      text: [NOTHING_NEW, ...done.problems.map(problemText)].join('\n'),
+    }
+  const { run, ranges, made } = done
+  return {
+    exitCode: EXIT.done,
+    json: { ...done, shard: index, shards: count },
+    text: `shard ${index} of ${count} has made ${made} of its ${ranges} ranges of run ${run}; the others were there`,
+  }
+}
+
+/** A loss stays until it is accepted; a partition that could not be read is taken by the next run. */
+function exitCodeOf(problems: readonly Problem[]): ExitCode {
+  if (problems.length === 0) return EXIT.done
+  return problems.every(({ code }) => code === 'BATCH_PARTITION_UNREADABLE')
+    ? EXIT.passing
+    : EXIT.failed
 }
 
 /** Whether all is loaded that the log held at `startedAtMs`, but for partitions that are left out. */
@@ -93,18 +154,33 @@ function acceptedLossOf(text: string): AcceptedLoss {
 }
 
 function textOf(done: RunOutcome, startedAtMs: number): string {
-  return done.outcome === 'idle'
-    ? 'nothing new since the last run'
-    : runText(done.report, startedAtMs)
+  return done.outcome === 'idle' ? NOTHING_NEW : runText(done.report, startedAtMs)
 }
 
-function runText({ run, cutAtMs, topics }: RunReport, startedAtMs: number): string {
+function runText({ run, cutAtMs, topics, lag }: RunReport, startedAtMs: number): string {
   const lines = topics.map(
     ({ topic, counts, files }) =>
       `  ${topic}: ${counts.records} records, ${counts.rows} rows, ${files} files`,
   )
   const cutOff = `, which was cut off before; what came after ${new Date(cutAtMs).toISOString()} is for the next`
-  return [`run ${run} is complete${cutAtMs < startedAtMs ? cutOff : ''}`, ...lines].join('\n')
+  return [
+    `run ${run} is complete${cutAtMs < startedAtMs ? cutOff : ''}`,
+    ...lines,
+    ...(lag === undefined ? [] : lagLines(lag)),
+  ].join('\n')
+}
+
+function lagLines({ recordsOfOne, runs, ageMs, isNearExpiry }: Lag): string[] {
+  const others = runs - 1
+  const more = others === 1 ? 'one more run' : `${others} more runs`
+  return [
+    ...(others > 0 ? [`  a partition had ${recordsOfOne} records waiting: ${more} at least`] : []),
+    ...(isNearExpiry
+      ? [
+          `  events waited for up to ${Math.round((ageMs ?? 0) / MINUTE_MS)} minutes; the log forgets them soon`,
+        ]
+      : []),
+  ]
 }
 
 function problemText({ topic, partition, message }: Problem): string {

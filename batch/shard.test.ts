@@ -1,0 +1,140 @@
+/**
+ * A run whose files are made by shards ends with the raw files, byte by byte, and the rows of one
+ * process alone, whatever the number of shards and wherever one of them is cut off.
+ */
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { logErrors } from '../shared/log/log-errors.ts'
+import { TOPICS } from '../shared/log/topics.ts'
+import { ManualClock } from '../shared/runtime/clock.ts'
+import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
+import type { Row } from '../shared/warehouse/warehouse.ts'
+import { PARTS_POLL_MS } from './limits.ts'
+import type { Shard } from './shard.ts'
+import { over } from './testing/altered-port.ts'
+import {
+  BatchMachine,
+  PARTITIONS,
+  type BatchSettings,
+  type Ports,
+} from './testing/batch-machine.ts'
+import { fillLog } from './testing/scenario.ts'
+
+const RUN = 'batch/runs/0000000001'
+const BUILD_TIMEOUT_MS = 120_000
+
+/** Waiting is moving the clock, and whatever the test does meanwhile. */
+class ImpatientClock extends ManualClock {
+  meanwhile: () => Promise<unknown> = () => Promise.resolve()
+
+  override async sleep(delayMs: number): Promise<void> {
+    await this.meanwhile()
+    await this.advance(delayMs)
+  }
+}
+
+let clock: ImpatientClock
+let gold: { readonly tables: Record<string, readonly Row[]>; readonly raw: Map<string, string> }
+let machine: BatchMachine
+
+async function openFilled(): Promise<BatchMachine> {
+  clock = new ImpatientClock()
+  const opened = await BatchMachine.open({ clock })
+  const log = opened.ports.log
+  await fillLog({ log, clock, partitions: PARTITIONS, seed: 5, turns: 16 })
+  return opened
+}
+
+beforeAll(async () => {
+  const alone = await openFilled()
+  await alone.run()
+  gold = { tables: await alone.tables(), raw: await alone.rawFiles() }
+  await alone.close()
+}, BUILD_TIMEOUT_MS)
+beforeEach(async () => {
+  machine = await openFilled()
+}, BUILD_TIMEOUT_MS)
+afterEach(() => machine.close())
+
+const shardsOf = (count: number): Shard[] =>
+  [...Array(count).keys()].map((index) => ({ index, count }))
+const runShard = (shard: Shard, settings: BatchSettings = {}) =>
+  machine.batch({ holder: `shard ${shard.index}`, ...settings }).runShard({ shard })
+
+async function expectGold(): Promise<void> {
+  expect(await machine.rawFiles()).toEqual(gold.raw)
+  const found = await machine.tables()
+  expect(found['events']?.length).toBeGreaterThan(10)
+  // The ledger names the staging files, which are those of a range here.
+  for (const [name, rows] of Object.entries(gold.tables)) {
+    const withoutStaging = (row: Row) => ({ ...row, staging_file: null })
+    expect(found[name]?.map(withoutStaging), name).toEqual(rows.map(withoutStaging))
+  }
+}
+
+test.each([2, 50])('%i shards at once, then the merge', async (count) => {
+  const settings = { settings: { BATCH_PARTITIONS_AT_ONCE: '4' } }
+  const made = await Promise.all(shardsOf(count).map((shard) => runShard(shard, settings)))
+  expect(new Set(made.map((done) => (done.outcome === 'idle' ? 0 : done.run)))).toEqual(
+    new Set([1]),
+  )
+  const staged = await machine.names(`${RUN}/events-`)
+  await machine.run({}, { mergeWithinMs: 0 })
+  // The merge has made no file itself.
+  expect(await machine.names(`${RUN}/events-`)).toEqual(staged)
+  await expectGold()
+})
+
+test('a merge takes no cut, waits for every part in vain, and goes on as soon as the last is there', async () => {
+  const merge = (mergeWithinMs: number) => machine.batch().run({ mergeWithinMs })
+  expect(await merge(0)).toMatchObject({ outcome: 'idle' })
+  await runShard({ index: 0, count: 2 })
+  await expect(merge(3 * PARTS_POLL_MS)).rejects.toMatchObject({
+    code: 'BATCH_SHARDS_UNFINISHED',
+    message: expect.stringContaining('playback.events/1') as string,
+  })
+  clock.meanwhile = () => runShard({ index: 1, count: 2 })
+  const sinceMs = clock.nowMs()
+  expect(await merge(3_600_000)).toMatchObject({ outcome: 'completed' })
+  expect(clock.nowMs() - sinceMs).toBe(PARTS_POLL_MS)
+  await expectGold()
+})
+
+test('a run without shards makes what the shards have not, and a repeat of a shard nothing', async () => {
+  await runShard({ index: 1, count: 3 })
+  expect(await runShard({ index: 1, count: 3 })).toMatchObject({ made: 0 })
+  await machine.run()
+  await expectGold()
+  expect(await machine.batch().run()).toMatchObject({ outcome: 'idle' })
+})
+
+test('shards that are cut off at every step are repeated, in another number', async () => {
+  const steps = ['batch.afterCut', 'batch.afterSomeRawFiles', 'batch.afterSomeParts'] as const
+  for (const name of steps)
+    for (const shard of shardsOf(2)) {
+      const failpoints = new ArmedFailpoints()
+      failpoints.arm(name, () => Promise.reject(new Error('killed')))
+      await expect(runShard(shard, { failpoints }), name).rejects.toThrow('killed')
+    }
+  for (const shard of shardsOf(3)) await runShard(shard)
+  await machine.run({}, { mergeWithinMs: 0 })
+  await expectGold()
+})
+
+test('a partition that a shard cannot read is left out, and the others are loaded', async () => {
+  const wrap = ({ log, ...ports }: Ports): Ports => ({
+    ...ports,
+    log: over(log, {
+      read: (topic, partition, request) =>
+        topic === TOPICS.events && partition === 1
+          ? Promise.reject(logErrors.create('LOG_UNAVAILABLE'))
+          : log.read(topic, partition, request),
+    }),
+  })
+  await runShard({ index: 0, count: 1 }, { wrap })
+  const report = await machine.run({}, { mergeWithinMs: 0 })
+  expect(report.problems).toMatchObject([
+    { topic: 'playback.events', partition: 1, code: 'BATCH_PARTITION_UNREADABLE' },
+  ])
+  await machine.run()
+  expect((await machine.tables())['events']?.length).toBe(gold.tables['events']?.length)
+})
