@@ -17,6 +17,14 @@ export interface MainProcessOptions {
   /** Where it listens for operators, which `environment` tells it. */
   readonly adminPort: number
   readonly environment: Readonly<Record<string, string>>
+  /** Another Node than the one of the test, and the user that it runs as. */
+  readonly runtime?: Runtime
+}
+
+export interface Runtime {
+  readonly command: string
+  /** `undefined`: as the test does. */
+  readonly userId: number | undefined
 }
 
 export class MainProcess {
@@ -26,10 +34,12 @@ export class MainProcess {
   readonly #child: ChildProcess
   readonly #ended: Promise<number | null>
 
-  constructor({ script, adminPort, environment }: MainProcessOptions) {
+  constructor({ script, adminPort, environment, runtime }: MainProcessOptions) {
     this.#adminPort = adminPort
-    this.#child = spawn(process.execPath, [...script], {
+    this.#child = spawn(runtime?.command ?? process.execPath, [...script], {
       env: { ...environment },
+      uid: runtime?.userId,
+      gid: runtime?.userId,
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#child.stderr?.on(
