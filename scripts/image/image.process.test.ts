@@ -27,9 +27,9 @@ beforeAll(() => {
   paths = entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(image.folder.length + 1))
-})
+}, DEADLINE_MS)
 afterEach(endMainProcesses)
-afterAll(() => image.remove())
+afterAll(() => image.remove(), DEADLINE_MS)
 
 it('holds no test, no load generator and no package of development', () => {
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {

@@ -16,7 +16,15 @@ import { dirname, join } from 'node:path'
 import { isUnreadFile, isUnreadFolder, productionPackages } from './packages.ts'
 
 /** The sources that run as they stand. */
-export const PRODUCT_FOLDERS = ['batch', 'gateway', 'processor', 'serving', 'shared', 'standalone']
+export const PRODUCT_FOLDERS = [
+  'batch',
+  'client',
+  'gateway',
+  'processor',
+  'serving',
+  'shared',
+  'standalone',
+]
 export const ENTRYPOINT = join('scripts', 'image', 'entrypoint.ts')
 /** The Node that everything is tested with: a package, of the version that package-lock.json pins. */
 export const NODE = join('node_modules', 'node', 'bin', 'node')
