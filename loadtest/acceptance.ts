@@ -11,6 +11,7 @@ import { systemClock } from '../shared/runtime/clock.ts'
 import { parseAcceptanceCommand } from './acceptance/command-line.ts'
 import { commandProofs } from './acceptance/command-proofs.ts'
 import { compareProofs } from './acceptance/compare-proofs.ts'
+import { imageProofs } from './acceptance/image-proofs.ts'
 import { loadProofs } from './acceptance/load-proofs.ts'
 import { pipelineProofs } from './acceptance/pipeline-proofs.ts'
 import { processorProofs } from './acceptance/processor-proofs.ts'
@@ -29,6 +30,7 @@ const PROOFS = [
   ...pipelineProofs,
   ...compareProofs,
   ...relayProofs,
+  ...imageProofs,
 ]
 const ROOT = join(import.meta.dirname, '..')
 const MINUTE_MS = 60_000
