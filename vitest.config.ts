@@ -11,6 +11,7 @@ const UNIT_EXCLUDE = [
   '**/*.soak.test.ts',
   '**/*.alerts.test.ts',
   '**/*.fuzz.test.ts',
+  '**/*.helm.test.ts',
 ]
 
 /** Conditions are polled; a machine under load may take its time. */
@@ -67,6 +68,16 @@ export default defineConfig({
           include: ['**/*.alerts.test.ts'],
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           testTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        // The chart, judged without a cluster.
+        test: {
+          name: 'helm',
+          include: ['**/*.helm.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
           fileParallelism: false,
         },
       },

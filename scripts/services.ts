@@ -13,6 +13,7 @@ import {
   takeDown,
   type ServiceCommand,
 } from './services/command-line.ts'
+import { prepareChartTools } from './helm/tools.ts'
 import { prepareCassandra } from './services/cassandra.ts'
 import { prepareBigQuery } from './services/bigquery.ts'
 import { bigQueryCommand } from './services/bigquery/command.ts'
@@ -73,9 +74,11 @@ const VERBS: Readonly<Record<string, Verb>> = {
     console.log(`services: kafka runs from ${prepareKafka()}`)
     console.log(`services: cassandra runs from ${prepareCassandra()}`)
     console.log(`services: bigquery runs from ${prepareBigQuery()}`)
-    if (!hasGo()) return console.log('services: gcs and k6 are built by Go, which is not installed')
+    if (!hasGo())
+      return console.log('services: gcs, k6 and helm are built by Go, which is not installed')
     console.log(`services: gcs is ${prepareGcs()}`)
     console.log(`services: k6 is ${prepareK6()}`)
+    console.log(`services: helm is ${prepareChartTools().helm}`)
   },
 }
 

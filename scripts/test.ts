@@ -20,6 +20,7 @@ const SUITES: readonly Suite[] = [
   { name: 'unit', projects: ['unit', 'batch', 'isolated'], tools: [] },
   { name: 'processes', projects: ['process'], tools: [] },
   { name: 'alert rules', projects: ['alerts'], tools: ['promtool'] },
+  { name: 'helm', projects: ['helm'], tools: ['go', 'python3'] },
   { name: 'services', projects: ['services'], tools: ['java', 'mvn', 'go', 'python3'] },
   { name: 'load', projects: ['load'], tools: ['java', 'mvn', 'go'] },
   { name: 'simulation', projects: ['simulation'], tools: [] },

@@ -17,6 +17,8 @@ import {
 import { homedir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 
+/** What a tool may print, such as the resources of a chart. */
+const OUTPUT_MAX_BYTES = 64 * 2 ** 20
 /** The plugin that copies a pom's jars, pinned like the jars themselves. */
 const COPY_GOAL = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
 
@@ -27,54 +29,71 @@ function cacheFolder(): string {
 /** The folder of the jars that a pom lists, fetched from Maven Central when it is not there yet. */
 export function mavenJars(pomPath: string): string {
   const name = basename(dirname(pomPath))
-  const key = createHash('sha256').update(readFileSync(pomPath)).digest('hex').slice(0, 12)
-  const folder = join(cacheFolder(), `${name}-${key}`)
-  if (existsSync(folder)) return folder
-  console.log(`services: fetching the jars of ${name} into ${folder}`)
-  mkdirSync(cacheFolder(), { recursive: true })
-  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
-  try {
-    const goal = [COPY_GOAL, '-DincludeScope=runtime', `-DoutputDirectory=${partial}`]
+  return keptFolder(`${name}-${keyOf(pomPath)}`, `fetching the jars of ${name}`, (folder) => {
+    const goal = [COPY_GOAL, '-DincludeScope=runtime', `-DoutputDirectory=${folder}`]
     runTool('mvn', ['-B', '-ntp', '-q', '-f', pomPath, ...goal])
-    // Two fetches at once end with the same files; the later one finds its place taken.
-    if (!existsSync(folder)) renameSync(partial, folder)
-  } finally {
-    rmSync(partial, { recursive: true, force: true })
-  }
-  return folder
+  })
 }
 
 /** The class path of a Java program whose sources lie beside their pom, compiled when it is not yet. */
 export function javaProgram(sources: string): string {
-  const jars = mavenJars(join(sources, 'pom.xml'))
+  const pom = join(sources, 'pom.xml')
+  const jars = mavenJars(pom)
   const files = readdirSync(sources).filter((name) => name.endsWith('.java'))
   const paths = files.toSorted().map((name) => join(sources, name))
-  const hash = createHash('sha256').update(jars)
-  for (const path of paths) hash.update(readFileSync(path))
-  const name = `${basename(sources)}-classes`
-  const folder = join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 12)}`)
-  const classPath = `${folder}:${join(jars, '*')}`
-  if (existsSync(folder)) return classPath
-  console.log(`services: compiling ${basename(sources)} into ${folder}`)
-  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
-  try {
-    runTool('javac', ['--release', '17', '-cp', join(jars, '*'), '-d', partial, ...paths])
-    if (!existsSync(folder)) renameSync(partial, folder)
-  } finally {
-    rmSync(partial, { recursive: true, force: true })
-  }
-  return classPath
+  const name = basename(sources)
+  const key = keyOf(pom, ...paths)
+  const compiled = keptFolder(`${name}-classes-${key}`, `compiling ${name}`, (folder) => {
+    runTool('javac', ['--release', '17', '-cp', join(jars, '*'), '-d', folder, ...paths])
+  })
+  return `${compiled}:${join(jars, '*')}`
 }
 
 /** The folder of the program that Go builds from a published module, built when it is not there yet. */
 export function goTool(module: string, version: string): string {
-  const folder = join(cacheFolder(), `${basename(module)}-${version}`)
+  const name = `${basename(module)}-${version}`
+  return keptFolder(name, `building ${module} ${version}`, (folder) => {
+    runTool('go', ['install', `${module}@${version}`], { GOBIN: folder })
+  })
+}
+
+/** The folder of the programs that a go.mod names as its tools, built when they are not there yet. */
+export function goTools(moduleFolder: string): string {
+  const key = keyOf(join(moduleFolder, 'go.mod'), join(moduleFolder, 'go.sum'))
+  const name = basename(moduleFolder)
+  return keptFolder(`${name}-${key}`, `building ${name}`, (folder) => {
+    runTool('go', ['-C', moduleFolder, 'install', 'tool'], { GOBIN: folder })
+  })
+}
+
+/** The folder of a virtual environment with the packages that a list pins, made when it is not there yet. */
+export function pythonPackages(
+  requirementsPath: string,
+  finish: (folder: string) => void = () => undefined,
+): string {
+  const name = basename(dirname(requirementsPath))
+  return keptFolder(
+    `${name}-${keyOf(requirementsPath)}`,
+    `fetching the packages of ${name}`,
+    (folder) => {
+      runTool('python3', ['-m', 'venv', folder])
+      const install = ['-m', 'pip', 'install', '-q', '--no-deps', '-r', requirementsPath]
+      runTool(join(folder, 'bin', 'python'), install)
+      finish(folder)
+    },
+  )
+}
+
+/** A folder of the cache, which `make` fills when it is not there yet. */
+function keptFolder(name: string, doing: string, make: (folder: string) => void): string {
+  const folder = join(cacheFolder(), name)
   if (existsSync(folder)) return folder
-  console.log(`services: building ${module} ${version} into ${folder}`)
+  console.log(`services: ${doing} into ${folder}`)
   mkdirSync(cacheFolder(), { recursive: true })
-  const partial = mkdtempSync(join(cacheFolder(), `.${basename(module)}-`))
+  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
   try {
-    runTool('go', ['install', `${module}@${version}`], { GOBIN: partial })
+    make(partial)
+    // Two at once end with the same files; the later one finds its place taken.
     if (!existsSync(folder)) renameSync(partial, folder)
   } finally {
     rmSync(partial, { recursive: true, force: true })
@@ -82,25 +101,11 @@ export function goTool(module: string, version: string): string {
   return folder
 }
 
-/** The folder of a virtual environment with the packages that a list pins, made when it is not there yet. */
-export function pythonPackages(requirementsPath: string, finish: (folder: string) => void): string {
-  const name = basename(dirname(requirementsPath))
-  const key = createHash('sha256').update(readFileSync(requirementsPath)).digest('hex').slice(0, 12)
-  const folder = join(cacheFolder(), `${name}-${key}`)
-  if (existsSync(folder)) return folder
-  console.log(`services: fetching the packages of ${name} into ${folder}`)
-  mkdirSync(cacheFolder(), { recursive: true })
-  const partial = mkdtempSync(join(cacheFolder(), `.${name}-`))
-  try {
-    runTool('python3', ['-m', 'venv', partial])
-    const install = ['-m', 'pip', 'install', '-q', '--no-deps', '-r', requirementsPath]
-    runTool(join(partial, 'bin', 'python'), install)
-    finish(partial)
-    if (!existsSync(folder)) renameSync(partial, folder)
-  } finally {
-    rmSync(partial, { recursive: true, force: true })
-  }
-  return folder
+/** Names what was asked for by what the files say. */
+function keyOf(...paths: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const path of paths) hash.update(readFileSync(path))
+  return hash.digest('hex').slice(0, 12)
 }
 
 export function hasGo(): boolean {
@@ -115,6 +120,7 @@ export function runTool(
 ): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'utf8',
+    maxBuffer: OUTPUT_MAX_BYTES,
     env: { ...process.env, ...environment },
   })
   if (error !== undefined) throw new Error(`${command} cannot be run`, { cause: error })
