@@ -1,4 +1,7 @@
-/** The programs that judge a Helm chart: kept outside the work tree like the services. */
+/**
+ * The programs that judge a Helm chart: kept outside the work tree like the services. helm is built,
+ * since no package registry has it prebuilt and kept up.
+ */
 import { join } from 'node:path'
 import { goTools, pythonPackages } from '../services/artefacts.ts'
 
