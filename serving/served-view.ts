@@ -20,6 +20,7 @@ import type { ReadingContext } from './reading.ts'
 import { createSessionsApi, type SessionsApi } from './sessions.ts'
 import type { StatusContext } from './status.ts'
 import type { ServingTelemetry } from './telemetry.ts'
+import { createViewerSessionsApi, type ListViewerSessions } from './viewer-sessions.ts'
 
 /** What tells a view from others. */
 export interface ViewFacts {
@@ -33,6 +34,7 @@ export interface ServedView extends ReadingContext, StatusContext, AlertsContext
   /** Absent where there is no content metadata. */
   readonly content: ContentView | undefined
   readonly sessions: SessionsApi
+  readonly listViewerSessions: ListViewerSessions
 }
 
 export interface ServedViewsOptions {
@@ -109,7 +111,9 @@ function servedView(facts: ViewFacts, options: ServedViewsOptions): ServedView {
   const paneLifeMs = paneLifeOf(foldLimits)
   const onCache = telemetry.closedMinutesAsked
   const reader = createMinuteReader({ ...options, view, paneLifeMs, onCache })
-  const sessions = createSessionsApi({ ...options, view, foldLimits })
+  const ofSessions = { ...options, view, foldLimits }
+  const sessions = createSessionsApi(ofSessions)
+  const listViewerSessions = createViewerSessionsApi(ofSessions)
   const { content } = options
-  return { ...options, view, cuts, paneLifeMs, reader, sessions, content }
+  return { ...options, view, cuts, paneLifeMs, reader, sessions, listViewerSessions, content }
 }
