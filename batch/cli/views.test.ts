@@ -8,7 +8,7 @@ import { openFolderObjectStore } from '../../shared/objects/folder-object-store.
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
-import { activateView, readActiveView } from '../../shared/views/active-view.ts'
+import { activateView, formerViews, readActiveView } from '../../shared/views/active-view.ts'
 import {
   describeView,
   listViews,
@@ -49,7 +49,8 @@ beforeEach(async () => {
   await machine.ports.warehouse.ensureTables(allTables)
   for (const view of [own, same, other]) await registerView(objects, view)
   for (const view of [same, other]) await fill(machine, live.speed, view)
-  const active = { view: own.view, handover: [], by: 'start' as const, forced: false, atMs: 0 }
+  const former = formerViews(own.view, undefined, [])
+  const active = { view: own.view, ...former, by: 'start' as const, forced: false, atMs: 0 }
   await activateView(objects, active, 0)
   await live.close()
   await machine.ports.log.close()
