@@ -171,7 +171,10 @@ export const VIEW_DIFFERENCES_LISTED_MAX = 200
 /** How long a view must stand still before it is dropped, ms: longer than progress is told or a tick comes. */
 export const VIEW_DROP_WATCH_MS = 12_000
 
-/** Sessions of a dropped view that are deleted at a time. */
+/** Sessions of either view that a comparison looks at. */
+export const VIEW_SESSIONS_COMPARED_MAX = 1_000_000
+
+/** Sessions of a view that are compared, or deleted when it is dropped, at a time. */
 export const VIEW_SESSIONS_PER_PAGE = 500
 
 /** Checkpoints of a dropped view that are deleted at a time. */
