@@ -76,7 +76,7 @@ export class ServedViews {
   async begin(): Promise<void> {
     const { readActive, clock } = this.#options
     if (readActive === undefined) return
-    await this.#look(readActive)
+    await this.#look(readActive, true)
     this.#stopLooking = clock.every(VIEW_REFRESH_MS, () => void this.#look(readActive))
   }
 
@@ -85,19 +85,19 @@ export class ServedViews {
     await this.#looking
   }
 
-  #look(readActive: () => Promise<ViewFacts | undefined>): Promise<void> {
-    this.#looking ??= this.#follow(readActive).finally(() => (this.#looking = undefined))
+  #look(readActive: () => Promise<ViewFacts | undefined>, isFirst = false): Promise<void> {
+    this.#looking ??= this.#follow(readActive, isFirst).finally(() => (this.#looking = undefined))
     return this.#looking
   }
 
-  async #follow(readActive: () => Promise<ViewFacts | undefined>): Promise<void> {
+  async #follow(readActive: () => Promise<ViewFacts | undefined>, isFirst: boolean): Promise<void> {
     const { telemetry } = this.#options
     try {
       const active = await readActive()
       this.#isFailing = false
       if (active === undefined || active.view === this.#current.view) return
       this.#current = servedView(active, this.#options)
-      telemetry.viewServed({ view: active.view })
+      telemetry.viewServed({ view: active.view, isFirst })
     } catch (error) {
       telemetry.viewLookFailed({ error, isFirst: !this.#isFailing })
       this.#isFailing = true
