@@ -68,8 +68,8 @@ export const SESSION_GROUPS_MAX = 256
 /** Rows of values in one statement; each is some twenty parameters. */
 export const ROWS_PER_STATEMENT = 50
 
-/** Lines of values in one statement; a recursive WITH goes 500 rounds at most. */
-export const LINES_PER_STATEMENT = 400
+/** Lines of values in one statement, which numbers them by three digits. */
+export const LINES_PER_STATEMENT = 1_000
 
 /** Length of all lines of such a statement, as long as the longest of them, characters. */
 export const LINES_MAX_CHARS = 200_000
