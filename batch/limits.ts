@@ -102,8 +102,8 @@ export const SESSION_GROUPS_MAX = 256
 /** Rows of values in one statement; each is some twenty parameters. */
 export const ROWS_PER_STATEMENT = 50
 
-/** Lines of values in one statement; a recursive WITH goes 500 rounds at most. */
-export const LINES_PER_STATEMENT = 400
+/** Lines of values in one statement, which numbers them by three digits. */
+export const LINES_PER_STATEMENT = 1_000
 
 /** Length of all lines of such a statement, as long as the longest of them, characters. */
 export const LINES_MAX_CHARS = 200_000
@@ -205,7 +205,10 @@ export const VIEW_DIFFERENCES_LISTED_MAX = 200
 /** How long a view must stand still before it is dropped, ms: longer than progress is told or a tick comes. */
 export const VIEW_DROP_WATCH_MS = 12_000
 
-/** Sessions of a dropped view that are deleted at a time. */
+/** Sessions of either view that a comparison looks at. */
+export const VIEW_SESSIONS_COMPARED_MAX = 1_000_000
+
+/** Sessions of a view that are compared, or deleted when it is dropped, at a time. */
 export const VIEW_SESSIONS_PER_PAGE = 500
 
 /** Checkpoints of a dropped view that are deleted at a time. */

@@ -14,6 +14,8 @@ import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import {
   activateView,
+  formerOf,
+  formerViews,
   handoverOf,
   latestProgress,
   readActiveView,
@@ -85,9 +87,10 @@ export class ViewRole {
     return this.#active?.view === this.#parts.description.view
   }
 
-  /** The view that was active before this one. */
-  get previousView(): string | undefined {
-    return this.isPrimary ? this.#active?.previous : undefined
+  /** The views that were active before this one, newest first. */
+  get formerViews(): readonly string[] {
+    if (this.#active === undefined || !this.isPrimary) return []
+    return formerOf(this.#active).map(({ view }) => view)
   }
 
   partition(partition: number): PartitionRole {
@@ -128,9 +131,9 @@ export class ViewRole {
   }
 
   #owedOffset(partition: number): number {
-    if (this.#active?.previous !== this.#parts.description.view) return 0
-    const found = this.#active.handover.find((handover) => handover.partition === partition)
-    return found?.offset ?? 0
+    if (this.#active === undefined) return 0
+    const own = formerOf(this.#active).find(({ view }) => view === this.#parts.description.view)
+    return own?.handover.find((handover) => handover.partition === partition)?.offset ?? 0
   }
 }
 
@@ -167,8 +170,7 @@ async function becomeActive(
     objects,
     {
       view: description.view,
-      ...(previous === undefined ? {} : { previous }),
-      handover,
+      ...formerViews(description.view, stored?.active, handover),
       by: 'start',
       forced: false,
       atMs: clock.nowMs(),

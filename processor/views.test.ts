@@ -1,7 +1,12 @@
 /** Two views of one log beside each other, on the embedded stores. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TOPICS } from '../shared/log/topics.ts'
-import { activateView, handoverOf, readActiveView } from '../shared/views/active-view.ts'
+import {
+  activateView,
+  formerViews,
+  handoverOf,
+  readActiveView,
+} from '../shared/views/active-view.ts'
 import { markDropped, readView as describedView } from '../shared/views/view-registry.ts'
 import {
   PARTITIONS,
@@ -30,6 +35,23 @@ async function start(settings: Record<string, string>, options: StartOptions = {
 }
 
 const CANDIDATE = { PROCESSOR_VIEW: 'candidate' }
+
+/** It folds and writes rows, and reaches no output topic any more. */
+const WITHOUT_OUTPUTS: StartOptions = {
+  wrap: (ports) => ({
+    ...ports,
+    log: new Proxy(ports.log, {
+      get(log, name) {
+        const method: unknown = Reflect.get(log, name)
+        if (typeof method !== 'function') return method
+        return (...args: unknown[]): unknown =>
+          name === 'append' && args[0] === TOPICS.sessions
+            ? new Promise(() => undefined)
+            : Reflect.apply(method, log, args)
+      },
+    }),
+  }),
+}
 
 /** Sessions of a few events each, which close when time has passed. */
 async function watch(ids: readonly string[]): Promise<void> {
@@ -63,12 +85,12 @@ async function switchTo(view: string): Promise<void> {
   const { objects, speed } = machine.ports
   const stored = await readActiveView(objects)
   if (stored === undefined) throw new Error('a view is active')
-  const previous = stored.active.view
-  const handover = handoverOf(await speed.readPartitions(previous))
+  const handover = handoverOf(await speed.readPartitions(stored.active.view))
+  const former = formerViews(view, stored.active, handover)
   const atMs = machine.clock.nowMs()
   await activateView(
     objects,
-    { view, previous, handover, by: 'switch', forced: false, atMs },
+    { view, ...former, by: 'switch', forced: false, atMs },
     stored.generation,
   )
 }
@@ -143,25 +165,7 @@ describe('a second view', () => {
 
   it('has its former primary deliver what it owes, though it was killed before the switch', async () => {
     const ids = ['a1', 'a2', 'a3', 'a4']
-    const first = await start(
-      {},
-      {
-        // It folds and writes rows, and reaches no output topic any more.
-        wrap: (ports) => ({
-          ...ports,
-          log: new Proxy(ports.log, {
-            get(log, name) {
-              const method: unknown = Reflect.get(log, name)
-              if (typeof method !== 'function') return method
-              return (...args: unknown[]): unknown =>
-                name === 'append' && args[0] === TOPICS.sessions
-                  ? new Promise(() => undefined)
-                  : Reflect.apply(method, log, args)
-            },
-          }),
-        }),
-      },
-    )
+    const first = await start({}, WITHOUT_OUTPUTS)
     const second = await start(CANDIDATE)
     await watch(ids)
     await machine.pass(20_000)
@@ -172,6 +176,25 @@ describe('a second view', () => {
     await machine.reopen()
     await switchTo(second.view)
     expect((await start(CANDIDATE)).isPrimary).toBe(true)
+    expect((await start({})).isPrimary).toBe(false)
+    await allClosed(first.view, ids)
+  })
+
+  it('has one before the previous deliver what it owes, after two switches that nobody saw', async () => {
+    const ids = ['a1', 'a2', 'a3', 'a4']
+    // No checkpoint says what it owes: only the record can.
+    const first = await start({ PROCESSOR_CHECKPOINT_INTERVAL_MS: '600000' }, WITHOUT_OUTPUTS)
+    const second = await start(CANDIDATE)
+    const third = await start({ PROCESSOR_VIEW: 'third' })
+    await watch(ids)
+    await machine.pass(20_000)
+    for (const processor of [first, second, third]) await machine.settled(processor)
+    for (const processor of [first, second, third]) processor.kill()
+    await machine.closeStores()
+    await machine.reopen()
+    await switchTo(second.view)
+    await switchTo(third.view)
+    expect((await start({ PROCESSOR_VIEW: 'third' })).isPrimary).toBe(true)
     expect((await start({})).isPrimary).toBe(false)
     await allClosed(first.view, ids)
   })

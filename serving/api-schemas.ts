@@ -330,6 +330,38 @@ export const sessionListResponseSchema = z.object({
 })
 export type SessionListResponse = z.infer<typeof sessionListResponseSchema>
 
+const viewerSessionSchema = sessionListItemSchema.extend({
+  source: z
+    .enum(['speed', 'history'])
+    .describe(
+      'Which side it is from; one of the history says its first event as its first arrival',
+    ),
+})
+export type ViewerSession = z.infer<typeof viewerSessionSchema>
+
+export const viewerSessionsResponseSchema = z.object({
+  nowMs: epochMs('The server’s clock'),
+  viewerPseudonym: z.string(),
+  fromMs: epochMs('Start of the range'),
+  toMs: epochMs('End of the range, exclusive'),
+  sessions: z
+    .array(viewerSessionSchema)
+    .describe(
+      'Those of the live view, newest first, then those that only the history holds, newest first',
+    ),
+  nextCursor: z
+    .string()
+    .optional()
+    .describe(
+      'Of the next page; a page may hold fewer than the limit, or none, and not be the last',
+    ),
+  degraded: z
+    .array(degradedSchema)
+    .optional()
+    .describe('Why the history was not asked; the page can be asked for again'),
+})
+export type ViewerSessionsResponse = z.infer<typeof viewerSessionsResponseSchema>
+
 export const statusResponseSchema = z.object({
   nowMs: epochMs('The server’s clock'),
   view: z.string().describe('Hash of fold version, cuts and value-changing limits'),

@@ -11,7 +11,13 @@ import { servingErrors } from './errors.ts'
 import type { ServingLimits } from './limits.ts'
 import type { MinuteReader } from './minute-reader.ts'
 import { openApiDocument } from './openapi.ts'
-import { pathUnknown, SESSION_PATH, type Queries, type QueryRequest } from './queries.ts'
+import {
+  pathUnknown,
+  SESSION_PATH,
+  VIEWER_SESSIONS_PATH,
+  type Queries,
+  type QueryRequest,
+} from './queries.ts'
 import type { StaticFiles } from './static-files.ts'
 import type { ServingTelemetry } from './telemetry.ts'
 import { withinTime } from './within-time.ts'
@@ -155,6 +161,7 @@ function problemOf(error: unknown): Answer {
 /** A bounded set of names for the metrics. */
 function routeName(path: string): string {
   if (path.startsWith(SESSION_PATH)) return '/v1/sessions/{id}'
+  if (VIEWER_SESSIONS_PATH.test(path)) return '/v1/viewers/{pseudonym}/sessions'
   if (path.startsWith('/assets/')) return '/assets'
   return KNOWN_ROUTES.has(path) ? path : 'unknown'
 }

@@ -2,17 +2,27 @@
 import { type ErasureReader, NOTHING_ERASED } from '../shared/objects/erasures.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
+import type { PastSession } from './history/sessions.ts'
 
 export interface ErasedSessions {
   /** The live rows that may be shown. */
   withoutErased(rows: readonly SessionRow[]): Promise<SessionRow[]>
   /** The session of the history, if it may be shown. */
   unlessErased(known: PastSessionAnswer | undefined): Promise<PastSessionAnswer | undefined>
+  /** Those of the history that may be shown. */
+  pastWithoutErased(sessions: readonly PastSession[]): Promise<PastSession[]>
 }
 
 /** A session is of its viewer from its beginning: when it began decides. */
 export function createErasedSessions(reader: ErasureReader | undefined): ErasedSessions {
   const current = async () => (await reader?.current()) ?? NOTHING_ERASED
+  const pastWithoutErased = async (sessions: readonly PastSession[]) => {
+    const erasures = await current()
+    return sessions.filter(({ sessionId, context, parts, lastLoggedAtMs }) => {
+      const atMs = parts[0]?.firstEventTimeMs ?? lastLoggedAtMs
+      return !erasures.covers({ sessionId, atMs, ...viewerOf(context) })
+    })
+  }
   return {
     async withoutErased(rows) {
       const erasures = await current()
@@ -23,11 +33,10 @@ export function createErasedSessions(reader: ErasureReader | undefined): ErasedS
     },
     async unlessErased(known) {
       if (known === undefined) return undefined
-      const { sessionId, context, parts, lastLoggedAtMs } = known.session
-      const atMs = parts[0]?.firstEventTimeMs ?? lastLoggedAtMs
-      const isErased = (await current()).covers({ sessionId, atMs, ...viewerOf(context) })
-      return isErased ? undefined : known
+      const shown = await pastWithoutErased([known.session])
+      return shown.length === 0 ? undefined : known
     },
+    pastWithoutErased,
   }
 }
 

@@ -49,7 +49,7 @@ export const servingErrors = defineErrors({
     action: 'Shorten the range, or filter with `where`.',
   },
   SERVING_CURSOR_INVALID: {
-    rule: 'a cursor must be one that an earlier page of the same timeline gave',
+    rule: 'a cursor must be one that an earlier page of the same timeline or list gave',
     retryable: false,
     status: 400,
     action: 'Start again without a cursor.',

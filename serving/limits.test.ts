@@ -19,6 +19,16 @@ it.each<[string, Partial<ServingLimits>, Partial<ServingLimits>]>([
     { recentSessionsMax: 49 },
   ],
   [
+    'viewerSessionsDefault ≤ viewerSessionsMax',
+    { viewerSessionsMax: 50 },
+    { viewerSessionsMax: 49 },
+  ],
+  [
+    'viewerSessionsMax + viewerSessionsAtOnceMax ≤ historyRowsPerQueryMax',
+    { viewerSessionsAtOnceMax: 49_800 },
+    { viewerSessionsAtOnceMax: 49_801 },
+  ],
+  [
     'timelinePageEventsDefault ≤ timelinePageEventsMax',
     { timelinePageEventsMax: 500 },
     { timelinePageEventsMax: 499 },

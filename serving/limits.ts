@@ -38,6 +38,12 @@ export interface ServingLimits {
   readonly recentSessionsMax: number
   /** Sessions of one answer of `/v1/sessions` when the query names no number. */
   readonly recentSessionsDefault: number
+  /** Sessions of one page of `/v1/viewers/{pseudonym}/sessions`. */
+  readonly viewerSessionsMax: number
+  /** Sessions of such a page when the query names no number. */
+  readonly viewerSessionsDefault: number
+  /** Sessions of one viewer that began in one millisecond and are paged through. */
+  readonly viewerSessionsAtOnceMax: number
   /** Events of one page of a timeline. */
   readonly timelinePageEventsMax: number
   /** Events of one page of a timeline when the query names no number. */
@@ -164,6 +170,9 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
   topSamplesMax: 1_000_000,
   recentSessionsMax: 200,
   recentSessionsDefault: 50,
+  viewerSessionsMax: 200,
+  viewerSessionsDefault: 50,
+  viewerSessionsAtOnceMax: 800,
   timelinePageEventsMax: 2_000,
   timelinePageEventsDefault: 500,
   timelineFramesMax: 16_384,
@@ -230,6 +239,14 @@ export function assertServingLimits(limits: ServingLimits): void {
     limits.recentSessionsDefault <= limits.recentSessionsMax,
     'recentSessionsDefault ≤ recentSessionsMax',
   )
+  assert(
+    limits.viewerSessionsDefault <= limits.viewerSessionsMax,
+    'viewerSessionsDefault ≤ viewerSessionsMax',
+  )
+  assert(
+    limits.viewerSessionsMax + limits.viewerSessionsAtOnceMax <= limits.historyRowsPerQueryMax,
+    'viewerSessionsMax + viewerSessionsAtOnceMax ≤ historyRowsPerQueryMax',
+  )
   assert(limits.topItemsDefault <= limits.topItemsMax, 'topItemsDefault ≤ topItemsMax')
   assert(limits.observedCdnsMax <= limits.seriesMax, 'observedCdnsMax ≤ seriesMax')
   assert(limits.lowSampleBelow <= limits.topSamplesMax, 'lowSampleBelow ≤ topSamplesMax')
@@ -258,8 +275,9 @@ export function assertServingLimits(limits: ServingLimits): void {
     'historyRefreshMs ≤ historySnapshotMaxAgeMs ≤ historySnapshotLifeMs',
   )
   assert(
-    limits.historyTimelineEventsMax <= limits.historyRowsPerQueryMax,
-    'historyTimelineEventsMax ≤ historyRowsPerQueryMax',
+    Math.max(limits.historyTimelineEventsMax, limits.historyPartsMax) <=
+      limits.historyRowsPerQueryMax,
+    'historyTimelineEventsMax and historyPartsMax ≤ historyRowsPerQueryMax',
   )
   assert(limits.alertsPerReadMax <= limits.alertIdsMax, 'alertsPerReadMax ≤ alertIdsMax')
   assert(limits.livePollMs <= limits.liveFullReadMs, 'livePollMs ≤ liveFullReadMs')

@@ -17,6 +17,7 @@ import {
   statusResponseSchema,
   TOP_ORDERS,
   topResponseSchema,
+  viewerSessionsResponseSchema,
 } from './api-schemas.ts'
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from './limits.ts'
 
@@ -27,6 +28,7 @@ const componentsOf = (limits: ServingLimits) => ({
   TopResponse: topResponseSchema,
   SessionResponse: sessionResponseSchema,
   SessionListResponse: sessionListResponseSchema,
+  ViewerSessionsResponse: viewerSessionsResponseSchema,
   StatusResponse: statusResponseSchema,
   AlertsResponse: alertsResponseSchema,
   LiveUpdate: liveUpdateSchema,
@@ -61,6 +63,8 @@ const to: Parameter = {
   name: 'to',
   doc: 'End of the range, exclusive, RFC 3339 or epoch ms. Default: now.',
 }
+const RANGE_OF_STARTS =
+  'Start of the range that sessions began in, RFC 3339 or epoch ms; at most 31 days long.'
 const counted = (name: string, doc: string): Parameter => ({
   name,
   doc,
@@ -145,6 +149,17 @@ const OPERATIONS: readonly {
     ],
   },
   {
+    path: '/v1/viewers/{pseudonym}/sessions',
+    summary: 'Sessions of one viewer, newest first',
+    response: 'ViewerSessionsResponse',
+    parameters: [
+      { ...from, doc: `${RANGE_OF_STARTS} Default: 31 days before \`to\`.` },
+      to,
+      counted('limit', 'Sessions of a page.'),
+      { name: 'cursor', doc: '`nextCursor` of the page before, with the same range.' },
+    ],
+  },
+  {
     path: '/v1/status',
     summary: 'How far the log is folded, how fresh each cut is, and how far the history goes',
     response: 'StatusResponse',
@@ -189,9 +204,12 @@ export function openApiDocument(
 }
 
 function describeOperation(operation: (typeof OPERATIONS)[number]) {
-  const inPath = operation.path.includes('{id}')
-    ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]
-    : []
+  const inPath = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
   return {
     summary: operation.summary,
     parameters: [...inPath, ...operation.parameters.map(describeParameter)],

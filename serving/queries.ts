@@ -17,6 +17,7 @@ import type { ServedView } from './served-view.ts'
 import { parseSessionQuery } from './sessions.ts'
 import { answerStatus } from './status.ts'
 import { answerTop, parseTopQuery } from './top.ts'
+import { parseViewerSessionsQuery } from './viewer-sessions.ts'
 import { withinTime } from './within-time.ts'
 
 export interface QueryRequest {
@@ -44,6 +45,7 @@ export interface Queries {
 /** Says which view an answer was made of. */
 const VIEW_HEADER = 'backhaul-view'
 export const SESSION_PATH = '/v1/sessions/'
+export const VIEWER_SESSIONS_PATH = /^\/v1\/viewers\/([^/]*)\/sessions$/
 const SESSION_ID_MAX_CHARS = 64
 
 export function createQueries(options: QueriesOptions): Queries {
@@ -90,6 +92,9 @@ async function runQuery(request: QueryRequest, options: ServedView): Promise<unk
     case '/v1/sessions':
       return options.sessions.listRecent(query)
   }
+  const viewer = VIEWER_SESSIONS_PATH.exec(path)?.[1]
+  if (viewer !== undefined)
+    return options.listViewerSessions(parseViewerSessionsQuery(viewer, query, context))
   if (!path.startsWith(SESSION_PATH)) throw pathUnknown(path)
   const sessionId = decodeSessionId(path.slice(SESSION_PATH.length))
   return options.sessions.show(parseSessionQuery(sessionId, query, options.limits))

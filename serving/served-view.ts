@@ -20,6 +20,7 @@ import type { ReadingContext } from './reading.ts'
 import { createSessionsApi, type SessionsApi } from './sessions.ts'
 import type { StatusContext } from './status.ts'
 import type { ServingTelemetry } from './telemetry.ts'
+import { createViewerSessionsApi, type ListViewerSessions } from './viewer-sessions.ts'
 
 /** What tells a view from others. */
 export interface ViewFacts {
@@ -33,6 +34,7 @@ export interface ServedView extends ReadingContext, StatusContext, AlertsContext
   /** Absent where there is no content metadata. */
   readonly content: ContentView | undefined
   readonly sessions: SessionsApi
+  readonly listViewerSessions: ListViewerSessions
 }
 
 export interface ServedViewsOptions {
@@ -74,7 +76,7 @@ export class ServedViews {
   async begin(): Promise<void> {
     const { readActive, clock } = this.#options
     if (readActive === undefined) return
-    await this.#look(readActive)
+    await this.#look(readActive, true)
     this.#stopLooking = clock.every(VIEW_REFRESH_MS, () => void this.#look(readActive))
   }
 
@@ -83,19 +85,19 @@ export class ServedViews {
     await this.#looking
   }
 
-  #look(readActive: () => Promise<ViewFacts | undefined>): Promise<void> {
-    this.#looking ??= this.#follow(readActive).finally(() => (this.#looking = undefined))
+  #look(readActive: () => Promise<ViewFacts | undefined>, isFirst = false): Promise<void> {
+    this.#looking ??= this.#follow(readActive, isFirst).finally(() => (this.#looking = undefined))
     return this.#looking
   }
 
-  async #follow(readActive: () => Promise<ViewFacts | undefined>): Promise<void> {
+  async #follow(readActive: () => Promise<ViewFacts | undefined>, isFirst: boolean): Promise<void> {
     const { telemetry } = this.#options
     try {
       const active = await readActive()
       this.#isFailing = false
       if (active === undefined || active.view === this.#current.view) return
       this.#current = servedView(active, this.#options)
-      telemetry.viewServed({ view: active.view })
+      telemetry.viewServed({ view: active.view, isFirst })
     } catch (error) {
       telemetry.viewLookFailed({ error, isFirst: !this.#isFailing })
       this.#isFailing = true
@@ -109,7 +111,9 @@ function servedView(facts: ViewFacts, options: ServedViewsOptions): ServedView {
   const paneLifeMs = paneLifeOf(foldLimits)
   const onCache = telemetry.closedMinutesAsked
   const reader = createMinuteReader({ ...options, view, paneLifeMs, onCache })
-  const sessions = createSessionsApi({ ...options, view, foldLimits })
+  const ofSessions = { ...options, view, foldLimits }
+  const sessions = createSessionsApi(ofSessions)
+  const listViewerSessions = createViewerSessionsApi(ofSessions)
   const { content } = options
-  return { ...options, view, cuts, paneLifeMs, reader, sessions, content }
+  return { ...options, view, cuts, paneLifeMs, reader, sessions, listViewerSessions, content }
 }

@@ -5,6 +5,7 @@ import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
 import type { SessionListItem, SessionResponse, SessionSummary } from './api-schemas.ts'
 import type { ContentLookup } from './content-feed.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
+import type { PastSession } from './history/sessions.ts'
 
 /**
  * One part with the served units, media time and bits rounded from thousandths, and with the metadata
@@ -85,7 +86,30 @@ interface ListedContext {
 
 /** One line of the list of sessions. A row always has a part; its sums run over all of them. */
 export function listSession(row: SessionRow, content: ContentLookup | undefined): SessionListItem {
-  const context = JSON.parse(row.contextJson) as ListedContext
+  const { quality, contextJson } = row
+  const context = JSON.parse(contextJson) as ListedContext
+  return listItem({ ...row, context, lost: quality.lost }, content)
+}
+
+/** The same of a session that only the history holds. */
+export function listPastSession(
+  { context, quality, ...session }: PastSession,
+  content: ContentLookup | undefined,
+): SessionListItem {
+  const firstReceivedAtMs = session.parts[0]?.firstEventTimeMs ?? session.lastLoggedAtMs
+  return listItem({ ...session, context, firstReceivedAtMs, lost: quality.lost }, content)
+}
+
+interface Listed extends Pick<
+  SessionRow,
+  'sessionId' | 'incarnation' | 'parts' | 'closed' | 'firstReceivedAtMs'
+> {
+  readonly context: ListedContext
+  readonly lost: number
+}
+
+function listItem(row: Listed, content: ContentLookup | undefined): SessionListItem {
+  const { context } = row
   const latest = row.parts.at(-1)
   const contentId = latest?.contentId ?? context.contentId
   const sum = (field: 'stallCount' | 'stallMs' | 'watchedMs') =>
@@ -115,7 +139,7 @@ export function listSession(row: SessionRow, content: ContentLookup | undefined)
     stallMs: sum('stallMs'),
     watchedMs: sum('watchedMs'),
     failed: row.parts.some((part) => part.failed === 1) ? 1 : 0,
-    lost: row.quality.lost,
+    lost: row.lost,
     closed: row.closed,
   }
 }

@@ -132,8 +132,8 @@ export function createServingTelemetry({ registry, log }: TelemetryBase) {
     livePolled(facts: { readonly durationMs: number }) {
       metrics.livePollDurationMs.observe(facts.durationMs)
     },
-    viewServed(facts: { readonly view: string }) {
-      log.info(facts, 'another view is served than before')
+    viewServed({ view, isFirst }: { readonly view: string; readonly isFirst: boolean }) {
+      log.info({ view }, isFirst ? 'this view is served' : 'another view is served than before')
     },
     /** Logged once a row of failures. */
     viewLookFailed(facts: { readonly error: unknown; readonly isFirst: boolean }) {

@@ -191,6 +191,38 @@ describe('rejects', () => {
       expect((await run(`ledger show ${name}/0`)).output).toContain(`session_id ${name}`)
   })
 
+  test('replay says of a record that was too long to keep where all of it is, and appends nothing', async () => {
+    // What was kept reads as a frame by chance; it is the beginning of another record all the same.
+    const beginning = { ...frame('was-cut', [0]), receivedAt: at() }
+    await appendRejects([
+      {
+        code: 'PROCESSOR_RECORD_POISON',
+        bytes: beginning,
+        stage: 'processor',
+        sessionId: 'was-cut',
+        source: { partition: 1, offset: 77 },
+        cutFromBytes: 10_000_000,
+      },
+    ])
+    const before = await eventRecords()
+    expect(await json('dlq replay --code PROCESSOR_RECORD_POISON')).toMatchObject({
+      code: 1,
+      found: {
+        events: 0,
+        rejects: { sealed: 1, replayed: 0 },
+        failed: [
+          {
+            outcome: 'sealed',
+            code: 'PROCESSOR_RECORD_POISON',
+            detail:
+              'it holds the beginning only: all 10000000 bytes are in playback.events/1, offset 77',
+          },
+        ],
+      },
+    })
+    expect(await eventRecords()).toEqual(before)
+  })
+
   test('replay appends what is valid by now once, and says why the rest is not', async () => {
     await appendRejects([
       { code: 'A', bytes: frame('new-session', [0, 1]) },
@@ -414,6 +446,8 @@ interface RejectToAppend {
   readonly stage?: RejectRecord['stage']
   readonly sessionId?: string
   readonly seq?: number
+  readonly source?: RejectRecord['source']
+  readonly cutFromBytes?: number
 }
 
 async function withLog<Result>(

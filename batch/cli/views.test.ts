@@ -8,7 +8,7 @@ import { openFolderObjectStore } from '../../shared/objects/folder-object-store.
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
-import { activateView, readActiveView } from '../../shared/views/active-view.ts'
+import { activateView, formerViews, readActiveView } from '../../shared/views/active-view.ts'
 import {
   describeView,
   listViews,
@@ -20,6 +20,7 @@ import { VIEW_DROP_WATCH_MS } from '../limits.ts'
 import { reconciledView } from '../reconcile/reconciled-view.ts'
 import { dropView } from '../views/drop.ts'
 import { replayIntoView } from '../replay/into-view.ts'
+import { over } from '../testing/altered-port.ts'
 import { BatchMachine, configOf, PARTITIONS } from '../testing/batch-machine.ts'
 import { CommandsOn, expectRefusal } from '../testing/commands-on.ts'
 import { LiveSide, ROW_RETENTION_MS } from '../testing/live-side.ts'
@@ -49,7 +50,8 @@ beforeEach(async () => {
   await machine.ports.warehouse.ensureTables(allTables)
   for (const view of [own, same, other]) await registerView(objects, view)
   for (const view of [same, other]) await fill(machine, live.speed, view)
-  const active = { view: own.view, handover: [], by: 'start' as const, forced: false, atMs: 0 }
+  const former = formerViews(own.view, undefined, [])
+  const active = { view: own.view, ...former, by: 'start' as const, forced: false, atMs: 0 }
   await activateView(objects, active, 0)
   await live.close()
   await machine.ports.log.close()
@@ -96,14 +98,17 @@ async function withSpeed<Result>(action: (speed: SpeedStore) => Promise<Result>)
 const activeView = () => withObjects(async (objects) => (await readActiveView(objects))?.active)
 
 /** A drop waits to see whether the view stands still. */
-async function drop(view: string) {
+const drop = (view: string) => whileTimePasses(on.run(`view drop ${view}`))
+
+async function whileTimePasses<Result>(work: Promise<Result>): Promise<Result> {
   let isOver = false
-  const ended = on.run(`view drop ${view}`).finally(() => (isOver = true))
+  const settled = work.finally(() => (isOver = true))
+  settled.catch(() => undefined)
   while (!isOver) {
     await clock.advance(VIEW_DROP_WATCH_MS)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  return ended
+  return settled
 }
 
 it('lists them with their progress and says which is active', async () => {
@@ -124,6 +129,8 @@ it('compares equal settings as equal, and names what other settings make differe
   const equal = await on.json('view compare candidate')
   expect(equal).toMatchObject({ code: 0, found: { verdict: 'equal', different: 0, pending: 0 } })
   expect(equal.found['compared']).toBeGreaterThan(50)
+  expect(equal.found['sessions']).toMatchObject({ different: 0, pending: 0, hasMore: false })
+  expect((equal.found['sessions'] as { compared: number }).compared).toBeGreaterThan(5)
 
   const different = await on.json('view compare shorter')
   expect(different).toMatchObject({
@@ -163,6 +170,36 @@ it('compares equal settings as equal, and names what other settings make differe
     different: 1,
     differences: [{ cut: 'total', key: '[]', left: {}, right: {} }],
   })
+})
+
+it('names sessions that differ, or that one view alone has', async () => {
+  const ids = await withSpeed(async (speed) => {
+    const rows = await speed.readSessions(same.view, { limit: 3 })
+    const bySession = Map.groupBy(rows, ({ sessionId }) => sessionId)
+    const [changed, lost, alone] = [...bySession.values()].flatMap(([first]) => first ?? [])
+    if (changed === undefined || lost === undefined || alone === undefined)
+      throw new Error('there are sessions')
+    const stampUs = changed.stampUs + 1
+    const quality = { ...changed.quality, lost: changed.quality.lost + 1 }
+    await speed.putSessions([{ ...changed, stampUs, quality }], [])
+    await speed.deleteSession(same.view, lost.sessionId)
+    await speed.deleteSession(own.view, alone.sessionId)
+    return { changed: changed.sessionId, lost: lost.sessionId, alone: alone.sessionId }
+  })
+  const { found, code } = await on.json('view compare candidate')
+  expect([code, found['verdict'], found['different']]).toEqual([1, 'different', 0])
+  const { differences } = found['sessions'] as { differences: Record<string, unknown>[] }
+  expect(differences.find(({ sessionId }) => sessionId === ids.changed)).toMatchObject({
+    left: { quality: {} },
+    right: { quality: {} },
+  })
+  expect(differences.find(({ sessionId }) => sessionId === ids.lost)).not.toHaveProperty('right')
+  expect(differences.find(({ sessionId }) => sessionId === ids.alone)).not.toHaveProperty('left')
+  const sessions = new Set(differences.map(({ sessionId }) => sessionId))
+  expect(sessions).toEqual(new Set(Object.values(ids)))
+  const { output } = await on.run('view compare candidate')
+  expect(output).toContain(`session ${ids.changed}`)
+  expect(output).toMatch(/sessions: \d+ compared, \d+ equal, [3-9] different/)
 })
 
 it('calls pending what later records changed', async () => {
@@ -246,6 +283,28 @@ it('does not drop a view that is written meanwhile', async () => {
     expect(await refused).toMatchObject({ code: 'VIEW_DROP_IN_USE' })
     expect((await listViews(objects)).map(({ view }) => view)).toContain(other.view)
   })
+})
+
+it('notices a processor that had begun before the drop, and deletes what it wrote when it is repeated', async () => {
+  await withObjects(async (objects) => {
+    await withSpeed(async (speed) => {
+      const [row] = await speed.readPartitions(same.view)
+      if (row === undefined) throw new Error('the view has progress')
+      const begun: SpeedStore = over(speed, {
+        async deleteView(...args) {
+          await speed.deleteView(...args)
+          await speed.putPartitions([{ ...row, stampUs: row.stampUs + 1 }])
+        },
+      })
+      const dropped = await whileTimePasses(
+        dropView({ objects, speed: begun, clock, rowRetentionMs: 1 }, same),
+      ).catch((error: unknown) => error)
+      expect(dropped).toMatchObject({ code: 'VIEW_DROP_IN_USE' })
+      expect(await speed.readPartitions(same.view)).toHaveLength(1)
+    })
+  })
+  expect((await drop('candidate')).code).toBe(0)
+  await withSpeed(async (speed) => expect(await speed.readPartitions(same.view)).toEqual([]))
 })
 
 it('compares with the history the view that is served, where its settings are those of the history', async () => {

@@ -50,10 +50,15 @@ describe('an erasure', () => {
     const leftover = 'batch/replays/of-a-killed-one/frames-00000.parquet'
     await machine.ports.objects.create(leftover, Buffer.from(NEW))
     expect(await everything(opened)).toContain(NEW)
+    expect([await liveSessionsOf(NEW), await liveSessionsOf(OLD)]).toEqual([
+      ['seen-new'],
+      ['seen-old'],
+    ])
     const { proof, proofName } = await eraseViewer(partsOf(opened), VIEWER)
     const after = await machine.tables()
     const text = await everything(opened)
     for (const gone of [NEW, OLD, ...ERASED]) expect(text.includes(gone), gone).toBe(false)
+    expect([await liveSessionsOf(NEW), await liveSessionsOf(OLD)]).toEqual([[], []])
     expect(text).toContain('kept')
     for (const [table, rows] of Object.entries(before)) {
       if (table === 'ledger') continue
@@ -171,6 +176,13 @@ WHERE session_id = 'seen-new'`,
     await eraseViewer(parts, VIEWER)
     expect(await eventsOf('seen-new')).toBe(0)
   })
+
+  async function liveSessionsOf(viewerPseudonym: string): Promise<string[]> {
+    const range = { fromMs: 0, toMs: nowMs + 1, limit: 9 }
+    const { speed } = opened.live
+    const rows = await speed.readViewerSessions({ view: ERASE_VIEW, viewerPseudonym, ...range })
+    return [...new Set(rows.map(({ sessionId }) => sessionId))]
+  }
 
   async function eventsOf(sessionId: string): Promise<number> {
     const rows = await opened.machine.query(

@@ -1,6 +1,6 @@
 /**
- * Compares the minutes of two views as of the offsets that both have come to: a row that a record
- * beyond them changed is _pending_, and a minute that one of the views began in the middle of is
+ * Compares minutes and sessions of two views as of the offsets that both have come to: a row that a record
+ * beyond them changed is _pending_, and what one of the views began in the middle of is
  * _incomplete_. All others are equal to the integer, or a difference that is named; where settings of
  * the views differ, that is to be expected, and is shown all the same.
  */
@@ -21,12 +21,14 @@ import {
   VIEW_ROWS_MAX,
   VIEW_WINDOW_MS,
 } from '../limits.ts'
+import { compareSessions, type SessionsComparison } from './compare-sessions.ts'
 
 export interface CompareViewsParts {
   readonly speed: SpeedStore
   /** Partitions of `playback.events`. */
   readonly partitions: number
   onProgress?(done: number, total: number): void
+  onSessions?(sessions: number): void
 }
 
 export interface ViewPair {
@@ -70,7 +72,8 @@ export interface ViewComparison {
   readonly different: number
   readonly pending: number
   readonly incomplete: number
-  /** `pending`: nothing could be compared. */
+  readonly sessions: SessionsComparison
+  /** Of minutes and sessions; `pending`: no minute could be compared. */
   readonly verdict: 'equal' | 'different' | 'pending'
   /** The first `VIEW_DIFFERENCES_LISTED_MAX`. */
   readonly differences: readonly ViewDifference[]
@@ -80,12 +83,15 @@ export interface CommonOffset {
   readonly partition: number
   readonly narrow: number
   readonly wide: number
+  readonly session: number
 }
 
 interface Side {
   readonly view: string
   readonly progress: PartitionProgress
-  /** Minutes before may lack what came before the view's first record. */
+  /** `loggedAt` of the view's first record; 0 when it has all. */
+  readonly beganMs: number
+  /** Minutes before may lack what came before that record. */
   readonly wholeFromMs: number
 }
 
@@ -100,9 +106,9 @@ interface Tally {
 export async function compareViews(
   parts: CompareViewsParts,
   { left, right }: ViewPair,
-  range: CompareRange = {},
+  asked: CompareRange = {},
 ): Promise<ViewComparison> {
-  const { speed, partitions, onProgress } = parts
+  const { speed, partitions, onProgress, onSessions } = parts
   // Progress first: rows that are read later may only be further.
   const rows = {
     left: await speed.readPartitions(left.view),
@@ -113,7 +119,7 @@ export async function compareViews(
     sideOf(left, rows.left, partitions),
     sideOf(right, rows.right, partitions),
   ] as const
-  const { fromMs, toMs } = rangeOf(range, [rows.left, rows.right])
+  const { fromMs, toMs } = rangeOf(asked, [rows.left, rows.right])
   const ids = new Set(right.cuts.map(({ id }) => id))
   const cuts = left.cuts.filter(({ id }) => ids.has(id))
   const tally: Tally = { compared: 0, equal: 0, pending: 0, incomplete: 0, differences: [] }
@@ -125,6 +131,9 @@ export async function compareViews(
       await compareWindow(parts, { cut, window, sides, offsets }, tally)
       onProgress?.((done += 1), total)
     }
+  const range = { fromMs, toMs }
+  const ofSessions = { sides, offsets: offsets.map(({ session }) => session), range }
+  const sessions = await compareSessions(speed, ofSessions, onSessions)
   const { compared, equal, pending, incomplete, differences } = tally
   const different = compared - equal
   return {
@@ -140,9 +149,15 @@ export async function compareViews(
     different,
     pending,
     incomplete,
-    verdict: compared === 0 ? 'pending' : different === 0 ? 'equal' : 'different',
+    sessions,
+    verdict: verdictOf(compared, different + sessions.different),
     differences,
   }
+}
+
+function verdictOf(compared: number, different: number): ViewComparison['verdict'] {
+  if (compared === 0) return 'pending'
+  return different === 0 ? 'equal' : 'different'
 }
 
 interface WindowOf {
@@ -227,6 +242,7 @@ function commonOffsets(
       partition,
       narrow: Math.min(a?.narrowOffset ?? 0, b?.narrowOffset ?? 0),
       wide: Math.min(a?.wideOffset ?? 0, b?.wideOffset ?? 0),
+      session: Math.min(a?.sessionOffset ?? 0, b?.sessionOffset ?? 0),
     }
   })
 }
@@ -246,6 +262,7 @@ function sideOf(
   return {
     view,
     progress: readProgress(rows, partitions, paneLifeMs),
+    beganMs,
     wholeFromMs: beganMs === 0 ? 0 : beganMs + paneLifeMs,
   }
 }

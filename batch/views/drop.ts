@@ -35,6 +35,7 @@ export async function dropView(
     throw viewErrors.create('VIEW_DROP_ACTIVE', { received: view })
   await refuseInUse(parts, view)
   await markDropped(objects, view)
+  const markedMs = clock.monotonicMs()
   const sessions = await deleteSessions(parts, view)
   const nowMs = clock.nowMs()
   await speed.deleteView(view, {
@@ -45,6 +46,8 @@ export async function dropView(
   const checkpoints = await deleteObjects(parts, `checkpoints/processor/${view}/`)
   await deleteObjects(parts, `processor/owners/${view}/`)
   await objects.delete(replayViewName(view))
+  await clock.sleep(Math.max(0, markedMs + VIEW_DROP_WATCH_MS - clock.monotonicMs()))
+  await refuseWrittenAgain(parts, view)
   return { view, sessions, checkpoints }
 }
 
@@ -57,6 +60,15 @@ async function refuseInUse({ speed, clock }: DropParts, view: string): Promise<v
   throw viewErrors.create('VIEW_DROP_IN_USE', {
     expected: `no progress of ${view} for ${VIEW_DROP_WATCH_MS} ms`,
     received: 'some',
+  })
+}
+
+/** A processor that had begun before the view was marked, and had not told its progress yet. */
+async function refuseWrittenAgain({ speed }: DropParts, view: string): Promise<void> {
+  if ((await stampsOf(speed, view)) === '') return
+  throw viewErrors.create('VIEW_DROP_IN_USE', {
+    expected: `no progress of ${view} once its rows were deleted`,
+    received: 'some: stop its processors and drop it again',
   })
 }
 

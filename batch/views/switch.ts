@@ -4,6 +4,7 @@ import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import {
   activateView,
+  formerViews,
   handoverOf,
   readActiveView,
   type ActiveView,
@@ -74,8 +75,7 @@ export async function switchView(
   }
   const active: ActiveView = {
     view,
-    ...(previous === undefined ? {} : { previous }),
-    handover: handoverOf(rows),
+    ...formerViews(view, stored?.active, handoverOf(rows)),
     by: 'switch',
     forced: force,
     atMs: clock.nowMs(),

@@ -3,7 +3,8 @@
  * and the alerts that it raises there: a processor is put to sleep, answers of the store are lost, and
  * the store is killed, while sessions go on. The group's offset waits for rows that Cassandra has not acknowledged; a checkpoint
  * need not, because it holds them. Afterwards the rows are what an oracle says of the log, read back
- * by another client.
+ * by another client. A second view is built there beside the first, compared, switched to and served,
+ * and the first is dropped.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,6 +31,8 @@ const PARTITIONS = 2
 /** Processes start, and a minute must end; a shared machine takes its time. */
 const TIMEOUT_MS = 240_000
 const PATIENT = { timeout: 90_000, interval: 100 }
+/** A command is a process of its own. */
+const COMMANDS = { timeout: 90_000, interval: 1_000 }
 /** Records that come while the store is away: many times what is on its way at a time. */
 const GROWTH = 100
 
@@ -45,6 +48,12 @@ const RULES = {
       minimumSamples: 1,
     },
   ],
+}
+
+/** What is looked at of what `view compare` says. */
+interface ViewComparison {
+  readonly verdict: 'equal' | 'different' | 'pending'
+  readonly sessions: { readonly compared: number }
 }
 
 let kafka: Kafka
@@ -174,6 +183,23 @@ async function alertLines(): Promise<string[]> {
   return lines
 }
 
+async function startServing() {
+  const [port = 0] = await freePorts(1)
+  const serving = new MainProcess({
+    script: [SERVING],
+    adminPort: port,
+    environment: { ...machine.servingSettings, SERVING_PORT: `${port}` },
+  })
+  await expect.poll(async () => (await serving.ask('/readyz'))?.status, PATIENT).toBe(200)
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async stop() {
+      serving.signal('SIGTERM')
+      expect(await serving.ended).toBe(0)
+    },
+  }
+}
+
 test('row 14: writes whose answers are lost are repeated, and nothing is ahead of them', async () => {
   cassandra.proxy.inject('down', { blackHole: true })
   // Cassandra does what it is sent; nobody hears of it.
@@ -231,18 +257,50 @@ test('a minute that a rule holds in is told in playback.alerts', async () => {
   await expect.poll(alertLines, { ...PATIENT, interval: 1_000 }).toContain('raised anything')
 })
 
-test('serving on its own answers of what the processor wrote, with timelines from the log', async () => {
-  const [servingPort = 0] = await freePorts(1)
-  const serving = new MainProcess({
-    script: [SERVING],
-    adminPort: servingPort,
-    environment: { ...machine.servingSettings, SERVING_PORT: `${servingPort}` },
-  })
-  const ask = async (path: string) => {
-    const answer = await serving.ask(path)
-    return answer?.status === 200 ? (JSON.parse(answer.text) as unknown) : answer?.status
+test('a second view is built beside, found equal, switched to and served, and the first is dropped', async () => {
+  const { viewCommands } = machine
+  const name = 'candidate'
+  const beside = await machine.start({ PROCESSOR_VIEW: name })
+  const serving = await startServing()
+  const servedView = async () =>
+    (await fetch(`${serving.url}/v1/status`)).headers.get('backhaul-view')
+  await expect.poll(servedView, PATIENT).toBe(VIEW)
+  const compare = async () => {
+    const args = ['view', 'compare', name, '--json']
+    const { exitCode, stdout, stderr } = await viewCommands.backhaul(...args)
+    const found = JSON.parse(stdout === '' ? '{}' : stdout) as Partial<ViewComparison>
+    if (found.verdict === undefined || found.verdict === 'different')
+      throw new Error(stdout + stderr)
+    return { exitCode, hasSessions: (found.sessions?.compared ?? 0) > 0 }
   }
-  await expect.poll(async () => (await serving.ask('/readyz'))?.status, PATIENT).toBe(200)
+  await expect.poll(compare, COMMANDS).toEqual({ exitCode: 0, hasSessions: true })
+  const run = async (...args: readonly string[]) =>
+    (await viewCommands.backhaul('view', ...args)).exitCode
+  await expect.poll(() => run('switch', name), COMMANDS).toBe(0)
+  const arePrimary = () =>
+    Promise.all([processor, beside].map((each) => each.metric('processor_view_primary')))
+  await expect.poll(arePrimary, PATIENT).toEqual([0, 1])
+  await expect.poll(servedView, PATIENT).not.toBe(VIEW)
+  const open = sessions.anyOpen
+  await expect
+    .poll(async () => (await fetch(`${serving.url}/v1/sessions/${open}`)).status, PATIENT)
+    .toBe(200)
+  await serving.stop()
+  await processor.stop()
+  expect(await run('drop', VIEW)).toBe(0)
+  const speed = await machine.openSpeed()
+  expect(await speed.readSessions(VIEW, { limit: 1 })).toEqual([])
+  expect(await speed.readPartitions(VIEW)).toEqual([])
+  await speed.close()
+  await beside.progresses()
+})
+
+test('serving on its own answers of what the processor wrote, with timelines from the log', async () => {
+  const serving = await startServing()
+  const ask = async (path: string) => {
+    const answer = await fetch(`${serving.url}${path}`)
+    return answer.ok ? ((await answer.json()) as unknown) : answer.status
+  }
   const open = sessions.anyOpen
   const timeline = expect.arrayContaining([
     expect.objectContaining({ type: 'heartbeat' }),
@@ -257,6 +315,5 @@ test('serving on its own answers of what the processor wrote, with timelines fro
   await expect
     .poll(() => ask(`/v1/qoe?by=cdn&step=1m&${range}`), PATIENT)
     .toMatchObject({ series: expect.arrayContaining(series) as unknown })
-  serving.signal('SIGTERM')
-  expect(await serving.ended).toBe(0)
+  await serving.stop()
 })

@@ -149,6 +149,16 @@ export class KafkaMachine {
     return new ProcessorProcess({ script, adminPort, environment })
   }
 
+  /** Of views, beside processors whose rows are in Cassandra. */
+  get viewCommands(): OperatorsCommands {
+    return new OperatorsCommands({
+      ...QUICK_FOLD,
+      ...this.#options.settings,
+      BACKHAUL_DATA_DIR: this.folder,
+      BACKHAUL_PARTITIONS: `${this.#partitions}`,
+    })
+  }
+
   /** One that works on its partitions. */
   async start(settings: Readonly<Record<string, string>> = {}): Promise<ProcessorProcess> {
     const processor = await this.begin([], settings)

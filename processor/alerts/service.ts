@@ -31,7 +31,7 @@ export interface AlertServiceParts {
   readonly objects: ObjectStore
   readonly view: string
   /** Rules are judged on the rows of the active view. */
-  readonly role: Pick<ViewRole, 'isPrimary' | 'previousView'>
+  readonly role: Pick<ViewRole, 'isPrimary' | 'formerViews'>
   /** Partitions of `playback.events`. */
   readonly partitions: number
   readonly paneLifeMs: number
@@ -106,7 +106,7 @@ async function lead(term: Term, stopping: AbortSignal): Promise<void> {
   const { parts, telemetry, failures, lease } = term
   const { clock, config, speed, view, log, role } = parts
   const { partitions: alertPartitions } = await log.describeTopic(TOPICS.alerts)
-  const book = await StateBook.load(speed, view, role.previousView)
+  const book = await StateBook.load(speed, view, role.formerViews)
   const hasWebhook = config.webhookUrl !== ''
   const evaluator = new AlertEvaluator(
     { ...parts, telemetry, alertPartitions, hasWebhook },

@@ -28,12 +28,16 @@ export class StateBook {
   }
 
   /**
-   * With what the rules stood at in the view that was active before: of two states of a rule the one
+   * With what the rules stood at in the views that were active before: of the states of a rule the one
    * that was judged further counts, by its stamp, so an alert that is open there is resolved here.
    */
-  static async load(speed: SpeedStore, view: string, previousView?: string): Promise<StateBook> {
-    if (previousView !== undefined) {
-      const rows = await speed.readRuleStates(previousView)
+  static async load(
+    speed: SpeedStore,
+    view: string,
+    formerViews: readonly string[] = [],
+  ): Promise<StateBook> {
+    for (const former of formerViews) {
+      const rows = await speed.readRuleStates(former)
       for (let at = 0; at < rows.length; at += ALERT_STATES_PER_WRITE_MAX)
         await speed.putRuleStates(
           rows.slice(at, at + ALERT_STATES_PER_WRITE_MAX).map((row) => ({ ...row, view })),

@@ -12,6 +12,7 @@ import {
   selectFrameCount,
   selectSession,
   selectTimeline,
+  selectViewerSessions,
   timelineFromRows,
   type PastSession,
 } from './sessions.ts'
@@ -76,6 +77,42 @@ export async function readPastSession(
   }
 }
 
+export interface AskedViewer {
+  readonly viewerPseudonym: string
+  readonly fromMs: number
+  readonly toMs: number
+  readonly limit: number
+}
+
+export interface PastSessionList {
+  readonly sessions: readonly PastSession[]
+  /** Whether there may be older ones. */
+  readonly hasMore: boolean
+}
+
+/** Sessions of a viewer by their first event, newest first. Throws `SERVING_HISTORY_*`. */
+export async function readPastViewerSessions(
+  { limit, ...asked }: AskedViewer,
+  options: PastSessionReaderOptions,
+): Promise<PastSessionList> {
+  const snapshot = await options.history.acquire()
+  if (snapshot === undefined) return { sessions: [], hasMore: false }
+  try {
+    const rowsMax = options.limits.historyRowsPerQueryMax
+    const select = selectViewerSessions({ ...asked, sessions: limit, rows: rowsMax })
+    const rows = await query(select, snapshot, options)
+    const sessions = pastSessions(rows)
+    // Where the rows end, the last session may have lost some: the next page has it whole.
+    if (rows.length >= rowsMax && sessions.length > 1)
+      return { sessions: sessions.slice(0, -1), hasMore: true }
+    return { sessions, hasMore: sessions.length >= limit }
+  } catch (error) {
+    throw unavailable(error)
+  } finally {
+    snapshot.release()
+  }
+}
+
 async function readTimeline(
   session: PastSession,
   snapshot: HistorySnapshot,
@@ -98,8 +135,7 @@ async function query(
   { limits, clock }: PastSessionReaderOptions,
 ): Promise<readonly Row[]> {
   const giveUp = new AbortController()
-  const { historyTimelineEventsMax, historyPartsMax, historyTimeoutMs: timeoutMs } = limits
-  const maxRows = Math.max(historyTimelineEventsMax, historyPartsMax)
+  const { historyRowsPerQueryMax: maxRows, historyTimeoutMs: timeoutMs } = limits
   try {
     const rows = snapshot.query(select, { maxRows, timeoutMs }, giveUp.signal)
     return await withinTime(rows, clock, timeoutMs)

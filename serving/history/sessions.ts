@@ -29,6 +29,8 @@ export interface PastSession {
 }
 
 const DAY_MS = 24 * 60 * 60_000
+/** A list looks for parts of its sessions this long before and after its range. */
+const VIEWER_PARTS_WITHIN_MS = 7 * DAY_MS
 /** Columns of the event that are no field of its own. */
 const OWN_PLACE: ReadonlySet<string> = new Set(['seq', 'at_ms', 'type'])
 const FIELD_COLUMNS = eventColumns.filter(({ name }) => !OWN_PLACE.has(name))
@@ -49,16 +51,75 @@ export function selectSession(sessionId: string, limit: number): Select {
   }
 }
 
-/** Incarnations, newest first, from rows descending by incarnation and part. */
+export interface PastViewerSelection {
+  readonly viewerPseudonym: string
+  /** Session time of a session's first event; the end is exclusive. */
+  readonly fromMs: number
+  readonly toMs: number
+  readonly sessions: number
+  readonly rows: number
+}
+
+/**
+ * Sessions that began in the range and whose latest part is of the viewer, newest first, each with
+ * its rows descending by part. Parts that are days away from the range are not looked for.
+ */
+export function selectViewerSessions(of: PastViewerSelection): Select {
+  return {
+    sql: `WITH started AS (
+  SELECT session_id, incarnation, MIN(first_event_time_ms) AS started_ms, MAX(part) AS last_part
+  FROM sessions
+  WHERE start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+    AND session_id IN (
+      SELECT session_id
+      FROM sessions
+      WHERE viewer_pseudonym = @viewer
+        AND start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+    )
+  GROUP BY session_id, incarnation
+),
+listed AS (
+  SELECT t.session_id, t.incarnation, t.started_ms
+  FROM started AS t
+  JOIN sessions AS l
+    ON l.session_id = t.session_id AND l.incarnation = t.incarnation AND l.part = t.last_part
+  WHERE l.viewer_pseudonym = @viewer
+    AND l.start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+    AND t.started_ms >= @from_ms AND t.started_ms < @to_ms
+  ORDER BY t.started_ms DESC, t.session_id, t.incarnation
+  LIMIT @max_sessions
+)
+SELECT s.*
+FROM listed AS t
+JOIN sessions AS s ON s.session_id = t.session_id AND s.incarnation = t.incarnation
+WHERE s.start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+ORDER BY t.started_ms DESC, t.session_id, t.incarnation, s.part DESC
+LIMIT @max_rows`,
+    parameters: {
+      viewer: of.viewerPseudonym,
+      from_ms: of.fromMs,
+      to_ms: of.toMs,
+      from_date: utcDate(Math.max(0, of.fromMs - VIEWER_PARTS_WITHIN_MS)),
+      to_date: utcDate(of.toMs + VIEWER_PARTS_WITHIN_MS),
+      max_sessions: of.sessions,
+      max_rows: of.rows,
+    },
+  }
+}
+
+/** Incarnations in the order of the rows, which descend by part. */
 export function pastSessions(rows: readonly Row[]): PastSession[] {
-  const byIncarnation = Map.groupBy(rows, (row) => integerOf(row, 'incarnation'))
-  return [...byIncarnation].flatMap(([incarnation, newestFirst]) => {
+  const byIncarnation = Map.groupBy(
+    rows,
+    (row) => `${integerOf(row, 'incarnation')} ${textOf(row, 'session_id')}`,
+  )
+  return [...byIncarnation.values()].flatMap((newestFirst) => {
     const parts = newestFirst.toReversed()
     const last = parts.at(-1)
     if (last === undefined) return []
     return {
       sessionId: textOf(last, 'session_id') ?? '',
-      incarnation,
+      incarnation: integerOf(last, 'incarnation'),
       context: objectFromColumns(last, contextColumns),
       parts: parts.map(partFromRow),
       quality: {

@@ -9,8 +9,14 @@ import type {
   RuleStateRow,
   SessionRow,
 } from '../../shared/speed/rows.ts'
+import { viewerOf } from '../../shared/speed/session-viewer.ts'
 import { speedErrors } from '../../shared/speed/speed-errors.ts'
-import type { MinuteQuery, SessionPage, SpeedStore } from '../../shared/speed/speed-store.ts'
+import type {
+  MinuteQuery,
+  SessionPage,
+  SpeedStore,
+  ViewerQuery,
+} from '../../shared/speed/speed-store.ts'
 
 export const TEST_VIEW = 'view-1'
 
@@ -117,6 +123,15 @@ export class MemorySpeedStore implements SpeedStore {
     return [...this.sessions.values()]
       .filter((row) => row.view === view)
       .toSorted((a, b) => b.firstReceivedAtMs - a.firstReceivedAtMs)
+      .slice(0, limit)
+  }
+
+  async readViewerSessions(query: ViewerQuery): Promise<SessionRow[]> {
+    const { view, viewerPseudonym, fromMs, toMs, limit } = query
+    const rows = await this.readRecentSessions(view, Number.MAX_SAFE_INTEGER)
+    return rows
+      .filter((row) => viewerOf(row) === viewerPseudonym)
+      .filter(({ firstReceivedAtMs: atMs }) => atMs >= fromMs && atMs < toMs)
       .slice(0, limit)
   }
 

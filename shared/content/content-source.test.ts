@@ -9,7 +9,11 @@ import { ManualClock } from '../runtime/clock.ts'
 import type { BackhaulError } from '../runtime/errors.ts'
 import { readContentFile } from './content-file.ts'
 import { FileContentSource } from './file-content-source.ts'
-import { CONTENT_RECORDS_PER_CONTENT_MAX, CONTENT_VERSIONS_MAX } from './limits.ts'
+import {
+  CONTENT_READ_WAIT_MS,
+  CONTENT_RECORDS_PER_CONTENT_MAX,
+  CONTENT_VERSIONS_MAX,
+} from './limits.ts'
 import { loadContent } from './load-content.ts'
 import { TopicContentSource } from './topic-content-source.ts'
 
@@ -191,6 +195,25 @@ describe('the topic', () => {
     expect(source.catalogue.at('a', 0)?.title).toBe('A')
     expect(source.catalogue.contents).toBe(1)
     expect(codes()).toEqual(['CONTENT_RECORD_INVALID'])
+  })
+
+  it('is read up to its end, though a read comes back without records before', async () => {
+    await write(movie('a', 'A'), movie('b', 'B'))
+    await load()
+    const reads: number[] = []
+    const hesitant = {
+      describeTopic: (topic: string) => log.describeTopic(topic),
+      offsets: (topic: string, partition: number) => log.offsets(topic, partition),
+      read: async (...[topic, partition, request]: Parameters<EventLog['read']>) => {
+        reads.push(request.waitMs)
+        const result = await log.read(topic, partition, { ...request, maxRecords: 1, waitMs: 0 })
+        return reads.length % 3 === 0 ? result : { ...result, records: [] }
+      },
+    }
+    const source = new TopicContentSource(hesitant)
+    await source.refresh(onRefused)
+    expect(source.catalogue.contents).toBe(2)
+    expect(reads.slice(0, 3)).toEqual([0, CONTENT_READ_WAIT_MS, CONTENT_READ_WAIT_MS])
   })
 
   it('does not age, unlike the others', async () => {

@@ -17,6 +17,10 @@ export const CONTENT_PROBLEMS_LISTED_MAX = 100
 export const CONTENT_FETCH_RECORDS = 500
 /** Bytes of such a read. */
 export const CONTENT_FETCH_BYTES = 2 * 2 ** 20
+/** How long a read below the end of the topic waits for records, once one came back without any … */
+export const CONTENT_READ_WAIT_MS = 1_000
+/** … and how many in a row have to, before nothing is taken to be left up to the end. */
+export const CONTENT_EMPTY_READS_MAX = 4
 /** Records of one append to `playback.content`. */
 export const CONTENT_APPEND_RECORDS = 100
 /** Longest duration of a content. */

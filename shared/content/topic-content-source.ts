@@ -9,7 +9,12 @@ import { Catalogue } from './catalogue.ts'
 import { contentErrors } from './content-errors.ts'
 import { decodeContent } from './content-record.ts'
 import type { ContentSource } from './content-source.ts'
-import { CONTENT_FETCH_BYTES, CONTENT_FETCH_RECORDS } from './limits.ts'
+import {
+  CONTENT_EMPTY_READS_MAX,
+  CONTENT_FETCH_BYTES,
+  CONTENT_FETCH_RECORDS,
+  CONTENT_READ_WAIT_MS,
+} from './limits.ts'
 
 export type ContentLog = Pick<EventLog, 'describeTopic' | 'offsets' | 'read'>
 
@@ -84,20 +89,34 @@ export class TopicContentSource implements ContentSource {
       const { end } = await this.#log.offsets(TOPICS.content, partition)
       for (let next = progress.nextOffsets[partition] ?? 0; next < end;) {
         reading.signal?.throwIfAborted()
-        const { records } = await this.#log.read(TOPICS.content, partition, {
-          fromOffset: next,
-          maxRecords: CONTENT_FETCH_RECORDS,
-          maxBytes: CONTENT_FETCH_BYTES,
-          waitMs: 0,
-          ...(reading.signal === undefined ? {} : { signal: reading.signal }),
-        })
+        const records = await this.#readSome(partition, next, reading)
         const last = records.at(-1)
-        // The records before the end have all been compacted away, or expire just now.
+        // The records before the end have all been compacted away.
         next = last === undefined ? end : last.offset + 1
         for (const record of records) take(record, progress, reading.onRefused)
         progress.nextOffsets[partition] = next
       }
     }
+  }
+
+  /** The next records. A log that has not got them at hand may answer without any, and is asked again. */
+  async #readSome(
+    partition: number,
+    fromOffset: number,
+    { signal }: Reading,
+  ): Promise<readonly LogRecord[]> {
+    for (let attempt = 0; attempt < CONTENT_EMPTY_READS_MAX; attempt += 1) {
+      const { records } = await this.#log.read(TOPICS.content, partition, {
+        fromOffset,
+        maxRecords: CONTENT_FETCH_RECORDS,
+        maxBytes: CONTENT_FETCH_BYTES,
+        waitMs: attempt === 0 ? 0 : CONTENT_READ_WAIT_MS,
+        ...(signal === undefined ? {} : { signal }),
+      })
+      if (records.length > 0) return records
+      signal?.throwIfAborted()
+    }
+    return []
   }
 }
 

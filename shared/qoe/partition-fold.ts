@@ -276,10 +276,9 @@ class Fold implements PartitionFold, SessionHost {
   #applyFrame(record: FrameRecord): void {
     if (record.receivedAtClamped) this.#receivedAtClamped += 1
     const frame = this.#arrived(record, this.#sessions.get(record.context.sessionId))
-    for (const pane of this.panes.forWrite(frame.keySet, minuteOf(record.receivedAtMs))) {
-      pane.add(FRAMES, 1)
-      pane.add(BYTES, record.valueBytes)
-    }
+    const sums = this.panes.sums(frame.keySet, minuteOf(record.receivedAtMs))
+    sums.add(FRAMES, 1)
+    sums.add(BYTES, record.valueBytes)
     if (record.events.length === 0 && record.rejectedSeqs.length === 0) return
     const session = this.#sessionOf(record)
     const wasClosed = session.closed

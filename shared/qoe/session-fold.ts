@@ -21,10 +21,8 @@ const C = Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, index])) 
   Record<CounterName, number>
 >
 
-/** An event with its session time and the context of the frame it came in. */
-export interface TimedEvent {
-  readonly event: PlaybackEvent
-  readonly timeMs: number
+/** The context of the frame that an event came in. */
+interface FrameContext {
   readonly context: EnrichedContext
   /** The part whose context is known to say the same. */
   readonly samePart: Part | undefined
@@ -44,6 +42,9 @@ export interface Applied {
   /** Began, started playing, failed or ended: the session's row is wanted soon. */
   readonly notable: boolean
 }
+
+/** What nearly all events do. */
+const NOTHING: Applied = { unexpected: false, contextDiffers: false, notable: false }
 
 const NO_PARTS: readonly Part[] = []
 
@@ -78,16 +79,16 @@ export class SessionFold {
     return this.#current
   }
 
-  apply(timed: TimedEvent): Applied {
-    const { event, timeMs } = timed
-    const previous = this.current
+  /** `timeMs`: the event's session time. */
+  apply(event: PlaybackEvent, timeMs: number, frame: FrameContext): Applied {
+    const previous = this.#current
     if (previous !== undefined) this.#passTime(previous, previous.lastEventTimeMs, timeMs)
-    const part = this.#partFor(previous, timed)
+    const part = this.#partFor(previous, timeMs, frame)
     const isFirst = part.events === 0
     part.events += 1
     part.lastEventTimeMs = timeMs
     if (isFirst) part.firstEventTimeMs = timeMs
-    part.presentContentId ??= timed.context.contentId
+    part.presentContentId ??= frame.context.contentId
 
     this.#applySettings(part, event)
     const { state: stateBefore, play: playBefore } = part.standing
@@ -103,11 +104,11 @@ export class SessionFold {
       else if (stateAfter === 'stalled') this.#stall(part, timeMs, sums)
       else if (isOver(stateAfter)) this.#end(part, endReasonOf(event), timeMs)
     }
-    return {
-      unexpected: stateAfter === undefined && isUnexpected(stateBefore, event.type),
-      contextDiffers: timed.samePart !== part && !isSameContext(timed.context, part),
-      notable: isFirst || part.standing.play !== playBefore || isOver(stateAfter ?? 'idle'),
-    }
+    const unexpected = stateAfter === undefined && isUnexpected(stateBefore, event.type)
+    const contextDiffers = frame.samePart !== part && !isSameContext(frame.context, part)
+    const notable = isFirst || part.standing.play !== playBefore || isOver(stateAfter ?? 'idle')
+    if (!unexpected && !contextDiffers && !notable) return NOTHING
+    return { unexpected, contextDiffers, notable }
   }
 
   /** The trailing close: nothing came for too long. Nothing is assumed after the last event. */
@@ -134,8 +135,7 @@ export class SessionFold {
   }
 
   /** The part the event belongs to: a new content begins the next one. */
-  #partFor(previous: Part | undefined, timed: TimedEvent): Part {
-    const { context, timeMs } = timed
+  #partFor(previous: Part | undefined, timeMs: number, { context }: FrameContext): Part {
     if (previous !== undefined) {
       const before = previous.presentContentId
       const isSame =

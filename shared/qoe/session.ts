@@ -389,12 +389,7 @@ export class Session extends SessionNumbers implements SnapshotEntry {
       ? Math.max(this.lastLoggedAtMs, frame.loggedAtMs)
       : frame.loggedAtMs
     this.#host.counters.applied += 1
-    const applied = this.#fold.apply({
-      event,
-      timeMs,
-      context: frame.context,
-      samePart: frame.samePart,
-    })
+    const applied = this.#fold.apply(event, timeMs, frame)
     if (applied.unexpected) this.#countRepair('state')
     if (applied.contextDiffers) this.#countRepair('context')
     if (applied.notable) this.#touch(true)

@@ -8,6 +8,7 @@
  *   sessions         the rows of one session side by side, positions likewise
  *   recent_sessions  sessions that began to arrive in one minute, newest first
  *   recent_minutes   the minutes in which sessions began, newest first
+ *   viewer_sessions  sessions of one viewer that began to arrive on one day, newest first
  *   partitions       progress
  *   rule_states      what the alert evaluator knows of a rule
  */
@@ -55,6 +56,15 @@ export const MIGRATIONS: readonly Migration[] = [
         view_id text, rule_id text, expires_at_ms bigint, state text,
         PRIMARY KEY (view_id, rule_id)
       )`,
+    ],
+  },
+  {
+    version: 2,
+    statements: [
+      `CREATE TABLE IF NOT EXISTS viewer_sessions (
+        view_id text, viewer text, day_ms bigint, received_ms bigint, session_id text, ${ORIGIN}, incarnation int,
+        PRIMARY KEY ((view_id, viewer, day_ms), received_ms, session_id, topic_epoch, partition, generation, incarnation)
+      ) WITH CLUSTERING ORDER BY (received_ms DESC) AND ${BY_TIME}`,
     ],
   },
 ]

@@ -3,15 +3,16 @@
  * minutes that have any. An entry is found by, and true only as far as, the session row that it
  * points to, so one that is left over costs a look and is never shown.
  *
- * A session is listed when it is first written and now and then afterwards, not with each of the
- * many writes in between.
+ * A session is listed here and among its viewer's when it is first written, when a part begins, and
+ * now and then afterwards, not with each of the many writes in between.
  */
-import type { types } from 'cassandra-driver'
 import { LRUCache } from 'lru-cache'
 import { MINUTE_MS } from '../qoe/aggregates.ts'
 import { LISTED_FOR_MS, LISTED_SESSIONS_MAX } from './cassandra-limits.ts'
-import { isAlive, numberIn, readSession, sessionPlace, stamped } from './cassandra-rows.ts'
+import { sessionPlace, stamped } from './cassandra-rows.ts'
 import type { CassandraStatements } from './cassandra-statements.ts'
+import { findEntrySession } from './cassandra-session-entries.ts'
+import { viewerEntryDeletions, viewerEntryWrites } from './cassandra-viewer-sessions.ts'
 import type { RowWrite } from './cassandra-write-lane.ts'
 import type { SessionRow } from './rows.ts'
 
@@ -27,13 +28,11 @@ const DELETE_ENTRY = `DELETE FROM recent_sessions USING TIMESTAMP ? WHERE view_i
   AND incarnation = ?`
 const SELECT_MINUTES = 'SELECT minute_ms FROM recent_minutes WHERE view_id = ?'
 const SELECT_ENTRIES = `SELECT ${ENTRY_COLUMNS} FROM recent_sessions WHERE view_id = ? AND minute_ms = ?`
-const SELECT_SESSION = `SELECT expires_at_ms, summary FROM sessions WHERE view_id = ? AND session_id = ?
-  AND topic_epoch = ? AND partition = ? AND generation = ? AND incarnation = ?`
 
 export class RecentSessions {
   readonly #statements: CassandraStatements
-  /** Where each session row was listed lately, by its key. */
-  readonly #listed = new LRUCache<string, number>({ max: LISTED_SESSIONS_MAX, ttl: LISTED_FOR_MS })
+  /** As what each session row was listed lately, by its key. */
+  readonly #listed = new LRUCache<string, string>({ max: LISTED_SESSIONS_MAX, ttl: LISTED_FOR_MS })
 
   constructor(statements: CassandraStatements) {
     this.#statements = statements
@@ -41,20 +40,21 @@ export class RecentSessions {
 
   /** Lists the sessions whose rows are being written. */
   async list(rows: readonly SessionRow[], nowMs: number): Promise<void> {
-    const due = rows.filter((row) => this.#listed.get(keyOf(row)) !== row.firstReceivedAtMs)
+    const due = rows.filter((row) => this.#listed.get(keyOf(row)) !== listedAs(row))
     if (due.length === 0) return
     const minutes = new Map(due.map((row) => [`${row.view}\n${minuteOf(row)}`, row]))
     const writes = [
-      ...due.map((row) => entryWrite(row, nowMs)),
+      ...due.flatMap((row) => [entryWrite(row, nowMs), ...viewerEntryWrites(row, nowMs)]),
       ...[...minutes.values()].map((row) => minuteWrite(row, nowMs)),
     ]
     await this.#statements.write('session', writes)
-    for (const row of due) this.#listed.set(keyOf(row), row.firstReceivedAtMs)
+    for (const row of due) this.#listed.set(keyOf(row), listedAs(row))
   }
 
   async unlist(rows: readonly SessionRow[]): Promise<void> {
     for (const row of rows) this.#listed.delete(keyOf(row))
-    await this.#statements.write('session', rows.map(entryDeletion))
+    const writes = rows.flatMap((row) => [entryDeletion(row), ...viewerEntryDeletions(row)])
+    await this.#statements.write('session', writes)
   }
 
   /** Newest first. */
@@ -67,25 +67,23 @@ export class RecentSessions {
           [view, minute['minute_ms']],
           limit,
         )) {
-          const rows = await Promise.all(entries.map((entry) => this.#rowOf(entry, nowMs)))
+          const rows = await Promise.all(
+            entries.map((entry) => findEntrySession(this.#statements, entry, nowMs)),
+          )
           found.push(...rows.filter((row) => row !== undefined))
           if (found.length >= limit) return found.slice(0, limit)
         }
     return found
   }
-
-  async #rowOf(entry: types.Row, nowMs: number): Promise<SessionRow | undefined> {
-    const columns = ['session_id', 'topic_epoch', 'partition', 'generation', 'incarnation']
-    const place = ['view_id', ...columns].map((column): unknown => entry[column])
-    const [row] = (await this.#statements.readPage(SELECT_SESSION, place)).rows
-    if (row === undefined || !isAlive(row, nowMs)) return undefined
-    const session = readSession(row)
-    return session.firstReceivedAtMs === numberIn(entry, 'received_ms') ? session : undefined
-  }
 }
 
 function minuteOf({ firstReceivedAtMs }: SessionRow): number {
   return Math.floor(firstReceivedAtMs / MINUTE_MS) * MINUTE_MS
+}
+
+/** What its entries follow from: a part keeps the viewer that it began with. */
+function listedAs({ firstReceivedAtMs, parts }: SessionRow): string {
+  return `${firstReceivedAtMs}/${parts.at(-1)?.part}`
 }
 
 function keyOf(row: SessionRow): string {

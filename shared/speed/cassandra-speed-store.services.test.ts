@@ -3,6 +3,7 @@ import { Client } from 'cassandra-driver'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startCassandra, type Cassandra } from '../../scripts/services/cassandra.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
+import { MIGRATIONS } from './cassandra-migrations.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { systemRandom } from '../runtime/random.ts'
 import { openCassandraSpeedStore } from './cassandra-speed-store.ts'
@@ -34,6 +35,7 @@ const TABLES = [
   'positions',
   'recent_sessions',
   'recent_minutes',
+  'viewer_sessions',
   'partitions',
   'rule_states',
 ]
@@ -67,7 +69,9 @@ describe('the tables of the Cassandra speed store', () => {
     const applied = await operator.execute(
       `SELECT version, owner FROM ${config.keyspace}.schema_migrations`,
     )
-    expect(applied.rows.map((row) => row['version'] as number)).toEqual([1])
+    expect(applied.rows.map((row) => row['version'] as number)).toEqual(
+      MIGRATIONS.map(({ version }) => version),
+    )
     const later = await open(config)
     expect(await later.readPartitions('view-1')).toEqual(rows)
     for (const store of [...stores, later]) await store.close()

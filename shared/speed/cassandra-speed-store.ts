@@ -38,6 +38,7 @@ import {
 import { deleteSessionRows, findSessions } from './cassandra-sessions.ts'
 import { CassandraStatements, type WriteClass } from './cassandra-statements.ts'
 import { createCassandraSpeedTelemetry } from './cassandra-telemetry.ts'
+import { findViewerSessions } from './cassandra-viewer-sessions.ts'
 import type { RowWrite } from './cassandra-write-lane.ts'
 import type {
   MinuteRow,
@@ -49,7 +50,13 @@ import type {
 } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
 import { deleteViewRows } from './cassandra-views.ts'
-import type { MinuteQuery, SessionPage, SpeedStore, ViewMinutes } from './speed-store.ts'
+import type {
+  MinuteQuery,
+  SessionPage,
+  SpeedStore,
+  ViewerQuery,
+  ViewMinutes,
+} from './speed-store.ts'
 
 export interface CassandraSpeedStoreOptions {
   readonly config: CassandraConfig
@@ -159,6 +166,10 @@ class CassandraSpeedStore implements SpeedStore {
 
   readRecentSessions(view: string, limit: number): Promise<SessionRow[]> {
     return this.#call(() => this.#recent.read(view, limit, this.#clock.nowMs()))
+  }
+
+  readViewerSessions(query: ViewerQuery): Promise<SessionRow[]> {
+    return this.#call(() => findViewerSessions(this.#statements, query, this.#clock.nowMs()))
   }
 
   readSessions(view: string, page: SessionPage): Promise<SessionRow[]> {

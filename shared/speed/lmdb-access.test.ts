@@ -156,6 +156,7 @@ function readsFrom(reader: SpeedStore, owner: SpeedStore): SpeedStore {
     readSessions: (...args) => reader.readSessions(...args),
     readPositions: (...args) => reader.readPositions(...args),
     readRecentSessions: (...args) => reader.readRecentSessions(...args),
+    readViewerSessions: (query) => reader.readViewerSessions(query),
     readPartitions: (view) => reader.readPartitions(view),
     readRuleStates: (view) => reader.readRuleStates(view),
     async close() {

@@ -8,6 +8,7 @@
  *   partitions  view 16 · origin 12
  *   rules       view 16 · rule 16
  *   recent      view 16 · first received u48 · a sessions key
+ *   viewers     (view, viewer) 16 · first received u48 · a sessions key
  *   expiry      expires u48 · table u8 · that table's key
  *
  * origin = topic epoch u32 · partition + 1 u32 (a repair's rows are of partition −1) · generation u32
@@ -108,9 +109,19 @@ export function recentKeyAt(recent: Buffer, firstReceivedAtMs: number): Buffer {
   return key
 }
 
-/** The sessions key that a recent key points to. */
-export function sessionKeyOfRecent(key: Buffer): Buffer {
+/** The sessions key that a recent key, or one of a viewer's, points to. */
+export function sessionKeyOfEntry(key: Buffer): Buffer {
   return key.subarray(key.length - SESSION_KEY_BYTES)
+}
+
+/** The viewers key that points to a sessions key. */
+export function viewerKey(viewer: string, row: SessionRow): Buffer {
+  return Buffer.concat([viewerPrefix(row.view, viewer, row.firstReceivedAtMs), sessionKey(row)])
+}
+
+/** Begins the keys of a viewer's sessions of one start of arrival, and comes before all later ones. */
+export function viewerPrefix(view: string, viewer: string, firstReceivedAtMs: number): Buffer {
+  return Buffer.concat([digest(view, viewer), timeBytes(firstReceivedAtMs)])
 }
 
 export function expiryKey(expiresAtMs: number, table: number, key: Buffer): Buffer {

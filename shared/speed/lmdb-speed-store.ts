@@ -40,15 +40,22 @@ import {
   rowNumberOfPosition,
   ruleKey,
   sessionKey,
-  sessionKeyOfRecent,
+  sessionKeyOfEntry,
   sessionPrefix,
 } from './lmdb-row-keys.ts'
 import { findSessions } from './lmdb-session-pages.ts'
 import { ROW_TABLES, StampedRows, type EncodedRow } from './lmdb-stamped-rows.ts'
 import { createLmdbSpeedTelemetry, type LmdbSpeedTelemetry } from './lmdb-telemetry.ts'
+import { findViewerSessions, viewerEntry } from './lmdb-viewer-sessions.ts'
 import type { MinuteRow, PartitionRow, PositionRow, RuleStateRow, SessionRow } from './rows.ts'
 import { speedErrors } from './speed-errors.ts'
-import type { MinuteQuery, SessionPage, SpeedStore, ViewMinutes } from './speed-store.ts'
+import type {
+  MinuteQuery,
+  SessionPage,
+  SpeedStore,
+  ViewerQuery,
+  ViewMinutes,
+} from './speed-store.ts'
 
 export interface LmdbSpeedStoreOptions {
   /** Folder of the environment; created when it is missing, but not by a reader. */
@@ -75,6 +82,7 @@ class LmdbSpeedStore implements SpeedStore {
   readonly #partitions: Table
   readonly #rules: Table
   readonly #recent: Table
+  readonly #viewers: Table
   readonly #rows: StampedRows
   readonly #telemetry: LmdbSpeedTelemetry
   readonly #stopExpiry: (() => void) | undefined
@@ -87,7 +95,16 @@ class LmdbSpeedStore implements SpeedStore {
     this.#commits = new GroupCommit({
       folder,
       access,
-      tables: ['minutes', 'sessions', 'positions', 'partitions', 'rules', 'recent', 'expiry'],
+      tables: [
+        'minutes',
+        'sessions',
+        'positions',
+        'partitions',
+        'rules',
+        'recent',
+        'viewers',
+        'expiry',
+      ],
       mapBytes,
       commitMaxBytes: COMMIT_MAX_BYTES,
       queueMaxBytes: WRITE_QUEUE_MAX_BYTES,
@@ -109,10 +126,12 @@ class LmdbSpeedStore implements SpeedStore {
     this.#partitions = this.#commits.table('partitions')
     this.#rules = this.#commits.table('rules')
     this.#recent = this.#commits.table('recent')
+    this.#viewers = this.#commits.table('viewers')
     this.#rows = new StampedRows(this.#commits, {
       rows: [this.#minutes, this.#sessions, this.#positions, this.#partitions, this.#rules],
       expiry: this.#commits.table('expiry'),
       recent: this.#recent,
+      viewers: this.#viewers,
     })
     if (this.#commits.isOwner) this.#stopExpiry = this.#removeExpiredByItself()
   }
@@ -178,10 +197,16 @@ class LmdbSpeedStore implements SpeedStore {
     const newestFirst = { ...(end && { start: end }), end: start, reverse: true }
     for (const { key } of this.#recent.getRange(newestFirst)) {
       if (found.length >= limit) break
-      const value = this.#sessions.get(sessionKeyOfRecent(key))
+      const value = this.#sessions.get(sessionKeyOfEntry(key))
       if (value !== undefined && isAlive(value, nowMs)) found.push(decodeSession(value))
     }
     return found
+  }
+
+  async readViewerSessions(query: ViewerQuery): Promise<SessionRow[]> {
+    this.#assertOpen()
+    const tables = { sessions: this.#sessions, viewers: this.#viewers }
+    return findViewerSessions(tables, query, this.#clock.nowMs())
   }
 
   async readSessions(view: string, page: SessionPage): Promise<SessionRow[]> {
@@ -256,6 +281,7 @@ function encodedSession(row: SessionRow): EncodedRow {
     key: sessionKey(row),
     value: encodeSession(row),
     recent: recentKey(row),
+    viewer: viewerEntry(row),
   }
 }
 

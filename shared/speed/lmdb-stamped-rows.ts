@@ -1,6 +1,6 @@
 /**
- * Rows that a lower write stamp never replaces, with their two indexes: by expiry, and for session
- * rows by start of arrival. A row and its index entries are written in one commit.
+ * Rows that a lower write stamp never replaces, with their indexes: by expiry, and for session rows
+ * by start of arrival and by viewer. A row and its index entries are written in one commit.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { GroupCommit, WriteTask } from '../lmdb/group-commit.ts'
@@ -17,6 +17,7 @@ import {
   recentKeyOf,
   sessionPrefix,
 } from './lmdb-row-keys.ts'
+import { viewerEntryOf } from './lmdb-viewer-sessions.ts'
 
 /** Index of the table in `RowTables.rows`; part of the expiry index's keys. */
 export const ROW_TABLES = {
@@ -32,6 +33,7 @@ export interface RowTables {
   readonly rows: readonly Table[]
   readonly expiry: Table
   readonly recent: Table
+  readonly viewers: Table
 }
 
 export interface EncodedRow {
@@ -40,6 +42,12 @@ export interface EncodedRow {
   readonly value: Buffer
   /** Key in the index by start of arrival, for a session row. */
   readonly recent?: Buffer
+  /** Key in the index by viewer, for a session row that has one. */
+  readonly viewer?: Buffer | undefined
+}
+
+interface StagedRow extends RowHeader {
+  readonly viewer: Buffer | undefined
 }
 
 /** Value of an index entry that points to nothing else. */
@@ -51,7 +59,7 @@ export class StampedRows {
   readonly #commits: GroupCommit
   readonly #tables: RowTables
   /** What the commit being made up does to rows, by table and key; `undefined` for a deletion. */
-  readonly #staged = new Map<string, RowHeader | undefined>()
+  readonly #staged = new Map<string, StagedRow | undefined>()
 
   constructor(commits: GroupCommit, tables: RowTables) {
     this.#commits = commits
@@ -122,12 +130,14 @@ export class StampedRows {
               value: undefined,
             },
           ]
-          if (table === ROW_TABLES.sessions)
+          if (table === ROW_TABLES.sessions) {
             changes.push({
               table: this.#tables.recent,
               key: recentKeyOf(view, header.firstReceivedAtMs, key),
               value: undefined,
             })
+            this.#unlistForViewer(key, changes)
+          }
           this.#stage(table, key, undefined)
           return changes
         })
@@ -171,7 +181,8 @@ export class StampedRows {
     if (before !== undefined && before.stampUs > now.stampUs) return
     const { expiry, recent } = this.#tables
     changes.push({ table: this.#table(row.table), key: row.key, value: row.value })
-    this.#stage(row.table, row.key, now)
+    if (row.table === ROW_TABLES.sessions) this.#listForViewer(row, changes)
+    this.#stage(row.table, row.key, { ...now, viewer: row.viewer })
     const moved = before?.firstReceivedAtMs !== now.firstReceivedAtMs
     if (!moved && before?.expiresAtMs === now.expiresAtMs) return
     if (before !== undefined) {
@@ -192,6 +203,30 @@ export class StampedRows {
     if (row.recent !== undefined) changes.push({ table: recent, key: row.recent, value: NOTHING })
   }
 
+  /** Nearly always the entry is there already; only when it is not the row before is read for its own. */
+  #listForViewer({ table, key, viewer }: EncodedRow, changes: Change[]): void {
+    const { viewers } = this.#tables
+    const isStaged = this.#staged.has(stagedKey(table, key))
+    if (!isStaged && viewer !== undefined && viewers.get(viewer) !== undefined) return
+    const before = this.#viewerEntry(key)
+    if (viewer !== undefined && before?.equals(viewer) === true && isStaged) return
+    if (before !== undefined) changes.push({ table: viewers, key: before, value: undefined })
+    if (viewer !== undefined) changes.push({ table: viewers, key: viewer, value: NOTHING })
+  }
+
+  #unlistForViewer(sessionKey: Buffer, changes: Change[]): void {
+    const key = this.#viewerEntry(sessionKey)
+    if (key !== undefined) changes.push({ table: this.#tables.viewers, key, value: undefined })
+  }
+
+  /** Of the session row as it is before the change at hand. */
+  #viewerEntry(key: Buffer): Buffer | undefined {
+    const staged = stagedKey(ROW_TABLES.sessions, key)
+    if (this.#staged.has(staged)) return this.#staged.get(staged)?.viewer
+    const stored = this.#table(ROW_TABLES.sessions).get(key)
+    return stored && viewerEntryOf(stored)
+  }
+
   #removalTask(
     entries: readonly { readonly key: Buffer; readonly value: Buffer }[],
   ): WriteTask<number> {
@@ -207,8 +242,10 @@ export class StampedRows {
           // The row may have been written again, with a later expiry, since the entry was read.
           if (this.#header(table, key)?.expiresAtMs !== expiresAtMs) continue
           changes.push({ table: this.#table(table), key, value: undefined })
-          if (table === ROW_TABLES.sessions)
+          if (table === ROW_TABLES.sessions) {
             changes.push({ table: this.#tables.recent, key: recentKey, value: undefined })
+            this.#unlistForViewer(key, changes)
+          }
           this.#stage(table, key, undefined)
           removed += 1
         }
@@ -236,8 +273,8 @@ export class StampedRows {
     return stored === undefined ? undefined : decodeHeader(stored)
   }
 
-  #stage(table: number, key: Buffer, header: RowHeader | undefined): void {
-    this.#staged.set(stagedKey(table, key), header)
+  #stage(table: number, key: Buffer, row: StagedRow | undefined): void {
+    this.#staged.set(stagedKey(table, key), row)
   }
 
   #table(index: number): Table {

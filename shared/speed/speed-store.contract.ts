@@ -10,7 +10,7 @@ import type {
   RuleStateRow,
   SessionRow,
 } from './rows.ts'
-import type { MinuteQuery, SpeedStore } from './speed-store.ts'
+import type { MinuteQuery, SpeedStore, ViewerQuery } from './speed-store.ts'
 
 /** One empty storage of an adapter. */
 export interface SpeedStoreHarness {
@@ -23,7 +23,8 @@ export interface SpeedStoreHarness {
   dispose(): Promise<void>
 }
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
 /** A full minute, far enough ahead that nothing expires by chance. */
 const START_MS = 1_800_000_000_000
 const LATE_MS = START_MS + 3_650 * DAY_MS
@@ -412,6 +413,121 @@ export function describeSpeedStore(
       })
     })
 
+    describe('sessions of a viewer', () => {
+      const [ANNA, BERT] = ['a'.repeat(32), 'b'.repeat(32)]
+      const of = (viewerPseudonym: string, overrides: Partial<SessionRow> = {}) =>
+        sessionRow({ contextJson: JSON.stringify({ viewerPseudonym }), ...overrides })
+      const at = (index: number, viewer = ANNA, overrides: Partial<SessionRow> = {}) =>
+        of(viewer, {
+          sessionId: `s${index}`,
+          firstReceivedAtMs: START_MS + index * HOUR_MS,
+          ...overrides,
+        })
+      const read = (viewerPseudonym: string, query: Partial<ViewerQuery> = {}) =>
+        store.readViewerSessions({
+          view: 'view-1',
+          viewerPseudonym,
+          fromMs: START_MS - 30 * DAY_MS,
+          toMs: START_MS + 30 * DAY_MS,
+          limit: 100,
+          ...query,
+        })
+
+      it('are found newest first, within the range and the limit, those of others not', async () => {
+        const rows = [at(50), at(0), at(20), at(19)]
+        await store.putSessions(rows, [])
+        await store.putSessions([at(7, BERT), sessionRow({ sessionId: 'nobody’s' })], [])
+        await store.putSessions([at(8, ANNA, { view: 'view-2' })], [])
+        await reopen()
+        expect(await read(ANNA)).toEqual([at(50), at(20), at(19), at(0)])
+        expect(await read(ANNA, { limit: 2 })).toEqual([at(50), at(20)])
+        const [fromMs, toMs] = [at(19).firstReceivedAtMs, at(50).firstReceivedAtMs]
+        expect(await read(ANNA, { fromMs, toMs })).toEqual([at(20), at(19)])
+        expect(await read(ANNA, { fromMs: fromMs + 1, toMs: fromMs + 1 })).toEqual([])
+        expect(await read(BERT)).toEqual([at(7, BERT)])
+        expect(await read('c'.repeat(32))).toEqual([])
+      })
+
+      it('are all there when they began at once, whatever they are rows of', async () => {
+        const rows = [
+          ...range(30).map((index) => of(ANNA, { sessionId: `s${index}` })),
+          of(ANNA, { incarnation: 1 }),
+          of(ANNA, { partition: 4, generation: 2, topicEpoch: 1 }),
+        ]
+        await store.putSessions(rows, [])
+        const found = await read(ANNA)
+        expect(found).toHaveLength(rows.length)
+        expect(found).toEqual(expect.arrayContaining(rows))
+        expect(await read(ANNA, { limit: 7 })).toEqual(found.slice(0, 7))
+      })
+
+      it('are found as their rows say now: the start of arrival, and the viewer of the latest part', async () => {
+        const moved = at(-1, ANNA, { sessionId: 's1', stampUs: 2_000 })
+        await store.putSessions([at(1)], [])
+        await store.putSessions([at(1), moved], [])
+        await store.putSessions([at(1)], [])
+        expect(await read(ANNA)).toEqual([moved])
+        const parts = [PART, { ...PART, part: 1 }, { ...PART, part: 2 }]
+        const taken = at(-1, BERT, { sessionId: 's1', stampUs: 3_000, parts })
+        await store.putSessions([taken], [])
+        expect([await read(ANNA), await read(BERT)]).toEqual([[], [taken]])
+        const left = { ...taken, stampUs: 4_000, contextJson: '{}', parts: [...parts, PART] }
+        await store.putSessions([left], [])
+        expect([await read(ANNA), await read(BERT)]).toEqual([[], []])
+      })
+
+      it('are gone when they are deleted, and there again when they are written again', async () => {
+        await store.putSessions([at(1), at(2)], [])
+        await store.deleteSession('view-1', 's1')
+        expect(await read(ANNA)).toEqual([at(2)])
+        const again = at(1, ANNA, { stampUs: 5_000 })
+        await store.putSessions([again], [])
+        expect(await read(ANNA)).toEqual([at(2), again])
+      })
+
+      it('are those of all rows with the viewer, however rows were written', async () => {
+        const writes = fc.array(
+          fc.record({
+            sessionId: fc.constantFrom('s1', 's2', 's3'),
+            stampUs: fc.integer({ min: 1, max: 9 }),
+            call: fc.nat({ max: 2 }),
+          }),
+          { minLength: 1, maxLength: 12 },
+        )
+        let run = 0
+        await fc.assert(
+          fc.asyncProperty(writes, async (made) => {
+            const view = `by-viewer-${(run += 1)}`
+            // Who watches, and since when, follows from the stamp: equal stamps mean equal bytes.
+            const rows = made.map(({ sessionId, stampUs, call }) => {
+              const viewer = [ANNA, BERT, ''][stampUs % 3] ?? ''
+              const firstReceivedAtMs = START_MS - Math.floor(stampUs / 4)
+              const parts = [{ ...PART, part: stampUs }]
+              const contextJson = viewer === '' ? '{}' : of(viewer).contextJson
+              const row = { view, sessionId, stampUs, contextJson, firstReceivedAtMs, parts }
+              return { call, row: sessionRow(row) }
+            })
+            const calls = Map.groupBy(rows, ({ call }) => call)
+            await Promise.all(
+              [...calls.values()].map((call) =>
+                store.putSessions(
+                  call.map(({ row }) => row),
+                  [],
+                ),
+              ),
+            )
+            const all = await store.readSessions(view, { limit: 10 })
+            for (const viewer of [ANNA, BERT]) {
+              const expected = all.filter(({ contextJson }) => contextJson.includes(viewer))
+              const found = await read(viewer, { view })
+              expect(found.toSorted(bySession)).toEqual(expected.toSorted(bySession))
+            }
+          }),
+          { numRuns: 20 },
+        )
+      })
+    })
+
     describe('a deleted session', () => {
       const everyOrigin = [
         { incarnation: 0 },
@@ -478,7 +594,6 @@ export function describeSpeedStore(
     })
 
     it('deletes minutes, progress and rule states of a view, and nothing of another', async () => {
-      const HOUR_MS = 60 * MINUTE_MS
       const rowsOf = (view: string) =>
         ['total', 'cdn', 'content'].flatMap((cut) =>
           [0, 1, 70].map((minute) =>
@@ -592,8 +707,10 @@ export function describeSpeedStore(
     it('does not read rows past their time, nor count them', async () => {
       const soon = { expiresAtMs: harness.nowMs() + 2_000 }
       await store.putMinutes([minuteRow(), minuteRow({ key: '["b"]', ...soon })])
+      const viewer = { view: 'view-1', viewerPseudonym: 'a'.repeat(32), limit: 9 }
+      const contextJson = JSON.stringify({ viewerPseudonym: viewer.viewerPseudonym })
       await store.putSessions(
-        [sessionRow(soon), sessionRow({ sessionId: 's2' })],
+        [sessionRow({ ...soon, contextJson }), sessionRow({ sessionId: 's2', contextJson })],
         [positionRow({ sessionId: 's2' }), positionRow({ sessionId: 's2', rowNumber: 1, ...soon })],
       )
       await store.putPartitions([partitionRow(soon)])
@@ -604,6 +721,8 @@ export function describeSpeedStore(
       expect(await minutes({ limit: 1 })).toEqual([minuteRow()])
       expect(await store.readSession('view-1', 'session-1')).toEqual([])
       expect(await store.readRecentSessions('view-1', 10)).toMatchObject([{ sessionId: 's2' }])
+      const ofViewer = { ...viewer, fromMs: START_MS, toMs: START_MS + 1 }
+      expect(await store.readViewerSessions(ofViewer)).toMatchObject([{ sessionId: 's2' }])
       expect(await store.readPositions(sessionRow({ sessionId: 's2' }), 0, 9)).toHaveLength(1)
       expect(await store.readPartitions('view-1')).toEqual([])
       expect(await store.readRuleStates('view-1')).toEqual([])
@@ -620,6 +739,8 @@ export function describeSpeedStore(
       await expect(store.readRuleStates('v')).rejects.toMatchObject(closed)
       await expect(store.putRuleStates([ruleStateRow()])).rejects.toMatchObject(closed)
       await expect(store.readSessions('v', { limit: 1 })).rejects.toMatchObject(closed)
+      const viewer = { view: 'v', viewerPseudonym: 'p', fromMs: 0, toMs: 1, limit: 1 }
+      await expect(store.readViewerSessions(viewer)).rejects.toMatchObject(closed)
       await expect(store.deleteSession('v', 's')).rejects.toMatchObject(closed)
       const none = { cuts: ['total'], fromMs: 0, toMs: 1 }
       await expect(store.deleteView('v', none)).rejects.toMatchObject(closed)

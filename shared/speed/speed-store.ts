@@ -18,8 +18,8 @@ export interface SpeedStore {
   putRuleStates(rows: readonly RuleStateRow[]): Promise<void>
   /**
    * Deletes all rows of a session: every incarnation, partition and generation of the view, their
-   * positions, and its place among the recent ones. A writer that still keeps the session brings
-   * it back with its next, higher write stamp.
+   * positions, and its places among the recent ones and its viewer's. A writer that still keeps the
+   * session brings it back with its next, higher write stamp.
    */
   deleteSession(view: string, sessionId: string): Promise<void>
   /**
@@ -35,6 +35,8 @@ export interface SpeedStore {
   readPositions(session: SessionRow, fromRow: number, limit: number): Promise<PositionRow[]>
   /** Sessions by start of arrival, newest first; for lists on the page. */
   readRecentSessions(view: string, limit: number): Promise<SessionRow[]>
+  /** Sessions of one viewer by start of arrival, newest first; equal starts in an order that stays. */
+  readViewerSessions(query: ViewerQuery): Promise<SessionRow[]>
   /** Sessions with all their rows, page by page, for a comparison of the whole view. */
   readSessions(view: string, page: SessionPage): Promise<SessionRow[]>
   readPartitions(view: string): Promise<PartitionRow[]>
@@ -57,6 +59,16 @@ export interface SessionPage {
   /** The last session of the page before; absent for the first page. */
   readonly afterSessionId?: string
   /** Sessions of the page. */
+  readonly limit: number
+}
+
+/** Sessions whose latest part is of the viewer, with `fromMs ≤ firstReceivedAtMs < toMs`. */
+export interface ViewerQuery {
+  readonly view: string
+  readonly viewerPseudonym: string
+  readonly fromMs: number
+  readonly toMs: number
+  /** The rows of the newest sessions, at most so many. */
   readonly limit: number
 }
 

@@ -7,12 +7,14 @@
  *
  * `handover` is how far the previous view had come in each partition when it ceased to be active:
  * what its processors put out because of records below is theirs to deliver, whenever they are
- * started again; what follows is the new view's.
+ * started again; what follows is the new view's. Switches may follow one another before processors
+ * see the first, so the views before are kept with theirs as `earlier`, newest first.
  */
 import { z } from 'zod'
 import type { ObjectInfo, ObjectStore } from '../objects/object-store.ts'
 import { BackhaulError } from '../runtime/errors.ts'
 import type { PartitionRow } from '../speed/rows.ts'
+import { VIEWS_EARLIER_MAX } from './limits.ts'
 import { viewErrors } from './view-errors.ts'
 import { readView, type ViewDescription } from './view-registry.ts'
 
@@ -24,6 +26,10 @@ const activeSchema = z.object({
   view: z.string(),
   previous: z.string().optional(),
   handover: z.array(handoverSchema),
+  earlier: z
+    .array(z.object({ view: z.string(), handover: z.array(handoverSchema) }))
+    .max(VIEWS_EARLIER_MAX)
+    .default([]),
   /** `start`: the processor of a deployment began with other settings than before. */
   by: z.enum(['start', 'switch']),
   forced: z.boolean(),
@@ -31,6 +37,11 @@ const activeSchema = z.object({
 })
 
 export type ActiveView = Omit<z.infer<typeof activeSchema>, 'format'>
+
+interface FormerView {
+  readonly view: string
+  readonly handover: ActiveView['handover']
+}
 
 export interface StoredActiveView {
   readonly active: ActiveView
@@ -49,6 +60,28 @@ export async function readActiveView(objects: ObjectStore): Promise<StoredActive
   } catch (cause) {
     throw viewErrors.create('VIEW_RECORD_INVALID', { expected: ACTIVE, cause })
   }
+}
+
+/**
+ * What a record of `view` says of the views that were active before: `stored` is the record that it
+ * takes the place of, `handover` how far that one's view had come.
+ */
+export function formerViews(
+  view: string,
+  stored: ActiveView | undefined,
+  handover: ActiveView['handover'],
+): Pick<ActiveView, 'previous' | 'handover' | 'earlier'> {
+  if (stored === undefined) return { handover: [], earlier: [] }
+  const previous = stored.view
+  const earlier = formerOf(stored)
+    .filter((former) => former.view !== view && former.view !== previous)
+    .slice(0, VIEWS_EARLIER_MAX)
+  return { previous, handover, earlier }
+}
+
+/** Views that were active before, each at its last time, newest first. */
+export function formerOf({ previous, handover, earlier }: ActiveView): readonly FormerView[] {
+  return previous === undefined ? [] : [{ view: previous, handover }, ...earlier]
 }
 
 /** Throws `VIEW_SWITCH_OVERTAKEN` when the record is not the one of `ifGeneration` (0: none) any more. */

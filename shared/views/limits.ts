@@ -3,6 +3,9 @@
 /** Views that are remembered, those dropped included. */
 export const VIEWS_MAX = 200
 
+/** Views that were active before the previous one whose handovers are remembered. */
+export const VIEWS_EARLIER_MAX = 8
+
 /** How often processors and servers look which view is active, ms. */
 export const VIEW_REFRESH_MS = 1_000
 

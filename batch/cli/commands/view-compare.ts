@@ -1,8 +1,9 @@
-/** `view compare`: whether another view has the same minutes as the active one. */
+/** `view compare`: whether another view has the same minutes and sessions as the active one. */
 import { readServedView } from '../../../shared/views/active-view.ts'
 import { viewErrors } from '../../../shared/views/view-errors.ts'
 import { findView } from '../../../shared/views/view-registry.ts'
 import { compareViews, type ViewComparison } from '../../views/compare.ts'
+import type { SessionsComparison } from '../../views/compare-sessions.ts'
 import { describedViews } from '../../views/known-views.ts'
 import { keepComparison } from '../../views/switch.ts'
 import { usage } from '../arguments.ts'
@@ -10,11 +11,11 @@ import { type Command, EXIT } from '../command.ts'
 
 export const viewCompare: Command = {
   name: 'view compare',
-  summary: 'compare the minutes of a view with those of the active one',
+  summary: 'compare the minutes and sessions of a view with those of the active one',
   about: `Compares every minute of every cut that both have, by default of the last day, as of the offsets that
-both have come to. A row that later records changed is pending, a minute in which a view began
-incomplete. Differences are named by cut, key and minute; that settings differ is said beside them, and
-hides none. Exits with 0 when all that was compared is equal, with 1 when something differs or nothing
+both have come to, and every session that began in that time. A row that later records changed is
+pending, a minute or session in which a view began incomplete. Differences are named by cut, key and
+minute, or by session; that settings differ is said beside them, and hides none. Exits with 0 when all that was compared is equal, with 1 when something differs or nothing
 could be compared. The result is kept for view switch.`,
   examples: ['view compare candidate', 'view compare candidate --with 3f0c9a1be2d4 --json'],
   options: {
@@ -43,6 +44,7 @@ could be compared. The result is kept for view switch.`,
         speed: await stores.speed('reader'),
         partitions: settings.common.partitions,
         onProgress: (done, total) => progress.show('hours of cuts', done, total),
+        onSessions: (sessions) => progress.show(`sessions looked at: ${sessions}`),
       },
       { left, right },
       { fromMs, toMs },
@@ -57,7 +59,7 @@ could be compared. The result is kept for view switch.`,
 }
 
 function textOf(comparison: ViewComparison): string {
-  const { left, right, compared, equal, different, pending, incomplete, differences } = comparison
+  const { left, right, different, differences, sessions } = comparison
   const time = (ms: number) => new Date(ms).toISOString()
   const show = (value: unknown) =>
     JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}` : part))
@@ -68,7 +70,8 @@ function textOf(comparison: ViewComparison): string {
   }
   return [
     `${left} and ${right}, ${time(comparison.fromMs)} to ${time(comparison.toMs)}: ${verdicts[comparison.verdict]}.`,
-    `${compared} compared, ${equal} equal, ${different} different, ${pending} pending, ${incomplete} incomplete`,
+    `minutes: ${countsOf(comparison)}`,
+    `sessions: ${countsOf(sessions)}${sessions.hasMore ? ', and more that were not looked at' : ''}`,
     ...comparison.settings.map(
       ({ name, left: a, right: b }) => `  setting ${name}: ${show(a)} and ${show(b)}`,
     ),
@@ -77,6 +80,20 @@ function textOf(comparison: ViewComparison): string {
       ({ cut, key, minuteMs, left: a, right: b }) =>
         `  ${cut} ${key} ${time(minuteMs)}: ${show(a)} and ${show(b)}`,
     ),
-    ...(differences.length < different ? [`  and ${different - differences.length} more`] : []),
+    ...(differences.length < different
+      ? [`  and ${different - differences.length} more minutes`]
+      : []),
+    ...sessions.differences.map(
+      ({ sessionId, incarnation, left: a, right: b }) =>
+        `  session ${sessionId} ${incarnation}: ${show(a) ?? 'none'} and ${show(b) ?? 'none'}`,
+    ),
+    ...(sessions.differences.length < sessions.different
+      ? [`  and ${sessions.different - sessions.differences.length} more sessions`]
+      : []),
   ].join('\n')
+}
+
+function countsOf(of: ViewComparison | SessionsComparison): string {
+  const { compared, equal, different, pending, incomplete } = of
+  return `${compared} compared, ${equal} equal, ${different} different, ${pending} pending, ${incomplete} incomplete`
 }

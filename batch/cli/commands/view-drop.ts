@@ -8,8 +8,8 @@ export const viewDrop: Command = {
   name: 'view drop',
   summary: 'delete the rows and checkpoints of a view that is not active',
   about: `Deletes every row and checkpoint of the view. Refused for the active view, and while processors of
-the view are at work: stop them first. Its id is never used again; the same settings under another
-PROCESSOR_VIEW are another view. Safe to repeat.`,
+the view are at work: stop them first. Looks again at the end, for one that had just begun. Its id is
+never used again; the same settings under another PROCESSOR_VIEW are another view. Safe to repeat.`,
   examples: ['view drop candidate', 'view drop 3f0c9a1be2d4 --json'],
   options: {},
   positionals: ['view'],
