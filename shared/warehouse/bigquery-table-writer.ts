@@ -215,7 +215,7 @@ export class BigQueryTableWriter {
     const query = [
       'BEGIN TRANSACTION',
       `UPDATE ${catalog} SET version = ${literal(next)} WHERE name = ${literal(spec.name)} AND version = ${literal(version)}`,
-      `IF (SELECT COUNT(*) FROM ${catalog} WHERE name = ${literal(spec.name)} AND version = ${literal(next)}) = 0 THEN RAISE USING MESSAGE = ${literal(CONFLICT_MESSAGE)}; END IF`,
+      `SELECT IF((SELECT COUNT(*) FROM ${catalog} WHERE name = ${literal(spec.name)} AND version = ${literal(next)}) = 0, ERROR(${literal(CONFLICT_MESSAGE)}), 0)`,
       ...statements,
       `INSERT INTO ${place.table(JOBS)} (table_name, job_id, removed, inserted, written_at) VALUES (${literal(spec.name)}, ${literal(jobId)}, ${result.removed}, ${result.inserted}, CURRENT_TIMESTAMP())`,
       'COMMIT TRANSACTION',

@@ -135,10 +135,22 @@ class BigQueryRule {
   }
 }
 
-/** A query whose answer has errors in it is answered by the first of them. */
+interface QueryAnswer {
+  readonly errors?: readonly JobError[]
+  readonly schema?: { readonly fields?: readonly { readonly name: string }[] }
+}
+
+/**
+ * A query whose answer has errors in it is answered by the first of them, and one that has a column
+ * twice, of which the stand-in makes `n` and `n_1`, is refused.
+ */
 function withErrorAsStatus(answer: ApiAnswer): ApiAnswer {
   if (answer.status !== 200) return answer
-  const [error] = parsed<{ readonly errors?: readonly JobError[] }>(answer.body).errors ?? []
+  const { errors = [], schema } = parsed<QueryAnswer>(answer.body)
+  const names = schema?.fields?.map(({ name }) => name) ?? []
+  const twice = names.find((name) => names.includes(`${name}_1`))
+  const message = `Duplicate column names in the result are not supported. Found duplicate(s): ${twice}`
+  const [error = twice === undefined ? undefined : { reason: 'invalidQuery', message }] = errors
   return error === undefined ? answer : errorAnswer(error)
 }
 
