@@ -32,11 +32,14 @@ export interface JobError {
   readonly location?: string | undefined
 }
 
+/** A value of a row, as text whatever its type. */
+export type Cell = string | null
+
 export interface BigQueryAnswer {
   readonly jobId: string | undefined
   readonly complete: boolean
   readonly fields: readonly BigQueryField[]
-  readonly rows: readonly (readonly unknown[])[]
+  readonly rows: readonly (readonly Cell[])[]
   readonly totalRows: number
   readonly pageToken: string | undefined
   readonly bytesProcessed: number
@@ -48,6 +51,7 @@ const fieldSchema = z.object({
   mode: z.string().optional(),
   description: z.string().optional(),
 })
+const cell = z.union([z.string(), z.number(), z.boolean()]).transform(String).nullable()
 const count = z.coerce.number().default(0)
 const moment = z.coerce.number().optional()
 
@@ -94,7 +98,7 @@ const answerSchema = z
     jobReference: z.object({ jobId: z.string().optional() }).optional(),
     jobComplete: z.boolean().default(true),
     schema: z.object({ fields: z.array(fieldSchema).default([]) }).optional(),
-    rows: z.array(z.object({ f: z.array(z.object({ v: z.unknown() })) })).default([]),
+    rows: z.array(z.object({ f: z.array(z.object({ v: cell })) })).default([]),
     totalRows: count,
     pageToken: z.string().optional(),
     totalBytesProcessed: count,

@@ -92,16 +92,8 @@ function codeOf({ kind, said, apiReasons }: CloudFailure): WarehouseCode {
 }
 
 function expectedOf(code: WarehouseCode, { resource, permission }: BigQueryOperation): string {
-  switch (code) {
-    case 'WAREHOUSE_NOT_AUTHORIZED':
-      return `${permission} on ${resource}`
-    case 'WAREHOUSE_CREDENTIALS_REFUSED':
-      return `credentials that may use ${resource}`
-    case 'WAREHOUSE_CONFLICT':
-      return `${resource} unchanged`
-    case 'WAREHOUSE_DATASET_MISSING':
-      return `the dataset of ${resource} to exist`
-    default:
-      return resource
-  }
+  if (code === 'WAREHOUSE_NOT_AUTHORIZED') return `${permission} on ${resource}`
+  if (code === 'WAREHOUSE_CREDENTIALS_REFUSED') return `credentials that may use ${resource}`
+  if (code === 'WAREHOUSE_CONFLICT') return `${resource} unchanged`
+  return code === 'WAREHOUSE_DATASET_MISSING' ? `the dataset of ${resource} to exist` : resource
 }

@@ -1,5 +1,5 @@
 /** Values of BigQuery's REST API as rows of the port, and which of its types fit which column. */
-import type { BigQueryField } from './bigquery-api.ts'
+import type { BigQueryField, Cell } from './bigquery-api.ts'
 import type { ColumnType } from './table-spec.ts'
 import type { ResultColumn, Row, RowValue } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
@@ -39,11 +39,11 @@ export function resultColumns(fields: readonly BigQueryField[]): readonly Result
   })
 }
 
-export function rowOf(columns: readonly ResultColumn[], values: readonly unknown[]): Row {
+export function rowOf(columns: readonly ResultColumn[], values: readonly Cell[]): Row {
   return Object.fromEntries(
     columns.map(({ name, type }, index) => {
       const value = values[index]
-      return [name, value === null || value === undefined ? null : valueOf(type, String(value))]
+      return [name, value === null || value === undefined ? null : valueOf(type, value)]
     }),
   )
 }
