@@ -12,7 +12,6 @@ export interface BigQueryField {
 export interface BigQueryTable {
   readonly etag: string
   readonly fields: readonly BigQueryField[]
-  readonly rows: number
 }
 
 /** A job that BigQuery has taken. */
@@ -59,12 +58,10 @@ const tableSchema = z
   .object({
     etag: z.string(),
     schema: z.object({ fields: z.array(fieldSchema) }).optional(),
-    numRows: count,
   })
-  .transform(({ etag, schema, numRows }): BigQueryTable => ({
+  .transform(({ etag, schema }): BigQueryTable => ({
     etag,
     fields: schema?.fields ?? [],
-    rows: numRows,
   }))
 
 const errorSchema = z.object({

@@ -23,9 +23,7 @@ export const RESULT_PAGE_ROWS = 10_000
 export const SESSION_MAX_MS = 2 * 60 * 60_000
 /** Dates that one verb may name. */
 export const DATES_MAX = 400
-/** Tables of a warehouse. */
-export const TABLES_MAX = 100
-/** Rows of other writers between two looks at a table's schema. */
+/** Looks at a table that others make or change at the same time. */
 export const PATCH_TRIES = 5
 
 assert(REPEAT_DELAY_MS <= REPEAT_DELAY_MAX_MS && JOB_POLL_MS <= JOB_POLL_MAX_MS, 'delays grow')

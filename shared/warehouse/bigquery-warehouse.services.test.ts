@@ -148,9 +148,13 @@ describe('the warehouse on BigQuery', () => {
 
   it('finds what a writer did that was killed before it knew', async () => {
     bigQuery.proxy.inject({ to: isWrite, times: 1, effect: { kind: 'answerLost' } })
-    bigQuery.proxy.inject({ effect: { kind: 'refused', status: 503, reason: 'backendError' } })
+    bigQuery.proxy.inject({
+      to: isWrite,
+      effect: { kind: 'refused', status: 503, reason: 'backendError' },
+    })
     await expect(insert('a', 'first')).rejects.toMatchObject({ code: 'WAREHOUSE_UNAVAILABLE' })
     bigQuery.proxy.heal()
+    expect(await playsOf(await warehouse.open())).toEqual([`${DAY} a - -`])
     const later = await reopened()
     const again = await later.open()
     expect(await insert('a', 'first', again)).toBe(1)

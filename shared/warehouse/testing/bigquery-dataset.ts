@@ -17,7 +17,7 @@ export async function freshDatasets(bigQuery: ApiServer): Promise<string> {
 }
 
 /** What a process has in its environment to have its tables there. */
-export function datasetEnvironment(bigQuery: ApiServer, dataset: string): Record<string, string> {
+function datasetEnvironment(bigQuery: ApiServer, dataset: string): Record<string, string> {
   return {
     WAREHOUSE_STORE: 'bigquery',
     BIGQUERY_PROJECT: PROJECT,
