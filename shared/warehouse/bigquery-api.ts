@@ -131,6 +131,11 @@ export class BigQueryApi {
     this.#location = location
   }
 
+  /** Refused with 404 where there is none. */
+  async dataset(name: string): Promise<void> {
+    await this.#send('GET', `datasets/${name}`)
+  }
+
   async table(dataset: string, table: string): Promise<BigQueryTable> {
     const path = `datasets/${dataset}/tables/${table}`
     return tableSchema.parse(await this.#send('GET', path))

@@ -8,7 +8,7 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Random } from '../runtime/random.ts'
 import type { TelemetryBase } from '../runtime/telemetry.ts'
 import { BigQueryApi } from './bigquery-api.ts'
-import { BigQueryCatalog } from './bigquery-catalog.ts'
+import { BigQueryCatalog, isAbsent } from './bigquery-catalog.ts'
 import { maximumBytesBilledOf, type BigQueryConfig } from './bigquery-config.ts'
 import { BigQueryJobs } from './bigquery-jobs.ts'
 import { BigQueryPlace } from './bigquery-place.ts'
@@ -64,12 +64,13 @@ class BigQueryWarehouse implements Warehouse {
     this.#queries = queries
   }
 
-  async check(): Promise<void> {
-    await this.#catalog.snapshot()
+  check(): Promise<void> {
+    return this.#checkDataset(this.#place.dataset)
   }
 
   async ensureTables(tables: readonly TableSpec[]): Promise<void> {
     this.#assertOpen()
+    await this.#checkDataset(this.#place.staging)
     await this.#catalog.ensure(tables)
   }
 
@@ -93,6 +94,22 @@ class BigQueryWarehouse implements Warehouse {
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#sessions].map((session) => session.close()))
+  }
+
+  /** An absent dataset must not pass for one without tables. */
+  async #checkDataset(name: string): Promise<void> {
+    const resource = `${this.#place.project}.${name}`
+    const operation = { resource, permission: 'bigquery.datasets.get' }
+    try {
+      await this.#jobs.ask(operation, () => this.#api.dataset(name))
+    } catch (error) {
+      if (!isAbsent(error)) throw error
+      throw warehouseErrors.create('WAREHOUSE_DATASET_MISSING', {
+        expected: `the dataset ${resource} to exist`,
+        received: 'none of this name',
+        cause: error,
+      })
+    }
   }
 
   #assertOpen(): void {
