@@ -1,5 +1,4 @@
 /** Every statement of docs/analysts.md, run on an audience whose plans say what must come out. */
-import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ExpectedPart } from '../loadtest/simulator/expected-metrics.ts'
 import type { SimulatedSession } from '../loadtest/simulator/simulate-audience.ts'
@@ -17,18 +16,9 @@ import {
   type AnalystsAudience,
   pseudonymOf,
 } from './testing/analysts-audience.ts'
+import { ANALYSTS_PAGE as PAGE, analystsStatements } from './testing/analysts-statements.ts'
 
-const PAGE = readFileSync(new URL('../docs/analysts.md', import.meta.url), 'utf8')
 const HOUR_MS = 3_600_000
-
-/** The statements, each under the last heading before it. */
-function statements(): { heading: string; sql: string }[] {
-  let heading = ''
-  return [...PAGE.matchAll(/^#+ (.+)$|^```sql\n([\s\S]*?)^```$/gm)].flatMap(([, title, sql]) => {
-    heading = title ?? heading
-    return sql === undefined ? [] : [{ heading, sql }]
-  })
-}
 
 let audience: AnalystsAudience
 /** The rows of each statement, by the beginning of its heading. */
@@ -36,7 +26,7 @@ const answers = new Map<string, readonly Row[][]>()
 
 beforeAll(async () => {
   audience = await openAnalystsAudience()
-  for (const { heading, sql } of statements())
+  for (const { heading, sql } of analystsStatements())
     answers.set(heading, [
       ...(answers.get(heading) ?? []),
       [...(await audience.machine.query(sql))],
@@ -63,7 +53,7 @@ const total = (rows: readonly Row[], column: string) => sum(rows, (row) => Numbe
 
 describe('the page', () => {
   it('has fifteen questions, each with a statement that gives rows', () => {
-    const headings = statements().map(({ heading }) => heading)
+    const headings = analystsStatements().map(({ heading }) => heading)
     const numbered = new Set(headings.flatMap((heading) => /^(\d+)\./.exec(heading)?.[1] ?? []))
     expect([...numbered]).toEqual(Array.from({ length: 15 }, (_, index) => `${index + 1}`))
     for (const [heading, results] of answers)

@@ -61,6 +61,8 @@ import * as speedLimits from '../shared/speed/lmdb-limits.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
 import * as viewLimits from '../shared/views/limits.ts'
 import { viewErrors } from '../shared/views/view-errors.ts'
+import { bigQueryConfig, warehouseConfig } from '../shared/warehouse/bigquery-config.ts'
+import * as bigQueryLimits from '../shared/warehouse/bigquery-limits.ts'
 import * as warehouseLimits from '../shared/warehouse/duckdb-limits.ts'
 import { warehouseErrors } from '../shared/warehouse/warehouse-errors.ts'
 import { scheduleConfig } from '../standalone/config.ts'
@@ -94,6 +96,8 @@ const settings = [
   { title: 'Speed store on Cassandra', spec: cassandraConfig },
   { title: 'Object store', spec: objectStoreConfig },
   { title: 'Object store on GCS', spec: gcsConfig },
+  { title: 'Warehouse', spec: warehouseConfig },
+  { title: 'Warehouse on BigQuery', spec: bigQueryConfig },
 ]
 
 const files: Readonly<Record<string, () => string>> = {
@@ -156,6 +160,7 @@ const files: Readonly<Record<string, () => string>> = {
       limitsOf('Object store on GCS', gcsLimits, 'shared/objects/gcs-limits.ts'),
       limitsOf('Embedded speed store', speedLimits, 'shared/speed/lmdb-limits.ts'),
       limitsOf('Embedded warehouse', warehouseLimits, 'shared/warehouse/duckdb-limits.ts'),
+      limitsOf('Warehouse on BigQuery', bigQueryLimits, 'shared/warehouse/bigquery-limits.ts'),
     ]),
   'docs/metrics.md': () => metricsPage(serviceMetrics),
   'helm/backhaul/dashboards/system.json': () => dashboardJson(system),

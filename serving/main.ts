@@ -13,6 +13,7 @@ import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
 import { cassandraConfig } from '../shared/speed/cassandra-config.ts'
+import { readWarehouseSettings } from '../shared/warehouse/open-warehouse.ts'
 import { servingConfig, servingStoresConfig } from './config.ts'
 import { ServingService } from './service.ts'
 
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
   const readFile = (path: string) => readFileSync(path, 'utf8')
   const stores = readConfig(servingStoresConfig, environment, readFile)
   const objects = readObjectStoreSettings(environment, readFile)
+  const warehouse = readWarehouseSettings(environment, readFile, objects.gcs)
   const cassandraSpecs = stores.speedStore === 'cassandra' ? [cassandraConfig] : []
   refuseUnknownSettings(
     [
@@ -30,6 +32,7 @@ async function main(): Promise<void> {
       servingStoresConfig,
       kafkaConfig,
       ...objects.specs,
+      ...warehouse.specs,
       ...cassandraSpecs,
     ],
     environment,
@@ -46,6 +49,7 @@ async function main(): Promise<void> {
         ? readConfig(cassandraConfig, environment, readFile)
         : undefined,
     gcs: objects.gcs,
+    bigQuery: warehouse.bigQuery,
     clock,
     random,
     telemetry,

@@ -19,7 +19,7 @@ import type { CassandraConfig } from '../shared/speed/cassandra-config.ts'
 import { openCassandraSpeedStore } from '../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
-import { openDuckDbWarehouse } from '../shared/warehouse/duckdb-warehouse.ts'
+import { openWarehouse, type BigQueryPlacement } from '../shared/warehouse/open-warehouse.ts'
 import type { WarehouseReader } from '../shared/warehouse/warehouse-reader.ts'
 import type { ServingStoresConfig } from './config.ts'
 
@@ -31,6 +31,8 @@ export interface ServingStoresOptions {
   readonly cassandra: CassandraConfig | undefined
   /** Absent where objects are in the data folder. */
   readonly gcs: GcsConfig | undefined
+  /** Absent where tables are files among the objects. */
+  readonly bigQuery: BigQueryPlacement | undefined
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: TelemetryBase
@@ -84,17 +86,20 @@ function openSpeed({ backhaul, cassandra, clock, random, telemetry }: ServingSto
 }
 
 async function openHistory(
-  { backhaul, config, clock }: ServingStoresOptions,
+  { backhaul, config, bigQuery, clock, random, telemetry }: ServingStoresOptions,
   store: ObjectStore,
   stack: StopStack,
 ): Promise<WarehouseReader | undefined> {
   if (config.history === 'none') return undefined
-  const warehouse = await openDuckDbWarehouse({
+  const warehouse = await openWarehouse({
+    bigQuery,
     store,
     temporaryFolder: join(backhaul.dataDir, 'serving-temporary', `${process.pid}`),
     memoryMaxBytes: config.historyMemoryMib * MIB,
     threads: config.historyThreads,
     clock,
+    random,
+    telemetry,
   })
   stack.add('warehouse', () => warehouse.close())
   return warehouse

@@ -39,6 +39,7 @@ import {
 import { createTelemetryBase, type TelemetryBase } from '../shared/runtime/telemetry.ts'
 import { openLmdbSpeedStore } from '../shared/speed/lmdb-speed-store.ts'
 import { readServedView } from '../shared/views/active-view.ts'
+import { readWarehouseSettings } from '../shared/warehouse/open-warehouse.ts'
 import { BatchClient } from './batch-client.ts'
 import { scheduleConfig } from './config.ts'
 import { holdDataFolder, type DataFolder } from './data-folder.ts'
@@ -57,7 +58,7 @@ export interface RunningStandalone {
   stop(): Promise<void>
 }
 
-/** Every setting that a standalone process reads, but for those of the object store. */
+/** Every setting that a standalone process reads, but for those of the object store and the warehouse. */
 export const standaloneConfigs: readonly ConfigSpec[] = [
   backhaulConfig,
   gatewayConfig,
@@ -158,7 +159,8 @@ async function startAll(
 function readSettings(environment: StandaloneOptions['environment']) {
   const readFile = (path: string) => readFileSync(path, 'utf8')
   const { gcs, specs } = readObjectStoreSettings(environment, readFile)
-  refuseUnknownSettings([...standaloneConfigs, ...specs], environment)
+  const { specs: ofWarehouse } = readWarehouseSettings(environment, readFile, gcs)
+  refuseUnknownSettings([...standaloneConfigs, ...specs, ...ofWarehouse], environment)
   // The process of the batch reads these; what is wrong with them is said here, at once.
   readConfig(batchConfig, environment, readFile)
   readConfig(scheduleConfig, environment, readFile)

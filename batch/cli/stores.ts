@@ -43,7 +43,11 @@ import { openCassandraSpeedStore } from '../../shared/speed/cassandra-speed-stor
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
 import { describeView, type ViewDescription } from '../../shared/views/view-registry.ts'
-import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import {
+  openWarehouse,
+  readWarehouseSettings,
+  type BigQueryPlacement,
+} from '../../shared/warehouse/open-warehouse.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
 import { openDataFolder, type DataFolder } from '../../standalone/data-folder.ts'
@@ -64,6 +68,7 @@ export interface CommandSettings {
   readonly eventLog: 'lmdb' | 'kafka'
   /** Absent where objects are in the data folder. */
   readonly gcs: GcsConfig | undefined
+  readonly bigQuery: BigQueryPlacement | undefined
   /** Those of the server beside, so that both compute the same metrics. */
   readonly limits: FoldLimits
   readonly cuts: readonly Cut[]
@@ -190,11 +195,13 @@ export class Stores {
     const batch = readConfig(batchConfig, environment, readFile)
     const { log: eventLog } = readConfig(eventLogConfig, environment, readFile)
     const { gcs } = readObjectStoreSettings(environment, readFile)
+    const { bigQuery } = readWarehouseSettings(environment, readFile, gcs)
     const limits = foldLimitsOf(processor)
     const cuts = common.cuts.map(parseCut)
     const described = describeView(cuts, limits, processor.view)
     const { view } = described
-    return { common, processor, batch, eventLog, gcs, limits, cuts, view, described }
+    const read = { common, processor, batch, eventLog, gcs, bigQuery }
+    return { ...read, limits, cuts, view, described }
   }
 
   async #openLog(access: CommandAccess): Promise<EventLog> {
@@ -262,12 +269,15 @@ export class Stores {
   }
 
   async #openWarehouse(threads: number): Promise<Warehouse> {
-    const warehouse = await openDuckDbWarehouse({
+    const warehouse = await openWarehouse({
+      bigQuery: this.settings.bigQuery,
       store: await this.objects(),
       temporaryFolder: this.temporaryFolder,
       memoryMaxBytes: RUN_DATABASE_BYTES,
       threads,
       clock: this.#options.clock,
+      random: systemRandom,
+      telemetry: this.telemetry,
     })
     this.#stack.add('warehouse', () => warehouse.close())
     await warehouse.ensureTables(allTables)

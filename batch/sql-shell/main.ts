@@ -13,7 +13,7 @@ import { configErrors, readConfig } from '../../shared/runtime/config.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
 import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
-import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import { openWarehouse, readWarehouseSettings } from '../../shared/warehouse/open-warehouse.ts'
 import type { RowFormat } from './rows-as-text.ts'
 import { type Answer, SqlShell } from './shell.ts'
 
@@ -44,6 +44,7 @@ async function main(): Promise<void> {
   const readFile = (path: string) => readFileSync(path, 'utf8')
   const { dataDir } = readConfig(backhaulConfig, process.env, readFile)
   const { gcs } = readObjectStoreSettings(process.env, readFile)
+  const { bigQuery } = readWarehouseSettings(process.env, readFile, gcs)
   const folder = join(dataDir, 'objects')
   if (gcs === undefined && !existsSync(folder))
     throw configErrors.create('CONFIG_INVALID', {
@@ -51,12 +52,14 @@ async function main(): Promise<void> {
       received: dataDir,
     })
   const store = await openObjectStore({ gcs, folder, clock: systemClock, random: systemRandom })
-  const warehouse = await openDuckDbWarehouse({
+  const warehouse = await openWarehouse({
+    bigQuery,
     store,
     temporaryFolder: tmpdir(),
     memoryMaxBytes: MEMORY_MAX_BYTES,
     threads: THREADS,
     clock: systemClock,
+    random: systemRandom,
   })
   const shell = new SqlShell({ warehouse, format, limits: { maxRows, timeoutMs } })
   try {

@@ -14,6 +14,7 @@ import { lmdbLogMetrics } from '../../shared/log/lmdb-telemetry.ts'
 import { gcsObjectMetrics } from '../../shared/objects/gcs-telemetry.ts'
 import { cassandraSpeedMetrics } from '../../shared/speed/cassandra-telemetry.ts'
 import { lmdbSpeedMetrics } from '../../shared/speed/lmdb-telemetry.ts'
+import { bigQueryMetrics } from '../../shared/warehouse/bigquery-telemetry.ts'
 import { standaloneMetrics } from '../../standalone/telemetry.ts'
 import type { ServiceMetrics } from './metrics-page.ts'
 
@@ -30,4 +31,5 @@ export const serviceMetrics: readonly ServiceMetrics[] = [
   { title: 'Speed store on Cassandra', metrics: [cassandraSpeedMetrics] },
   { title: 'Object store on GCS', metrics: [gcsObjectMetrics] },
   { title: 'Embedded speed store', metrics: [lmdbSpeedMetrics] },
+  { title: 'Warehouse on BigQuery', metrics: [bigQueryMetrics] },
 ]

@@ -153,7 +153,12 @@ describe('a statement', () => {
 describe('a load', () => {
   const failed = (message: string) => ({
     status: 200,
-    body: { status: { state: 'DONE', errorResult: { reason: 'invalid', message } } },
+    body: {
+      status: {
+        state: 'DONE',
+        errorResult: { reason: 'invalid', message: expect.stringContaining(message) as string },
+      },
+    },
   })
 
   it.each([
@@ -171,22 +176,50 @@ describe('a load', () => {
     expect(await rowsOf('checked')).toEqual([['good', '1']])
   })
 
-  it('takes Parquet whose columns stand as in the schema', async () => {
-    await stageParquet('good.parquet', `SELECT 'a' AS id, 1::BIGINT AS n`)
+  it.each([
+    ['as in the schema', `SELECT 'a' AS id, 1::BIGINT AS n`, ['a', '1']],
+    ['otherwise', `SELECT 1::BIGINT AS n, 'a' AS id`, ['a', '1']],
+    ['in part', `SELECT 'a' AS id`, ['a', null]],
+  ])('takes Parquet by the names of its columns, which stand %s', async (_, select, row) => {
+    await stageParquet('good.parquet', select)
     expect(await load('good.parquet', 'parquet')).toMatchObject({ status: 200 })
-    expect(await rowsOf('parquet')).toEqual([['a', '1']])
+    expect(await rowsOf('parquet')).toEqual([row])
+  })
+
+  it('of a file that is not there, or is no Parquet, is a job that failed', async () => {
+    writeFileSync(join(objectsFolder, BUCKET, 'bad.parquet'), 'no Parquet at all')
+    const reasonOf = async (object: string) => (await load(object, 'parquet')).body.status
+    expect(await reasonOf('none.parquet')).toMatchObject({ errorResult: { reason: 'notFound' } })
+    expect(await reasonOf('bad.parquet')).toMatchObject({ errorResult: { reason: 'invalid' } })
   })
 
   it.each([
     ['null', `SELECT NULL::VARCHAR AS id, 1::BIGINT AS n`, 'Missing required field: id.'],
     ['unknown', `SELECT 'a' AS id, 1::BIGINT AS n, 2 AS m`, 'No such field: m.'],
-    [
-      'turned',
-      `SELECT 1::BIGINT AS n, 'a' AS id`,
-      'The stand-in for BigQuery needs the schema in the order of the columns in the files.',
-    ],
+    ['of another type', `SELECT 'a' AS id, 'x' AS n`, `Parquet column 'n' has type VARCHAR`],
   ])('refuses Parquet with a column that is %s', async (name, select, message) => {
     await stageParquet(`${name}.parquet`, select)
     expect(await load(`${name}.parquet`, 'parquet')).toMatchObject(failed(message))
+  })
+})
+
+describe('a table', () => {
+  const at = (moment: string) =>
+    query(
+      `SELECT id FROM (SELECT * FROM \`${PROJECT}.d.kept\` FOR SYSTEM_TIME AS OF TIMESTAMP '${moment}') AS t`,
+    )
+
+  it('shows its past from its beginning, and through scripts', async () => {
+    const tableReference = { projectId: PROJECT, datasetId: 'd', tableId: 'kept' }
+    await ask('POST', 'datasets/d/tables', { tableReference, schema: { fields: SCHEMA } })
+    const empty = new Date().toISOString()
+    const script = `BEGIN TRANSACTION; INSERT INTO \`${PROJECT}.d.kept\` (id) SELECT 'a'; COMMIT TRANSACTION;`
+    const jobId = randomUUID()
+    const configuration = { query: { query: script, useLegacySql: false } }
+    await ask('POST', 'jobs', { jobReference: { jobId }, configuration })
+    const written = new Date().toISOString()
+    await query(`DELETE FROM \`${PROJECT}.d.kept\` WHERE TRUE`)
+    expect((await at(empty)).body.rows).toEqual([])
+    expect((await at(written)).body.rows).toHaveLength(1)
   })
 })

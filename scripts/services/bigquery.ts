@@ -83,6 +83,17 @@ export async function startBigQuery(options: BigQueryOptions): Promise<ApiServer
   })
 }
 
+/** Creates the dataset, where there is none of its name. */
+export async function createDataset(endpoint: string, datasetId: string): Promise<void> {
+  const answer = await fetch(`${endpoint}/bigquery/v2/projects/${PROJECT}/datasets`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ datasetReference: { projectId: PROJECT, datasetId } }),
+  })
+  if (!answer.ok && answer.status !== 409)
+    throw new Error(`dataset ${datasetId} was not created: ${await answer.text()}`)
+}
+
 function pythonOf(folder: string): string {
   return join(folder, 'bin', 'python')
 }

@@ -70,10 +70,12 @@ describe('npm run services', () => {
 
   it('does the same with BigQuery, which loads from the GCS beside it', async () => {
     const [port = 0] = await freePorts(1)
-    const where = `http://127.0.0.1:${port}/bigquery/v2/projects/local`
-    expect(await services('up', 'bigquery', '--port', `${port}`)).toContain(where)
+    const where = `http://127.0.0.1:${port}`
+    expect(await services('up', 'bigquery', '--port', `${port}`)).toContain(
+      `BIGQUERY_ENDPOINT=${where} `,
+    )
     expect(await services('status')).toContain(`bigquery proxy: running, port ${port}`)
-    expect((await fetch(`${where}/datasets`)).status).toBe(200)
+    expect((await fetch(`${where}/bigquery/v2/projects/local/datasets`)).status).toBe(200)
     await services('down', 'bigquery')
     expect(await isPortOpen(port)).toBe(false)
   })

@@ -23,7 +23,8 @@ describe('a failed request to the cloud', () => {
     [503, 'backendError', 'passing'],
   ])('of %i %s is of its kind, and says what was answered', (status, reason, kind) => {
     const failure = cloudFailureOf(answered(status, body(reason)))
-    expect(failure).toEqual({ status, kind, said: `${status} said so`, reason: `${status}` })
+    const said = `${status} said so`
+    expect(failure).toEqual({ status, kind, apiReasons: [reason], said, reason: `${status}` })
     const bytes = new Uint8Array(Buffer.from(JSON.stringify(body(reason)))).buffer
     expect(cloudFailureOf(answered(status, bytes))).toEqual(failure)
   })

@@ -23,6 +23,8 @@ export interface CloudFailure {
   /** Absent when the request was not answered. */
   readonly status: number | undefined
   readonly kind: 'credentials' | 'permission' | 'absent' | 'precondition' | 'refused' | 'passing'
+  /** The API's own words for what it refused, the first one deciding. */
+  readonly apiReasons: readonly string[]
   /** What was answered, for people. */
   readonly said: string
   /** A word for metrics. */
@@ -51,11 +53,12 @@ export function cloudFailureOf(error: unknown): CloudFailure {
   if (status === undefined) {
     const kind = NO_CREDENTIALS.test(message) ? 'credentials' : 'passing'
     const unanswered = error instanceof Error && 'code' in error && error.code === 'TimeoutError'
-    return { status, kind, said: message, reason: unanswered ? 'unanswered' : 'connection' }
+    const reason = unanswered ? 'unanswered' : 'connection'
+    return { status, kind, apiReasons: [], said: message, reason }
   }
   const answered = answerOf(error)
   const said = `${status} ${answered.message ?? message}`
-  const common = { status, said, reason: `${status}` }
+  const common = { status, apiReasons: answered.reasons, said, reason: `${status}` }
   if (status === 401 || NO_CREDENTIALS.test(message)) return { ...common, kind: 'credentials' }
   if (answered.reasons.some((reason) => TOO_MUCH.includes(reason)))
     return { ...common, kind: 'passing' }

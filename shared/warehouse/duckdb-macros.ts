@@ -32,6 +32,7 @@
  *   INT64), or DIV. A bare `/` by what may be 0: SAFE_DIVIDE.
  * - `NULL AS x` in a column that is not INT64: CAST(NULL AS STRING).
  * - Products of two literals beyond 2^31, `1 << n`: CAST one of them AS INT64.
+ * - COUNTIF over a window: COUNT(IF(x, 1, NULL)) OVER w, which the local stand-in for BigQuery reads.
  * - LOG (another base), CURRENT_… and RAND (a run must repeat), ORDER BY that leaves ties open
  *   where the order decides a value.
  *

@@ -3,8 +3,8 @@
  * reach: parameters (`@name`), a unit as the last argument (`, HOUR)`), and `[OFFSET(i)]`.
  */
 import { DUCKDB_TYPES } from './duckdb-values.ts'
-import type { ColumnType } from './table-spec.ts'
-import type { ParameterValue, Select } from './warehouse.ts'
+import { parameterType } from './parameter-type.ts'
+import type { Select } from './warehouse.ts'
 
 /** Before every parameter's name, which may be a word that DuckDB reserves. */
 export const PARAMETER_PREFIX = 'p_'
@@ -29,12 +29,6 @@ function translated(token: string, parameters: NonNullable<Select['parameters']>
   if (token.startsWith(',')) return `, '${token.slice(1, -1).trim()}')`
   // An index counts from 0 there and from 1 here.
   return token.startsWith('[') ? '[1 + (' : token
-}
-
-export function parameterType(value: ParameterValue | undefined): ColumnType {
-  if (typeof value === 'boolean') return 'BOOL'
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? 'INT64' : 'FLOAT64'
-  return typeof value === 'bigint' ? 'INT64' : 'STRING'
 }
 
 /** A name as SQL reads it, whatever is in it. */

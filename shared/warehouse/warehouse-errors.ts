@@ -72,6 +72,42 @@ export const warehouseErrors = defineErrors({
     status: 504,
     action: 'Ask for fewer days, or raise the time allowed.',
   },
+  WAREHOUSE_DATASET_MISSING: {
+    rule: 'the datasets of the warehouse must exist',
+    retryable: false,
+    action:
+      'Create them: npx backhaul init gcp. Where they exist, check BIGQUERY_PROJECT, BIGQUERY_DATASET, BIGQUERY_STAGING_DATASET and BIGQUERY_LOCATION.',
+  },
+  WAREHOUSE_CREDENTIALS_REFUSED: {
+    rule: 'requests to the warehouse must bear valid credentials',
+    retryable: false,
+    action:
+      'Give the process application default credentials: workload identity, a file that GOOGLE_APPLICATION_CREDENTIALS names, or on a desk gcloud auth application-default login. Then start the work again.',
+  },
+  WAREHOUSE_NOT_AUTHORIZED: {
+    rule: 'the credentials must be allowed what is asked of the warehouse',
+    retryable: false,
+    action:
+      'Grant it: roles/bigquery.jobUser on the project (gcloud projects add-iam-policy-binding PROJECT --member=serviceAccount:ACCOUNT --role=roles/bigquery.jobUser), roles/bigquery.dataEditor on its datasets, for reading alone roles/bigquery.dataViewer. Then start the work again.',
+  },
+  WAREHOUSE_REQUEST_REFUSED: {
+    rule: 'the warehouse must take requests as they are made',
+    retryable: false,
+    action:
+      'Check BIGQUERY_ENDPOINT, BIGQUERY_LOCATION and the policies of the project against what the message says.',
+  },
+  WAREHOUSE_BYTES_EXCEEDED: {
+    rule: 'a statement must not be billed for more bytes than it may',
+    retryable: false,
+    status: 422,
+    action: 'Ask for fewer days or columns, or raise BIGQUERY_MAXIMUM_MIB_BILLED.',
+  },
+  WAREHOUSE_JOB_FAILED: {
+    rule: 'a job of the warehouse must end well',
+    retryable: false,
+    action:
+      'See the job that is named (bq show -j JOB) for what it failed with; mend that, and start the work again.',
+  },
 })
 
 /** An error of the object store, the disk or a file as one of the warehouse. */

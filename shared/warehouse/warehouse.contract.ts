@@ -1,5 +1,5 @@
 /** The contract of `Warehouse` as tests; every adapter runs them. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { nullable, required, type TableSpec } from './table-spec.ts'
 import type { Row, Select, Warehouse, WarehouseSession } from './warehouse.ts'
 
@@ -391,10 +391,85 @@ export function describeWarehouse(
         })
         await expect(load(['batch/runs/1/other.parquet'])).rejects.toMatchObject({
           code: 'WAREHOUSE_TABLE_MISMATCH',
-          detail: 'expected staged.n of INT64, received VARCHAR',
+          detail: expect.stringContaining('staged.n of INT64') as string,
         })
       })
     })
+
+    describe('values', () => {
+      it('keeps values of every type in a table', async () => {
+        await session.insertMissing({
+          table: 'plays',
+          select: {
+            sql: `SELECT CAST(@day AS DATE) AS day, @id AS id, @n AS n, @ratio AS ratio, @ok AS ok,
+              TIMESTAMP_MILLIS(@at) AS seen_at`,
+            parameters: {
+              day: DAY_1,
+              id: `it's "@id" -- here`,
+              n: -9007199254740993n,
+              ratio: 0.25,
+              ok: false,
+              at: -1,
+            },
+          },
+          key: plays.key,
+          dates: DAYS,
+          jobId: jobId(),
+        })
+        expect(await query('SELECT id, n, ratio, ok, seen_at, cdn FROM plays')).toEqual([
+          {
+            id: `it's "@id" -- here`,
+            n: -9007199254740993n,
+            ratio: 0.25,
+            ok: false,
+            seen_at: -1,
+            cdn: null,
+          },
+        ])
+      })
+
+      it('has aggregates, windows and the order of nulls as BigQuery has them', async () => {
+        await insert([
+          { day: DAY_1, id: 'a', n: 3 },
+          { day: DAY_1, id: 'b' },
+          { day: DAY_2, id: 'c', n: 1 },
+        ])
+        expect(
+          await query(`SELECT COUNTIF(n > 1) AS many, LOGICAL_OR(n = 1) AS any,
+            LOGICAL_AND(n > 0) AS every, STRING_AGG(id, ',' ORDER BY id DESC) AS ids,
+            APPROX_QUANTILES(n, 100)[OFFSET(95)] AS p95 FROM plays`),
+        ).toEqual([{ many: 1n, any: true, every: true, ids: 'c,b,a', p95: 3n }])
+        expect(
+          await query(`SELECT id, LAST_VALUE(n IGNORE NULLS) OVER w AS last FROM plays
+            WINDOW w AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+            QUALIFY ROW_NUMBER() OVER (ORDER BY n, id) <= 2 ORDER BY n DESC, id`),
+        ).toEqual([
+          { id: 'c', last: 1n },
+          { id: 'b', last: 3n },
+        ])
+      })
+    })
+  })
+
+  describe(`${name} answers as the warehouse contract says`, () => {
+    let harness: WarehouseHarness
+    let warehouse: Warehouse
+    let session: WarehouseSession
+
+    // Nothing here writes: one session does for all.
+    beforeAll(async () => {
+      harness = await createHarness()
+      warehouse = await harness.open()
+      await warehouse.ensureTables([plays])
+      session = await warehouse.open()
+    })
+    afterAll(async () => {
+      await warehouse.close()
+      await harness.dispose()
+    })
+
+    const query = (sql: string, parameters?: Select['parameters']): Promise<readonly Row[]> =>
+      session.query({ sql, ...(parameters && { parameters }) }, LIMITS)
 
     describe('query', () => {
       it('gives every type as the port says', async () => {
@@ -437,37 +512,6 @@ export function describeWarehouse(
         })
       })
 
-      it('keeps values of every type in a table', async () => {
-        await session.insertMissing({
-          table: 'plays',
-          select: {
-            sql: `SELECT CAST(@day AS DATE) AS day, @id AS id, @n AS n, @ratio AS ratio, @ok AS ok,
-              TIMESTAMP_MILLIS(@at) AS seen_at`,
-            parameters: {
-              day: DAY_1,
-              id: `it's "@id" -- here`,
-              n: -9007199254740993n,
-              ratio: 0.25,
-              ok: false,
-              at: -1,
-            },
-          },
-          key: plays.key,
-          dates: DAYS,
-          jobId: jobId(),
-        })
-        expect(await query('SELECT id, n, ratio, ok, seen_at, cdn FROM plays')).toEqual([
-          {
-            id: `it's "@id" -- here`,
-            n: -9007199254740993n,
-            ratio: 0.25,
-            ok: false,
-            seen_at: -1,
-            cdn: null,
-          },
-        ])
-      })
-
       it('answers several at once', async () => {
         const all = Array.from({ length: 8 }, (_, n) => query('SELECT @n AS n', { n }))
         expect((await Promise.all(all)).flat()).toEqual(
@@ -489,12 +533,13 @@ export function describeWarehouse(
       })
 
       it('ends at its time, and the session goes on', async () => {
-        const endless = {
-          sql: `WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 400)
+        // Longer by far, and not endless: a server may not let go of a statement.
+        const long = {
+          sql: `WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 120)
             SELECT COUNT(*) AS n FROM d AS a CROSS JOIN d AS b CROSS JOIN d AS c CROSS JOIN d AS e
             WHERE MOD(a.n * b.n + c.n * e.n, 7) = 3`,
         }
-        await expect(session.query(endless, { maxRows: 1, timeoutMs: 50 })).rejects.toMatchObject({
+        await expect(session.query(long, { maxRows: 1, timeoutMs: 200 })).rejects.toMatchObject({
           code: 'WAREHOUSE_QUERY_TIMEOUT',
         })
         expect(await query('SELECT 1 AS n')).toEqual([{ n: 1n }])
@@ -502,10 +547,10 @@ export function describeWarehouse(
 
       it('does not give the rows that came in time for all of them', async () => {
         const many = {
-          sql: `WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 400)
-            SELECT a.n FROM d AS a CROSS JOIN d AS b CROSS JOIN d AS c CROSS JOIN d AS e`,
+          sql: `WITH RECURSIVE d AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM d WHERE n < 200)
+            SELECT a.n FROM d AS a CROSS JOIN d AS b CROSS JOIN d AS c`,
         }
-        const limits = { maxRows: Number.MAX_SAFE_INTEGER, timeoutMs: 50 }
+        const limits = { maxRows: Number.MAX_SAFE_INTEGER - 1, timeoutMs: 200 }
         await expect(session.query(many, limits)).rejects.toMatchObject({
           code: 'WAREHOUSE_QUERY_TIMEOUT',
         })
@@ -516,7 +561,7 @@ export function describeWarehouse(
         ['SELECT n FROM nowhere', 'nowhere'],
         ['SELECT nothing FROM plays', 'nothing'],
         ['SELECT @missing AS n', '@missing'],
-        ['SELECT 1 AS n, 2 AS n', 'n twice'],
+        ['SELECT 1 AS n, 2 AS n', 'n'],
         ['SELECT 1 AS n; SELECT 2 AS n', 'one statement'],
         ['DROP VIEW plays', 'SELECT'],
         ['DELETE FROM plays WHERE TRUE', ''],
@@ -561,27 +606,6 @@ export function describeWarehouse(
         [`IF(1 IS NOT DISTINCT FROM NULL, 'same', 'other') /* ' @x */`, 'other'],
       ])('%s is %s', async (expression, value) => {
         expect(await query(`SELECT ${expression} AS value -- @nothing`)).toEqual([{ value }])
-      })
-
-      it('has aggregates, windows and the order of nulls as BigQuery has them', async () => {
-        await insert([
-          { day: DAY_1, id: 'a', n: 3 },
-          { day: DAY_1, id: 'b' },
-          { day: DAY_2, id: 'c', n: 1 },
-        ])
-        expect(
-          await query(`SELECT COUNTIF(n > 1) AS many, LOGICAL_OR(n = 1) AS any,
-            LOGICAL_AND(n > 0) AS every, STRING_AGG(id, ',' ORDER BY id DESC) AS ids,
-            APPROX_QUANTILES(n, 100)[OFFSET(95)] AS p95 FROM plays`),
-        ).toEqual([{ many: 1n, any: true, every: true, ids: 'c,b,a', p95: 3n }])
-        expect(
-          await query(`SELECT id, LAST_VALUE(n IGNORE NULLS) OVER w AS last FROM plays
-            WINDOW w AS (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-            QUALIFY ROW_NUMBER() OVER (ORDER BY n, id) <= 2 ORDER BY n DESC, id`),
-        ).toEqual([
-          { id: 'c', last: 1n },
-          { id: 'b', last: 3n },
-        ])
       })
     })
   })

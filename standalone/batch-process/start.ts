@@ -18,7 +18,11 @@ import { StopStack, type Running } from '../../shared/runtime/lifecycle.ts'
 import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
-import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import {
+  openWarehouse,
+  readWarehouseSettings,
+  type OpenWarehouseOptions,
+} from '../../shared/warehouse/open-warehouse.ts'
 import {
   readReconcileSummary,
   type ReconcileSummary,
@@ -87,11 +91,13 @@ async function startAll(
   const placed = { gcs, folder: folder.objectsFolder }
   const objects = await openObjectStore({ ...placed, clock, random: systemRandom, telemetry })
   stack.add('object store', () => objects.close())
-  const openWarehouse = warehouseOpener({ objects, folder, clock }, stack)
-  const warehouse = await openWarehouse('warehouse', BATCH_DATABASE_MIB)
+  const { bigQuery } = readWarehouseSettings(environment, readFile, gcs)
+  const opened = { bigQuery, store: objects, clock, random: systemRandom }
+  const openNamed = warehouseOpener({ ...opened, temporaryFolder: temporaryFolder(folder) }, stack)
+  const warehouse = await openNamed('warehouse', BATCH_DATABASE_MIB)
   await warehouse.ensureTables(allTables)
 
-  const queries = new QueryHost(await openWarehouse('history', QUERY_DATABASE_MIB), send)
+  const queries = new QueryHost(await openNamed('history', QUERY_DATABASE_MIB), send)
   stack.add('queries', () => queries.stop())
   const content = contentSourceOf(common, log)
   const batch = createBatch({
@@ -146,20 +152,15 @@ function temporaryFolder({ path }: DataFolder): string {
 }
 
 function warehouseOpener(
-  parts: {
-    readonly objects: ObjectStore
-    readonly folder: DataFolder
-    readonly clock: Clock
-  },
+  parts: Omit<OpenWarehouseOptions, 'memoryMaxBytes' | 'threads'>,
   stack: StopStack,
 ) {
   return async (name: string, memoryMiB: number): Promise<Warehouse> => {
-    const warehouse = await openDuckDbWarehouse({
-      store: parts.objects,
-      temporaryFolder: temporaryFolder(parts.folder),
-      memoryMaxBytes: memoryMiB * MIB,
+    const memoryMaxBytes = memoryMiB * MIB
+    const warehouse = await openWarehouse({
+      ...parts,
+      memoryMaxBytes,
       threads: BATCH_DATABASE_THREADS,
-      clock: parts.clock,
     })
     stack.add(name, () => warehouse.close())
     return warehouse

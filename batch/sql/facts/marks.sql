@@ -48,7 +48,7 @@ in_force AS (
     LEAD(session_time_ms) OVER in_order AS next_time_ms,
     LEAD(begins_part) OVER in_order AS part_ends,
     COALESCE(LEAD(event_number) OVER in_order - event_number, 1) AS events,
-    COUNTIF(begins_part) OVER so_far - 1 AS part,
+    COUNT(IF(begins_part, 1, NULL)) OVER so_far - 1 AS part,
     MAX(part_seq) OVER so_far AS part_seq,
     LAST_VALUE(cdn_set IGNORE NULLS) OVER so_far AS cdn_set,
     LAST_VALUE(rate_set IGNORE NULLS) OVER so_far AS rate_milli,

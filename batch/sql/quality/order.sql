@@ -14,7 +14,7 @@ placed AS (
     e.at_ms,
     COALESCE(e.player_name, 'unknown') AS player_name,
     COALESCE(e.player_version, 'unknown') AS player_version,
-    COUNTIF(e.type = 'playbackStart') OVER in_order AS starts,
+    COUNT(IF(e.type = 'playbackStart', 1, NULL)) OVER in_order AS starts,
     LAG(e.seq) OVER in_order AS seq_before,
     LAG(e.type) OVER in_order AS type_before,
     LAG(e.at_ms) OVER in_order AS before_ms,

@@ -1,10 +1,11 @@
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { PROJECT, startBigQuery } from '../bigquery.ts'
+import { createDataset, PROJECT, startBigQuery } from '../bigquery.ts'
 import type { ServiceCommand } from '../command-line.ts'
 import { objectsFolder } from '../gcs.ts'
 
 const DEFAULT_PORT = 9_050
+const DATASET = 'backhaul'
 
 export const bigQueryCommand: ServiceCommand = {
   usage: `[--port ${DEFAULT_PORT}]`,
@@ -20,6 +21,7 @@ export const bigQueryCommand: ServiceCommand = {
       objectsFolder: objectsFolder(join(dirname(folder), 'gcs')),
       detached: true,
     })
-    return `${server.endpoint}/bigquery/v2/projects/${PROJECT}`
+    for (const name of [DATASET, `${DATASET}_staging`]) await createDataset(server.endpoint, name)
+    return `WAREHOUSE_STORE=bigquery BIGQUERY_PROJECT=${PROJECT} BIGQUERY_DATASET=${DATASET} BIGQUERY_ENDPOINT=${server.endpoint} BIGQUERY_CREDENTIALS=none`
   },
 }
