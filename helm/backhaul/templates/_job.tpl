@@ -1,0 +1,76 @@
+{{/*
+A pod of a command (npx backhaul …), which ends by itself. What a repeat would not mend ends the job at
+once: usage (2), another run holds the lease (3), a setting that cannot be used (4). docs/cli.md has the codes.
+*/}}
+{{- define "backhaul.podFailurePolicy" -}}
+podFailurePolicy:
+  rules:
+    # Moved to another node: not a failure, and safe to repeat.
+    - action: Ignore
+      onPodConditions:
+        - type: DisruptionTarget
+          status: 'True'
+    - action: FailJob
+      onExitCodes:
+        containerName: {{ . }}
+        operator: In
+        values: [2, 3, 4]
+{{- end -}}
+
+{{/* (dict "root" $ "role" "batch" "args" (list …) "env" "backhaul.env.batch") */}}
+{{- define "backhaul.commandPod" -}}
+metadata:
+  labels:
+    {{- include "backhaul.labels" . | nindent 4 }}
+  {{- include "backhaul.podAnnotations" . | trim | nindent 2 }}
+spec:
+  {{- include "backhaul.podSpec" . | nindent 2 }}
+  restartPolicy: Never
+  containers:
+    - name: {{ .role }}
+      args:
+        {{- toYaml (prepend .args "backhaul") | nindent 8 }}
+      {{- include "backhaul.container" . | nindent 6 }}
+      env:
+        {{- include .env .root | trim | nindent 8 }}
+        {{- with .moreEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    {{- include "backhaul.volumes" . | trim | nindent 4 }}
+{{- end -}}
+
+{{/* A CronJob of such a pod; (…, "spec" with schedule and deadlines) */}}
+{{- define "backhaul.cronJob" -}}
+{{- $values := get .root.Values .role -}}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: {{ include "backhaul.name" . }}
+  labels:
+    {{- include "backhaul.labels" . | nindent 4 }}
+spec:
+  schedule: {{ $values.schedule | quote }}
+  timeZone: Etc/UTC
+  suspend: {{ $values.suspend }}
+  # A lease keeps runs apart as well; this one keeps them from queueing up.
+  concurrencyPolicy: Forbid
+  startingDeadlineSeconds: {{ int64 $values.startingDeadlineSeconds }}
+  successfulJobsHistoryLimit: 3
+  failedJobsHistoryLimit: 5
+  jobTemplate:
+    metadata:
+      labels:
+        {{- include "backhaul.labels" . | nindent 8 }}
+    spec:
+      activeDeadlineSeconds: {{ int64 $values.activeDeadlineSeconds }}
+      backoffLimit: {{ $values.backoffLimit }}
+      {{- include "backhaul.podFailurePolicy" .role | nindent 6 }}
+      {{- if gt (int (.shards | default 1)) 1 }}
+      completionMode: Indexed
+      completions: {{ .shards }}
+      parallelism: {{ .shards }}
+      {{- end }}
+      template:
+        {{- include "backhaul.commandPod" . | nindent 8 }}
+{{- end -}}
