@@ -10,7 +10,8 @@ test('a cluster that cannot be reached is told by its address, and may be tried 
     CASSANDRA_CONTACT_POINTS: '127.0.0.1:1',
     CASSANDRA_CONNECT_TIMEOUT_MS: '500',
   })
-  expectRefusal(ended, 1, 'SPEED_UNAVAILABLE')
+  expect(ended.code).toBeGreaterThan(0)
+  expect(ended.errors).toContain('SPEED_UNAVAILABLE: ')
   expect(ended.errors).toContain('127.0.0.1:1')
 })
 

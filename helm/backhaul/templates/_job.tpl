@@ -1,6 +1,6 @@
 {{/*
-A pod of a command (npx backhaul …), which ends by itself. What a repeat would not mend ends the job at
-once: usage (2), another run holds the lease (3), a setting that cannot be used (4). docs/cli.md has the codes.
+A pod of a command (npx backhaul …), which ends by itself. What no repeat mends ends the job at once: a command
+line that is not understood (2), a setting that cannot be used (4). docs/cli.md has the codes.
 */}}
 {{- define "backhaul.podFailurePolicy" -}}
 podFailurePolicy:
@@ -14,7 +14,7 @@ podFailurePolicy:
       onExitCodes:
         containerName: {{ . }}
         operator: In
-        values: [2, 3, 4]
+        values: [2, 4]
 {{- end -}}
 
 {{/* (dict "root" $ "role" "batch" "args" (list …) "env" "backhaul.env.batch") */}}
@@ -26,6 +26,8 @@ metadata:
 spec:
   {{- include "backhaul.podSpec" . | nindent 2 }}
   restartPolicy: Never
+  # A run that is stopped gives up its lease, and what it has begun is gone on with.
+  terminationGracePeriodSeconds: 120
   containers:
     - name: {{ .role }}
       args:
