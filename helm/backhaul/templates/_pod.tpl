@@ -182,12 +182,13 @@ volumeMounts:
   {{- include "backhaul.volumeMounts" . | trim | nindent 2 }}
 {{- end -}}
 
-{{/* Probes at a port: alive while the process answers, ready while it may be sent work. */}}
+{{/* Probes at a port: alive while the process answers, ready while it may be sent work. It must answer within
+"startSeconds". */}}
 {{- define "backhaul.probes" -}}
 startupProbe:
   httpGet: { path: /healthz, port: {{ .port }}{{ if .scheme }}, scheme: {{ .scheme }}{{ end }} }
   periodSeconds: 2
-  failureThreshold: 60
+  failureThreshold: {{ div (.startSeconds | default 120) 2 }}
 livenessProbe:
   httpGet: { path: /healthz, port: {{ .port }}{{ if .scheme }}, scheme: {{ .scheme }}{{ end }} }
   periodSeconds: 10
