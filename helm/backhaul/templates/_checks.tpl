@@ -83,9 +83,10 @@ was received, as the product's own errors do.
 {{- fail (printf "kafka.ca: expected kafka.security SSL or SASL_SSL, received %s" .security) -}}
 {{- end -}}
 {{- end -}}
-{{- with .Values.cassandra -}}
-{{- if and .user (not .existingSecret) -}}
-{{- fail "cassandra.user: expected cassandra.existingSecret, received none" -}}
+{{- range $role := list "processor" "serving" "batch" "schemaMigration" -}}
+{{- $user := include "backhaul.cassandraUser" (dict "root" $ "role" $role) | fromYaml -}}
+{{- if and $user.user (not $user.existingSecret) -}}
+{{- fail (printf "cassandra.user: expected existingSecret in cassandra or cassandra.roles.%s, received none" $role) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.processor.alerts.webhook -}}

@@ -50,8 +50,11 @@ are at its name.
 {{- if and (has "kafka" $needs) .kafka.ca.existingSecret }}
 {{ include "backhaul.secretVolume" (dict "name" "kafka-ca" "secret" .kafka.ca.existingSecret "key" .kafka.ca.key "path" "ca.crt") }}
 {{- end }}
-{{- if and (has "cassandra" $needs) .cassandra.user }}
-{{ include "backhaul.secretVolume" (dict "name" "cassandra" "secret" .cassandra.existingSecret "key" .cassandra.passwordKey "path" "password") }}
+{{- if has "cassandra" $needs }}
+{{- $user := include "backhaul.cassandraUser" $ | fromYaml }}
+{{- if $user.user }}
+{{ include "backhaul.secretVolume" (dict "name" "cassandra" "secret" $user.existingSecret "key" $user.passwordKey "path" "password") }}
+{{- end }}
 {{- end }}
 {{- if and (has "cassandra" $needs) .cassandra.ca.existingSecret }}
 {{ include "backhaul.secretVolume" (dict "name" "cassandra-ca" "secret" .cassandra.ca.existingSecret "key" .cassandra.ca.key "path" "ca.crt") }}
@@ -95,7 +98,7 @@ are at its name.
 {{- if and (has "kafka" $needs) .kafka.ca.existingSecret }}
 {{ include "backhaul.secretMount" "kafka-ca" }}
 {{- end }}
-{{- if and (has "cassandra" $needs) .cassandra.user }}
+{{- if and (has "cassandra" $needs) (include "backhaul.cassandraUser" $ | fromYaml).user }}
 {{ include "backhaul.secretMount" "cassandra" }}
 {{- end }}
 {{- if and (has "cassandra" $needs) .cassandra.ca.existingSecret }}

@@ -101,17 +101,26 @@ others: it refuses what it does not know.
 {{- end }}
 {{- end -}}
 
+{{/* Likewise the user of Cassandra. */}}
+{{- define "backhaul.cassandraUser" -}}
+{{- $role := ternary "batch" .role (eq .role "reconcile") -}}
+{{- with .root.Values.cassandra -}}
+{{- mergeOverwrite (dict "user" .user "existingSecret" .existingSecret "passwordKey" .passwordKey) (get .roles $role | default dict) | toYaml -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "backhaul.env.cassandra" -}}
-{{- with .Values.cassandra }}
+{{- $user := include "backhaul.cassandraUser" . | fromYaml }}
+{{- with .root.Values.cassandra }}
 - name: CASSANDRA_CONTACT_POINTS
   value: {{ join "," .contactPoints | quote }}
 - name: CASSANDRA_LOCAL_DATA_CENTER
   value: {{ .localDataCenter | quote }}
 - name: CASSANDRA_KEYSPACE
   value: {{ .keyspace | quote }}
-{{- if .user }}
+{{- if $user.user }}
 - name: CASSANDRA_USER
-  value: {{ .user | quote }}
+  value: {{ $user.user | quote }}
 - name: CASSANDRA_PASSWORD_FILE
   value: /etc/backhaul/cassandra/password
 {{- end }}
@@ -137,7 +146,7 @@ others: it refuses what it does not know.
 {{- define "backhaul.env.batch" -}}
 {{ include "backhaul.env.common" . }}
 {{ include "backhaul.env.kafka" (dict "root" . "role" "batch") | trim }}
-{{ include "backhaul.env.cassandra" . | trim }}
+{{ include "backhaul.env.cassandra" (dict "root" . "role" "batch") | trim }}
 {{ include "backhaul.env.objects" . }}
 - name: PROCESSOR_SPEED_STORE
   value: cassandra

@@ -116,6 +116,7 @@ const shapes: Readonly<Record<string, Schema>> = {
     ]),
   ),
   secretKey: object({ existingSecret: text, key: text }),
+  user: object({ user: text, existingSecret: text, passwordKey: text }),
   account: object({ name: text, googleServiceAccount: text, annotations: textMap }),
   service: object({ type: oneOf('ClusterIP', 'NodePort', 'LoadBalancer'), annotations: textMap }),
   route: object({
@@ -148,6 +149,11 @@ const cronJob: Readonly<Record<string, Schema>> = {
   startingDeadlineSeconds: integer(10, DAY_S),
 }
 
+/** A user of its own for any of these roles. */
+function usersOf(...roleNames: readonly string[]): Schema {
+  return object(Object.fromEntries(roleNames.map((role) => [role, ref('user')])))
+}
+
 const stores: Readonly<Record<string, Schema>> = {
   keys: object(
     {
@@ -174,11 +180,7 @@ const stores: Readonly<Record<string, Schema>> = {
       user: text,
       existingSecret: text,
       passwordKey: text,
-      roles: {
-        type: 'object',
-        propertyNames: oneOf('gateway', 'relay', 'processor', 'serving', 'batch'),
-        additionalProperties: object({ user: text, existingSecret: text, passwordKey: text }),
-      },
+      roles: usersOf('gateway', 'relay', 'processor', 'serving', 'batch'),
     }),
     ca: ref('secretKey'),
     settings: ref('kafkaSettings'),
@@ -190,6 +192,7 @@ const stores: Readonly<Record<string, Schema>> = {
     user: text,
     existingSecret: text,
     passwordKey: text,
+    roles: usersOf('processor', 'serving', 'batch', 'schemaMigration'),
     tls: boolean,
     ca: ref('secretKey'),
     settings: ref('cassandraSettings'),
