@@ -1,6 +1,6 @@
 {{/*
-A pod of a command (npx backhaul …), which ends by itself. What no repeat mends ends the job at once: a command
-line that is not understood (2), a setting that cannot be used (4). docs/cli.md has the codes.
+A pod of a command (npx backhaul …), which ends by itself. What no repeat mends ends the job at once: a defect or a
+failure for good (1), a command line that is not understood (2), a setting that cannot be used (4). docs/cli.md has the codes.
 */}}
 {{- define "backhaul.podFailurePolicy" -}}
 podFailurePolicy:
@@ -14,7 +14,7 @@ podFailurePolicy:
       onExitCodes:
         containerName: {{ . }}
         operator: In
-        values: [2, 4]
+        values: [1, 2, 4]
 {{- end -}}
 
 {{/* (dict "root" $ "role" "batch" "args" (list …) "env" "backhaul.env.batch") */}}

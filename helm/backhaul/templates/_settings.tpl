@@ -148,6 +148,8 @@ others: it refuses what it does not know.
 {{ include "backhaul.env.kafka" (dict "root" . "role" "batch") | trim }}
 {{ include "backhaul.env.cassandra" (dict "root" . "role" "batch") | trim }}
 {{ include "backhaul.env.objects" . }}
+- name: EVENT_LOG
+  value: kafka
 - name: PROCESSOR_SPEED_STORE
   value: cassandra
 {{- include "backhaul.settings" .Values.processor.settings }}
