@@ -72,12 +72,17 @@ import { dataQuality } from './dashboards/data-quality.ts'
 import { dashboardJson } from './dashboards/grafana.ts'
 import { playbackQuality } from './dashboards/playback-quality.ts'
 import { system } from './dashboards/system.ts'
+import { defaultView } from './docs/chart/default-view.ts'
+import { valuesPage } from './docs/chart/values-page.ts'
+import { valuesSchema } from './docs/chart/values-schema.ts'
 import { clientTypes } from './docs/client-types.ts'
 import { configPage, environmentExample } from './docs/config-page.ts'
 import { errorsPage } from './docs/errors-page.ts'
 import { limitsPage, type ServiceLimits } from './docs/limits-page.ts'
 import { metricsPage } from './docs/metrics-page.ts'
 import { serviceMetrics } from './docs/service-metrics.ts'
+import { figuresOf } from './sizing/figures.ts'
+import { sizingPage } from './sizing/page.ts'
 
 const root = join(import.meta.dirname, '..')
 const settings = [
@@ -171,6 +176,10 @@ const files: Readonly<Record<string, () => string>> = {
   'docs/openapi.json': () => `${JSON.stringify(openApiDocument(), undefined, 2)}\n`,
   'client/protocol-types.ts': () => clientTypes(),
   'docs/acceptance.md': () => acceptancePage(),
+  'docs/sizing.md': () => sizingPage(figuresOf()),
+  'helm/backhaul/README.md': () => valuesPage(written('helm/backhaul/values.yaml')),
+  'helm/backhaul/values.schema.json': () => valuesSchema(),
+  'helm/backhaul/files/default-view.json': () => defaultView(),
   'README.md': () => withSection(written('README.md'), 'load', loadTable()),
   'docs/performance.md': () => {
     const staged = withSection(written('docs/performance.md'), 'stages', stageTable())

@@ -12,6 +12,8 @@ import { initGcp } from './commands/init-gcp.ts'
 import { ledgerShow } from './commands/ledger-show.ts'
 import { reconcile } from './commands/reconcile.ts'
 import { replay } from './commands/replay.ts'
+import { schemaMigrate } from './commands/schema-migrate.ts'
+import { smoke } from './commands/smoke.ts'
 import { verify } from './commands/verify.ts'
 import { viewCompare } from './commands/view-compare.ts'
 import { viewDrop } from './commands/view-drop.ts'
@@ -36,4 +38,6 @@ export const commands: readonly Command[] = [
   viewSwitch,
   viewDrop,
   initGcp,
+  schemaMigrate,
+  smoke,
 ]

@@ -27,4 +27,16 @@ export const cliErrors = defineErrors({
     retryable: false,
     action: 'Narrow it by the options of the command, and repeat it for the rest.',
   },
+  CLI_SMOKE_NOT_ACKNOWLEDGED: {
+    rule: 'the gateway must acknowledge the events of a smoke test in time',
+    retryable: true,
+    action:
+      'Check the address and the token; /readyz at the gateway’s port for operators says what it waits for.',
+  },
+  CLI_SMOKE_NOT_READ: {
+    rule: 'serving must answer with the session of a smoke test in time',
+    retryable: true,
+    action:
+      'Check that processors run and have no lag (/debug/partitions at their port), and what /readyz of serving says.',
+  },
 })

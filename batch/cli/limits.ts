@@ -59,3 +59,16 @@ export const ALERT_CHECK_MINUTES_MAX = 10_080
 
 /** Rows of one rule's window in such a check. */
 export const ALERT_CHECK_ROWS_MAX = 200_000
+
+/** How long a smoke test waits for its session, seconds, and how long it may be told to. */
+export const SMOKE_WAIT_SECONDS = 120
+export const SMOKE_WAIT_SECONDS_MAX = 3_600
+
+/** Time between two looks of a smoke test for its session, ms. */
+export const SMOKE_POLL_MS = 500
+
+/** Time of one of them, ms. */
+export const SMOKE_REQUEST_TIMEOUT_MS = 10_000
+
+/** How long the token that a smoke test makes is valid, ms: as long as it may wait, and some more. */
+export const SMOKE_TOKEN_MS = (SMOKE_WAIT_SECONDS_MAX + 60) * 1_000

@@ -38,7 +38,7 @@ import { StopStack } from '../../shared/runtime/lifecycle.ts'
 import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig, type BackhaulConfig } from '../../shared/runtime/settings.ts'
 import { createTelemetryBase, type TelemetryBase } from '../../shared/runtime/telemetry.ts'
-import { cassandraConfig } from '../../shared/speed/cassandra-config.ts'
+import { cassandraConfig, type CassandraConfig } from '../../shared/speed/cassandra-config.ts'
 import { openCassandraSpeedStore } from '../../shared/speed/cassandra-speed-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
 import type { SpeedStore } from '../../shared/speed/speed-store.ts'
@@ -111,6 +111,12 @@ export class Stores {
   get settings(): CommandSettings {
     this.#settings ??= this.#readSettings()
     return this.#settings
+  }
+
+  /** Whether or not rows go there. Throws `CONFIG_…`. */
+  get cassandra(): CassandraConfig {
+    const { environment, readFile } = this.#options
+    return readConfig(cassandraConfig, environment, readFile)
   }
 
   /** Throws `STANDALONE_DATA_…` when there is none of this format. */
@@ -228,7 +234,7 @@ export class Stores {
     const { environment, readFile, clock } = this.#options
     const { speedStore } = readConfig(speedStoreConfig, environment, readFile)
     if (speedStore === 'cassandra') {
-      const config = readConfig(cassandraConfig, environment, readFile)
+      const config = this.cassandra
       const speed = await openCassandraSpeedStore({ config, clock, random: systemRandom })
       this.#stack.add('speed store', () => speed.close())
       return speed

@@ -23,6 +23,14 @@ export const configErrors = defineErrors({
   },
 })
 
+/** What a value must be like, for who checks it before the process is there, such as the chart's schema. */
+export type SettingShape =
+  | { readonly type: 'integer'; readonly min: number; readonly max: number }
+  | { readonly type: 'text'; readonly pattern?: RegExp }
+  | { readonly type: 'choice'; readonly choices: readonly string[] }
+  | { readonly type: 'boolean' }
+  | { readonly type: 'list' }
+
 interface SettingBase<Value> {
   readonly default: Value
   readonly doc: string
@@ -31,6 +39,7 @@ interface SettingBase<Value> {
   parse(text: string): Value
   /** Type and range in words, for the docs and the error. */
   readonly expected: string
+  readonly shape: SettingShape
   readonly unit?: string
 }
 export type Setting<Value> = SettingBase<Value>
@@ -47,6 +56,7 @@ export const setting = {
     return {
       ...options,
       expected,
+      shape: { type: 'integer', min: options.min, max: options.max },
       parse(text) {
         const value = Number(text)
         if (!/^-?\d+$/.test(text) || value < options.min || value > options.max)
@@ -66,6 +76,7 @@ export const setting = {
     return {
       ...options,
       expected,
+      shape: { type: 'text', ...(options.pattern && { pattern: options.pattern }) },
       parse(text) {
         if (options.pattern && !options.pattern.test(text)) throw new Error(expected)
         return text
@@ -82,6 +93,7 @@ export const setting = {
       default: options.default,
       doc: options.doc,
       expected,
+      shape: { type: 'choice', choices: options.choices },
       parse(text) {
         const found = options.choices.find((choice) => choice === text)
         if (found === undefined) throw new Error(expected)
@@ -93,6 +105,7 @@ export const setting = {
     return {
       ...options,
       expected: 'true or false',
+      shape: { type: 'boolean' },
       parse(text) {
         if (text !== 'true' && text !== 'false') throw new Error('true or false')
         return text === 'true'
@@ -110,6 +123,7 @@ export const setting = {
     return {
       ...options,
       expected,
+      shape: { type: 'list' },
       parse(text) {
         if (text === '') return []
         const values = text.split(',').map((value) => value.trim())

@@ -7,6 +7,7 @@ import { MIGRATIONS } from './cassandra-migrations.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { systemRandom } from '../runtime/random.ts'
 import { openCassandraSpeedStore } from './cassandra-speed-store.ts'
+import { migrateCassandra } from './migrate-cassandra.ts'
 import { describeSpeedStore, minuteRow, partitionRow } from './speed-store.contract.ts'
 import { cassandraSettings } from './testing/cassandra-settings.ts'
 
@@ -75,6 +76,16 @@ describe('the tables of the Cassandra speed store', () => {
     const later = await open(config)
     expect(await later.readPartitions('view-1')).toEqual(rows)
     for (const store of [...stores, later]) await store.close()
+  })
+
+  it('can be made before any store is opened, and again', async () => {
+    const parts = { config: fresh(), clock: systemClock, random: systemRandom }
+    const version = await migrateCassandra(parts)
+    expect(await migrateCassandra(parts)).toBe(version)
+    const { rows } = await operator.execute(
+      `SELECT version FROM ${parts.config.keyspace}.schema_migrations`,
+    )
+    expect(Math.max(...rows.map((row) => row['version'] as number))).toBe(version)
   })
 
   it('are waited for while another process makes them, and made when it died', async () => {

@@ -1,0 +1,97 @@
+{{/*
+What no schema can say: values that contradict one another. Each message says what is expected and what
+was received, as the product's own errors do.
+*/}}
+{{- define "backhaul.checks" -}}
+{{- include "backhaul.checks.gateway" . -}}
+{{- include "backhaul.checks.processor" . -}}
+{{- include "backhaul.checks.secrets" . -}}
+{{- if and .Values.relay.enabled (not .Values.relay.feeds.inline) (not .Values.relay.feeds.existingConfigMap) -}}
+{{- fail "relay.enabled: expected relay.feeds.inline or relay.feeds.existingConfigMap, received neither" -}}
+{{- end -}}
+{{- if and .Values.relay.feeds.inline .Values.relay.feeds.existingConfigMap -}}
+{{- fail "relay.feeds: expected one of inline and existingConfigMap, received both" -}}
+{{- end -}}
+{{- range $role := list "gateway" "serving" -}}
+{{- with get $.Values $role -}}
+{{- if and .route.enabled (not .route.gateway.name) -}}
+{{- fail (printf "%s.route.enabled: expected %s.route.gateway.name, received none" $role $role) -}}
+{{- end -}}
+{{- if and .autoscaling.enabled (gt (int64 .autoscaling.minReplicas) (int64 .autoscaling.maxReplicas)) -}}
+{{- fail (printf "%s.autoscaling.minReplicas: expected at most maxReplicas = %d, received %d" $role (int64 .autoscaling.maxReplicas) (int64 .autoscaling.minReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.checks.gateway" -}}
+{{- with .Values.gateway -}}
+{{- $stop := int64 (include "backhaul.gateway.stopSeconds" $) -}}
+{{- $least := add (int64 .preStopSeconds) $stop -}}
+{{- if .terminationGracePeriodSeconds -}}
+{{- if lt (int64 .terminationGracePeriodSeconds) $least -}}
+{{- fail (printf "gateway.terminationGracePeriodSeconds: expected at least %d (preStopSeconds %d + drain %d), received %d" $least (int64 .preStopSeconds) $stop (int64 .terminationGracePeriodSeconds)) -}}
+{{- end -}}
+{{- end -}}
+{{- $lifetime := int64 .settings.GATEWAY_MAX_LIFETIME_MS -}}
+{{- if and .route.enabled (or (eq $lifetime 0) (lt (mul 1000 (int64 .route.timeoutSeconds)) $lifetime)) -}}
+{{- fail (printf "gateway.route.timeoutSeconds: expected at least GATEWAY_MAX_LIFETIME_MS = %d ms, which is not 0, received %d s" $lifetime (int64 .route.timeoutSeconds)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.checks.processor" -}}
+{{- $partitions := int64 .Values.settings.BACKHAUL_PARTITIONS -}}
+{{- with .Values.processor -}}
+{{- $most := ternary .autoscaling.maxReplicas .replicas .autoscaling.enabled | int64 -}}
+{{- if gt $most $partitions -}}
+{{- fail (printf "processor: expected at most as many pods as BACKHAUL_PARTITIONS = %d, received %d" $partitions $most) -}}
+{{- end -}}
+{{- if and .autoscaling.enabled (gt (int64 .autoscaling.minReplicas) $most) -}}
+{{- fail (printf "processor.autoscaling.minReplicas: expected at most maxReplicas = %d, received %d" $most (int64 .autoscaling.minReplicas)) -}}
+{{- end -}}
+{{- if and .autoscaling.enabled (not .autoscaling.view) -}}
+{{- $settings := mergeOverwrite (dict) $.Values.settings .settings -}}
+{{- range $name := ($.Files.Get "files/default-view.json" | fromJson).changedBy -}}
+{{- if hasKey $settings $name -}}
+{{- fail (printf "processor.autoscaling.view: expected the view that %s makes (npx backhaul view list), received none" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.checks.secrets" -}}
+{{- with .Values.auth -}}
+{{- if and (eq .mode "jwks") (not .jwksUrl) -}}
+{{- fail "auth.mode jwks: expected auth.jwksUrl, received none" -}}
+{{- end -}}
+{{- if and (eq .mode "hs256") (not .existingSecret) -}}
+{{- fail "auth.mode hs256: expected auth.existingSecret, received none" -}}
+{{- end -}}
+{{- end -}}
+{{- if include "backhaul.usesSasl" . -}}
+{{- range $role := list "gateway" "relay" "processor" "serving" "batch" -}}
+{{- $user := include "backhaul.kafkaUser" (dict "root" $ "role" $role) | fromYaml -}}
+{{- if not (and $user.user $user.existingSecret) -}}
+{{- fail (printf "kafka.security %s: expected user and existingSecret in kafka.sasl or kafka.sasl.roles.%s, received %s" $.Values.kafka.security $role (ternary "no secret" "no user" (ne $user.user ""))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.kafka -}}
+{{- if and .ca.existingSecret (not (hasSuffix "SSL" .security)) -}}
+{{- fail (printf "kafka.ca: expected kafka.security SSL or SASL_SSL, received %s" .security) -}}
+{{- end -}}
+{{- end -}}
+{{- range $role := list "processor" "serving" "batch" "schemaMigration" -}}
+{{- $user := include "backhaul.cassandraUser" (dict "root" $ "role" $role) | fromYaml -}}
+{{- if and $user.user (not $user.existingSecret) -}}
+{{- fail (printf "cassandra.user: expected existingSecret in cassandra or cassandra.roles.%s, received none" $role) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.processor.alerts.webhook -}}
+{{- if and .url (not .existingSecret) -}}
+{{- fail "processor.alerts.webhook.url: expected processor.alerts.webhook.existingSecret, received none" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

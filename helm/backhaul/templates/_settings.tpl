@@ -1,0 +1,157 @@
+{{/*
+Settings are environment variables, each of docs/config.md. A role gets those that it reads and no
+others: it refuses what it does not know.
+*/}}
+
+{{/* A value as text: numbers of YAML whole, lists joined. */}}
+{{- define "backhaul.text" -}}
+{{- if kindIs "slice" . -}}
+{{- join "," . -}}
+{{- else if or (kindIs "float64" .) (kindIs "int64" .) (kindIs "int" .) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A map of settings as the container's env. */}}
+{{- define "backhaul.settings" -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  value: {{ include "backhaul.text" $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* A whole number of a map of settings. */}}
+{{- define "backhaul.number" -}}
+{{- int64 (get .settings .name) -}}
+{{- end -}}
+
+{{- define "backhaul.env.common" -}}
+- name: BACKHAUL_DATA_DIR
+  value: /var/lib/backhaul
+{{- include "backhaul.settings" .Values.settings }}
+{{- end -}}
+
+{{/* Keys of pseudonyms and of sealed rejects: without them services would each make their own. */}}
+{{- define "backhaul.env.sealKey" -}}
+- name: BACKHAUL_SEAL_KEY_FILE
+  value: /etc/backhaul/keys/seal-key
+{{- end -}}
+{{- define "backhaul.env.keys" -}}
+{{ include "backhaul.env.sealKey" . }}
+- name: BACKHAUL_PSEUDONYM_KEYS_FILE
+  value: /etc/backhaul/keys/pseudonym-keys
+{{- end -}}
+
+{{- define "backhaul.env.auth" -}}
+{{- with .Values.auth }}
+- name: BACKHAUL_AUTH_MODE
+  value: {{ .mode }}
+{{- if eq .mode "hs256" }}
+- name: BACKHAUL_AUTH_SECRET_FILE
+  value: /etc/backhaul/auth/secret
+{{- else }}
+- name: BACKHAUL_AUTH_JWKS_URL
+  value: {{ .jwksUrl | quote }}
+{{- end }}
+{{- with .issuer }}
+- name: BACKHAUL_AUTH_ISSUER
+  value: {{ . | quote }}
+{{- end }}
+{{- with .audience }}
+- name: BACKHAUL_AUTH_AUDIENCE
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The user by which a role is known to Kafka: its own where it has one; reconcile reads as the batch does. */}}
+{{- define "backhaul.kafkaUser" -}}
+{{- $role := ternary "batch" .role (eq .role "reconcile") -}}
+{{- with .root.Values.kafka.sasl -}}
+{{- mergeOverwrite (dict "user" .user "existingSecret" .existingSecret "passwordKey" .passwordKey) (get .roles $role | default dict) | toYaml -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.usesSasl" -}}
+{{- if hasPrefix "SASL_" .Values.kafka.security }}true{{ end -}}
+{{- end -}}
+
+{{- define "backhaul.env.kafka" -}}
+{{- $user := include "backhaul.kafkaUser" . | fromYaml }}
+{{- with .root.Values.kafka }}
+- name: KAFKA_BROKERS
+  value: {{ join "," .brokers | quote }}
+- name: KAFKA_SECURITY
+  value: {{ .security }}
+{{- if include "backhaul.usesSasl" $.root }}
+- name: KAFKA_SASL_MECHANISM
+  value: {{ .sasl.mechanism }}
+- name: KAFKA_SASL_USER
+  value: {{ $user.user | quote }}
+- name: KAFKA_SASL_PASSWORD_FILE
+  value: /etc/backhaul/kafka/password
+{{- end }}
+{{- if .ca.existingSecret }}
+- name: KAFKA_TLS_CA_FILE
+  value: /etc/backhaul/kafka-ca/ca.crt
+{{- end }}
+{{- include "backhaul.settings" .settings }}
+{{- end }}
+{{- end -}}
+
+{{/* Likewise the user of Cassandra. */}}
+{{- define "backhaul.cassandraUser" -}}
+{{- $role := ternary "batch" .role (eq .role "reconcile") -}}
+{{- with .root.Values.cassandra -}}
+{{- mergeOverwrite (dict "user" .user "existingSecret" .existingSecret "passwordKey" .passwordKey) (get .roles $role | default dict) | toYaml -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.env.cassandra" -}}
+{{- $user := include "backhaul.cassandraUser" . | fromYaml }}
+{{- with .root.Values.cassandra }}
+- name: CASSANDRA_CONTACT_POINTS
+  value: {{ join "," .contactPoints | quote }}
+- name: CASSANDRA_LOCAL_DATA_CENTER
+  value: {{ .localDataCenter | quote }}
+- name: CASSANDRA_KEYSPACE
+  value: {{ .keyspace | quote }}
+{{- if $user.user }}
+- name: CASSANDRA_USER
+  value: {{ $user.user | quote }}
+- name: CASSANDRA_PASSWORD_FILE
+  value: /etc/backhaul/cassandra/password
+{{- end }}
+- name: CASSANDRA_TLS
+  value: {{ .tls | quote }}
+{{- if .ca.existingSecret }}
+- name: CASSANDRA_TLS_CA_FILE
+  value: /etc/backhaul/cassandra-ca/ca.crt
+{{- end }}
+{{- include "backhaul.settings" .settings }}
+{{- end }}
+{{- end -}}
+
+{{- define "backhaul.env.objects" -}}
+- name: OBJECT_STORE
+  value: gcs
+- name: GCS_BUCKET
+  value: {{ .Values.objectStore.bucket | quote }}
+{{- include "backhaul.settings" .Values.objectStore.settings }}
+{{- end -}}
+
+{{/* What the batch and reconcile have to know: views and their limits are those of the processor. */}}
+{{- define "backhaul.env.batch" -}}
+{{ include "backhaul.env.common" . }}
+{{ include "backhaul.env.kafka" (dict "root" . "role" "batch") | trim }}
+{{ include "backhaul.env.cassandra" (dict "root" . "role" "batch") | trim }}
+{{ include "backhaul.env.objects" . }}
+- name: EVENT_LOG
+  value: kafka
+- name: PROCESSOR_SPEED_STORE
+  value: cassandra
+{{- include "backhaul.settings" .Values.processor.settings }}
+{{- include "backhaul.settings" .Values.batch.settings }}
+{{- end -}}

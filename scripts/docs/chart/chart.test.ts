@@ -1,0 +1,114 @@
+/** What the chart takes for granted of the product, and the product may change. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { gatewayConfig } from '../../../gateway/config.ts'
+import { POOL_STOP_MARGIN_MS } from '../../../gateway/limits.ts'
+import { relayConfig } from '../../../gateway/relay/config.ts'
+import { STOP_MARGIN_MS as RELAY_STOP_MARGIN_MS } from '../../../gateway/relay/limits.ts'
+import { processorConfig } from '../../../processor/config.ts'
+import { STOP_MARGIN_MS as PROCESSOR_STOP_MARGIN_MS } from '../../../processor/limits.ts'
+import { servingConfig } from '../../../serving/config.ts'
+import { valuesPage } from './values-page.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..', '..')
+const CHART = join(ROOT, 'helm', 'backhaul')
+const TEMPLATES = join(CHART, 'templates')
+
+const read = (...path: readonly string[]) => readFileSync(join(...path), 'utf8')
+
+/** A row of docs/config.md. */
+const SETTING = /^\| `([A-Z0-9_]+)` \| (.*?) \|/gm
+const VARIABLE = /^\s*(?:- )?name: ([A-Z][A-Z0-9]*_[A-Z0-9_]+)$/gm
+
+/** Every variable that a process understands. */
+function knownVariables(): Set<string> {
+  const rows = [...read(ROOT, 'docs', 'config.md').matchAll(SETTING)]
+  const isSecret = (type: string) => type.endsWith('(secret)')
+  return new Set(
+    rows.flatMap(([, name = '', type = '']) => (isSecret(type) ? [name, `${name}_FILE`] : [name])),
+  )
+}
+
+function templates(): string[] {
+  return readdirSync(TEMPLATES, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /\.(yaml|tpl)$/.test(path),
+  )
+}
+
+test('every variable that a template sets is one of docs/config.md', () => {
+  const known = knownVariables()
+  const set = templates().flatMap((path) =>
+    [...read(TEMPLATES, path).matchAll(VARIABLE)].map(([, name = '']) => ({ path, name })),
+  )
+  expect(set.length).toBeGreaterThan(30)
+  expect(set.filter(({ name }) => !known.has(name))).toEqual([])
+})
+
+test('every setting among the values is one of docs/config.md', () => {
+  const known = knownVariables()
+  const files = [
+    'values.yaml',
+    ...['minimal', 'production', 'all-on'].map((name) => `ci/${name}-values.yaml`),
+  ]
+  const names = files.flatMap((path) => settingsIn(parse(read(CHART, path))))
+  expect(names.length).toBeGreaterThan(8)
+  expect(names.filter((name) => !known.has(name))).toEqual([])
+})
+
+/** The keys of every map that is called `settings`. */
+function settingsIn(node: unknown): string[] {
+  if (typeof node !== 'object' || node === null) return []
+  return Object.entries(node).flatMap(([key, value]) =>
+    key === 'settings' ? Object.keys(value as object) : settingsIn(value),
+  )
+}
+
+test('the times that a stop may take are those of the product', () => {
+  const text = read(TEMPLATES, '_drain.tpl')
+  expect(text).toContain(`(add $graceMs ${2 * POOL_STOP_MARGIN_MS})`)
+  expect(text).toContain(`.PROCESSOR_STOP_GRACE_MS) ${PROCESSOR_STOP_MARGIN_MS})`)
+  expect(text).toContain(`.GATEWAY_APPEND_DEADLINE_MS) ${RELAY_STOP_MARGIN_MS})`)
+  const [, stopMs = ''] =
+    /STOP_DEADLINE_MS = ([\d_]+)/.exec(read(ROOT, 'shared', 'runtime', 'stop-signals.ts')) ?? []
+  expect(text).toContain(`.preStopSeconds) ${Number(stopMs.replaceAll('_', '')) / 1_000} -`)
+})
+
+test('the ports are those of the settings', () => {
+  const text = read(TEMPLATES, '_names.tpl')
+  expect(text).toContain(
+    `dict "gateway" "${gatewayConfig.table.port.default}" "serving" "${servingConfig.table.port.default}"`,
+  )
+  const [gateway, relay, processor] = [gatewayConfig, relayConfig, processorConfig].map(
+    ({ table }) => table.adminPort.default,
+  )
+  expect(text).toContain(
+    `dict "gateway" "${gateway}" "relay" "${relay}" "processor" "${processor}"`,
+  )
+})
+
+test('the metric that gateways are scaled by is one of docs/metrics.md', () => {
+  const { gateway } = parse(read(CHART, 'values.yaml')) as {
+    readonly gateway: {
+      readonly autoscaling: { readonly connections: { readonly metric: string } }
+    }
+  }
+  expect(read(ROOT, 'docs', 'metrics.md')).toContain(
+    `| \`${gateway.autoscaling.connections.metric}\` |`,
+  )
+})
+
+test('a value without a comment is refused', () => {
+  expect(() => valuesPage('gateway:\n  # Pods.\n  replicas: 1\n  other: 2\n')).toThrow(
+    'gateway.other',
+  )
+})
+
+test('a comment stands beside its value, whether or not it is the first of its map', () => {
+  const page = valuesPage(
+    'gateway:\n  # Pods.\n  replicas: 1\n  inner:\n    # Deep | down.\n    of: {}\n',
+  )
+  expect(page).toContain('| `gateway.replicas` | `1` | Pods. |')
+  expect(page).toContain('| `gateway.inner.of` | `{}` | Deep \\| down. |')
+})
