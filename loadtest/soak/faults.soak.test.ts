@@ -1,0 +1,28 @@
+/** Five minutes of a soak, the start and the verdict included, or a little more on a slow machine. */
+import { expect, test } from 'vitest'
+import { soakTable } from './report.ts'
+import { isKept, runSoak } from './run-soak.ts'
+
+const MINUTES = 4.25
+const EVENTS_PER_SECOND = 300
+const TIMEOUT_MS = 15 * 60_000
+const SEED = Number(process.env['SOAK_SEED'] ?? 20_261_126)
+
+test(
+  'random faults under load break no claim of the contract',
+  { timeout: TIMEOUT_MS },
+  async ({ task }) => {
+    const lines: string[] = []
+    const said = (line: string) => {
+      lines.push(line)
+      console.log(line)
+    }
+    const options = { minutes: MINUTES, seed: SEED, eventsPerSecond: EVENTS_PER_SECOND, said }
+    const report = await runSoak({ ...options, brokers: 1 })
+    const table = soakTable(report)
+    console.log(table)
+    const { faults, numbers } = report
+    task.meta.told = `${faults.length} faults and ${numbers['eventsAcknowledged']} events of a soak, seed ${SEED}`
+    expect(isKept(report), `${lines.join('\n')}\n${table}`).toBe(true)
+  },
+)
