@@ -59,9 +59,8 @@ export class Stage {
     // The tables, by a client that may take as long as a busy node does.
     const speed = await machine.openSpeed()
     await speed.close()
-    const processors = await Promise.all(
-      Array.from({ length: PROCESSORS }, () => startProcessor(machine)),
-    )
+    const processors: ProcessorProcess[] = []
+    while (processors.length < PROCESSORS) processors.push(await startProcessor(machine))
     const serving = await startServing(machine)
     return new Stage({ kafka, cassandra, machine, gateways, processors, balancer, serving })
   }
