@@ -162,7 +162,10 @@ export class ObjectIndex {
     } catch (error) {
       if (error instanceof BackhaulError) throw error
       const cause = await commitCause(error)
-      throw objectErrors.create(isFull(cause) ? 'OBJECT_FULL' : 'OBJECT_UNAVAILABLE', { cause })
+      throw objectErrors.create(isFull(cause) ? 'OBJECT_FULL' : 'OBJECT_UNAVAILABLE', {
+        received: cause instanceof Error ? cause.message : String(cause),
+        cause,
+      })
     }
   }
 }
