@@ -34,6 +34,7 @@ export class SoakAudience {
   readonly #pool: ClientPool
   readonly #player: AudiencePlayer
   readonly #taken = new Map<string, number>()
+  readonly #problems = new Map<string, number>()
   #newest = ''
   #isLater = false
   #laterEvents = 0
@@ -46,6 +47,7 @@ export class SoakAudience {
       connectionsPerClock: CONNECTIONS_PER_CLOCK,
       clock,
       random,
+      onProblem: ({ code }) => this.#problems.set(code, (this.#problems.get(code) ?? 0) + 1),
       limits: {
         connectTimeoutMs: 3_000,
         serverSilenceMaxMs: 10_000,
@@ -93,6 +95,11 @@ export class SoakAudience {
   /** How many of them have fields that this release does not know. */
   get laterEvents(): number {
     return this.#laterEvents
+  }
+
+  /** How often clients met each problem. */
+  get problems(): ReadonlyMap<string, number> {
+    return this.#problems
   }
 
   /** The session that began last. */

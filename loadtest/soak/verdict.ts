@@ -90,6 +90,7 @@ export async function judge(
       eventsOfLaterSchema: audience.laterEvents,
       framesSentAgain: framesResent,
       connections,
+      ...Object.fromEntries([...audience.problems].map(([code, count]) => [code, count])),
       repeatedInLog: delivery.repeated,
       duplicates: sum('duplicate'),
       late: sum('late'),
