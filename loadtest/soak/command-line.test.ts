@@ -7,6 +7,7 @@ test('a soak is of half an hour, on one broker, with a seed of the moment', () =
     seed: 17,
     brokers: 1,
     eventsPerSecond: 400,
+    recoveryMaxMs: 90_000,
   })
 })
 
@@ -17,6 +18,7 @@ test('every option is taken', () => {
     seed: 7,
     brokers: 3,
     eventsPerSecond: 900,
+    recoveryMaxMs: 90_000,
   })
 })
 

@@ -3,8 +3,6 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import type { SoakAudience } from './audience.ts'
 import { PARTITIONS, type Stage } from './stage.ts'
 
-/** The bound: a member that died is waited for, and what came meanwhile is worked off, on two cores. */
-export const RECOVERY_MAX_MS = 90_000
 /** Normal is to be behind by no more than what comes in so long. */
 const BEHIND_MS = 3_000
 const POLL_MS = 250
@@ -17,9 +15,16 @@ export interface Recovery {
   readonly state: string
 }
 
+export interface RecoveryBound {
+  /** Of the load. */
+  readonly eventsPerSecond: number
+  /** A member that died is waited for, and what came meanwhile is worked off. */
+  readonly recoveryMaxMs: number
+}
+
 export async function awaitRecovery(
   { stage, audience }: { readonly stage: Stage; readonly audience: SoakAudience },
-  eventsPerSecond: number,
+  { eventsPerSecond, recoveryMaxMs }: RecoveryBound,
 ): Promise<Recovery> {
   const behindMax = (eventsPerSecond * BEHIND_MS) / SECOND_MS
   const healedMs = clock.monotonicMs()
@@ -28,7 +33,7 @@ export async function awaitRecovery(
     const { eventsQueued } = audience.metrics
     const tookMs = Math.round(clock.monotonicMs() - healedMs)
     const recovered = isWorking && lagRecords <= behindMax && eventsQueued <= behindMax
-    if (recovered || tookMs > RECOVERY_MAX_MS)
+    if (recovered || tookMs > recoveryMaxMs)
       return { recovered, tookMs, state: `${eventsQueued} events at clients; ${state}` }
     await clock.sleep(POLL_MS)
   }

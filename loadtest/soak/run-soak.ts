@@ -8,18 +8,17 @@ import { until } from '../faults/until.ts'
 import { SoakAudience } from './audience.ts'
 import { BatchRuns } from './batch-runs.ts'
 import { inject, type Scene } from './inject.ts'
-import { awaitRecovery, RECOVERY_MAX_MS } from './recovery.ts'
+import { awaitRecovery, type RecoveryBound } from './recovery.ts'
 import { describeFault, drawSchedule, type Fault } from './schedule.ts'
 import { Stage } from './stage.ts'
 import { claim, endLoad, judge, unbalanced, type Verdict } from './verdict.ts'
 import { Watchers } from './watchers.ts'
 
-export interface SoakOptions {
+export interface SoakOptions extends RecoveryBound {
   /** Of load and faults; starting and judging come on top. */
   readonly minutes: number
   readonly seed: number
   readonly brokers: 1 | 3
-  readonly eventsPerSecond: number
   said(line: string): void
 }
 
@@ -95,7 +94,7 @@ async function onStage(stage: Stage, { options, schedule, stack }: SoakRun): Pro
   const endured = await endure(scene, { options, schedule })
   said('the load ends; everything is judged')
   const flushed = await endLoad(scene)
-  const last = await awaitRecovery(scene, eventsPerSecond)
+  const last = await awaitRecovery(scene, options)
   await batch.stop()
   const seen = await watchers.stop()
   const verdict = await judge(scene, { seen, unbalancedBefore: endured.unbalanced })
@@ -104,7 +103,7 @@ async function onStage(stage: Stage, { options, schedule, stack }: SoakRun): Pro
     ...(last.recovered ? [] : [`after the load: ${last.state}`]),
     ...(flushed ? [] : ['not everything was acknowledged']),
   ]
-  const recovered = claim('C7', `not as before within ${RECOVERY_MAX_MS / SECOND_MS} s`, late)
+  const recovered = claim('C7', `not as before within ${options.recoveryMaxMs / SECOND_MS} s`, late)
   const claims = [...verdict.claims, recovered]
   const { faults } = endured
   return { minutes, seed, brokers, eventsPerSecond, faults, numbers: verdict.numbers, claims }
@@ -112,7 +111,7 @@ async function onStage(stage: Stage, { options, schedule, stack }: SoakRun): Pro
 
 /** One fault after another, until the time is over or there are no more. */
 async function endure(scene: Scene, { options, schedule }: Omit<SoakRun, 'stack'>) {
-  const { minutes, eventsPerSecond, said } = options
+  const { minutes, said } = options
   const startMs = clock.monotonicMs()
   const secondsNow = () => Math.round((clock.monotonicMs() - startMs) / SECOND_MS)
   const faults: Endured[] = []
@@ -124,7 +123,7 @@ async function endure(scene: Scene, { options, schedule }: Omit<SoakRun, 'stack'
     if (clock.monotonicMs() - startMs > minutes * MINUTE_MS) break
     const atSeconds = secondsNow()
     const did = await inject(scene, fault)
-    const { recovered, tookMs, state } = await awaitRecovery(scene, eventsPerSecond)
+    const { recovered, tookMs, state } = await awaitRecovery(scene, options)
     faults.push({ ...fault, atSeconds, did, recoveredMs: tookMs })
     const isTold = recovered ? `as before ${tookMs} ms after its end` : `NOT AS BEFORE: ${state}`
     said(`${atSeconds} s: ${fault.kind}, ${did}, ${fault.lastsMs} ms; ${isTold}`)
