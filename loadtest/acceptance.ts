@@ -9,29 +9,12 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { parseAcceptanceCommand } from './acceptance/command-line.ts'
-import { commandProofs } from './acceptance/command-proofs.ts'
-import { compareProofs } from './acceptance/compare-proofs.ts'
-import { imageProofs } from './acceptance/image-proofs.ts'
-import { loadProofs } from './acceptance/load-proofs.ts'
-import { pipelineProofs } from './acceptance/pipeline-proofs.ts'
-import { processorProofs } from './acceptance/processor-proofs.ts'
-import { profileProofs } from './acceptance/profile-proofs.ts'
-import { relayProofs } from './acceptance/relay-proofs.ts'
 import type { Proof } from './acceptance/proof.ts'
+import { PROOFS } from './acceptance/proofs.ts'
 import { isBroken, REHEARSALS, writeRun, type Outcome } from './acceptance/results.ts'
 import { claimRows } from './acceptance/tables.ts'
 import { circumstances, isClean } from './bench/results.ts'
 
-const PROOFS = [
-  ...loadProofs,
-  ...profileProofs,
-  ...processorProofs,
-  ...commandProofs,
-  ...pipelineProofs,
-  ...compareProofs,
-  ...relayProofs,
-  ...imageProofs,
-]
 const ROOT = join(import.meta.dirname, '..')
 const MINUTE_MS = 60_000
 

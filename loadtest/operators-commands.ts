@@ -1,5 +1,5 @@
 /** The operators' commands as an operator runs them: processes of their own on a data folder. */
-import { execFile } from 'node:child_process'
+import { execFile, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -13,6 +13,12 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** A command that runs. */
+export interface Begun {
+  readonly ended: Promise<Ended>
+  kill(): void
+}
+
 export class OperatorsCommands {
   readonly #environment: NodeJS.ProcessEnv
 
@@ -22,28 +28,31 @@ export class OperatorsCommands {
 
   /** `npx backhaul …`. */
   backhaul(...args: readonly string[]): Promise<Ended> {
-    return this.#run([COMMANDS, ...args])
+    return this.begin(...args).ended
+  }
+
+  /** The same, to be killed on the way. */
+  begin(...args: readonly string[]): Begun {
+    const { child, ended } = this.#start([COMMANDS, ...args])
+    return { ended, kill: () => child.kill('SIGKILL') }
   }
 
   /** `npm run sql`: the rows of a SELECT. */
   async sql(statement: string, maxRows = 1_000_000): Promise<Record<string, unknown>[]> {
-    const ended = await this.#run([SQL_SHELL, '--json', '--max-rows', `${maxRows}`, statement])
+    const args = [SQL_SHELL, '--json', '--max-rows', `${maxRows}`, statement]
+    const ended = await this.#start(args).ended
     if (ended.exitCode !== 0) throw new Error(ended.stderr)
     const lines = ended.stdout.split('\n').filter((line) => line !== '')
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
-  #run(args: readonly string[]): Promise<Ended> {
-    return new Promise((resolve) => {
-      execFile(
-        process.execPath,
-        args,
-        { env: this.#environment, maxBuffer: OUTPUT_MAX_BYTES },
-        (error, stdout, stderr) => {
-          const exitCode = error === null ? 0 : Number(error.code ?? 1)
-          resolve({ exitCode, stdout, stderr })
-        },
-      )
+  #start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+    const { promise: ended, resolve } = Promise.withResolvers<Ended>()
+    const options = { env: this.#environment, maxBuffer: OUTPUT_MAX_BYTES }
+    const child = execFile(process.execPath, args, options, (error, stdout, stderr) => {
+      const exitCode = error === null ? 0 : Number(error.code ?? 1)
+      resolve({ exitCode, stdout, stderr })
     })
+    return { child, ended }
   }
 }

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
 const MAIN = join(import.meta.dirname, '..', 'standalone', 'main.ts')
-const START_DEADLINE_MS = 30_000
+const START_DEADLINE_MS = 90_000
 const OUTPUT_KEPT_CHARS = 20_000
 
 export class StandaloneProcess {

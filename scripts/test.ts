@@ -25,7 +25,7 @@ const SUITES: readonly Suite[] = [
   { name: 'load', projects: ['load'], tools: ['java', 'mvn', 'go'] },
   { name: 'simulation', projects: ['simulation'], tools: [] },
   { name: 'fuzz', projects: ['fuzz'], tools: [] },
-  { name: 'kill and restart', projects: ['soak'], tools: [] },
+  { name: 'soak', projects: ['soak'], tools: ['java', 'mvn'] },
   {
     name: 'browser',
     projects: ['browser'],

@@ -5,12 +5,15 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { resultsPath, type BenchResult } from '../bench/results.ts'
 import type { BenchName } from '../bench/run-one.ts'
+import type { SoakReport } from '../soak/run-soak.ts'
 import type { Claim, Proof } from './proof.ts'
 
 const FOLDER = join(import.meta.dirname, '..')
 const GATEWAY_KILLS = join(FOLDER, 'kill-gateway.ts')
 const STORM = join(FOLDER, 'processor', 'storm.ts')
 const STORM_SECONDS = 120
+const SOAK = join(FOLDER, 'soak.ts')
+const SOAK_MINUTES = 30
 const KILLS = 100
 const KILLS_OF_A_REHEARSAL = 5
 const IDLE_CONNECTIONS = 10_000
@@ -213,11 +216,38 @@ const rebalanceStorm: Proof = {
   },
 }
 
+const soak: Proof = {
+  name: 'soak-30',
+  shows: 'every claim of the contract over half an hour of random faults under load',
+  minutes: SOAK_MINUTES + 4,
+  async run({ minutesMax }) {
+    const minutes = Math.min(SOAK_MINUTES, minutesMax)
+    const { code, lines } = await runScript(SOAK, '--minutes', `${minutes}`, '--brokers', '3')
+    const path = lines.map((line) => /^written to (\S+)$/.exec(line)?.[1]).findLast(Boolean)
+    if (path === undefined) throw new Error(`it ended with ${code}: ${lines.join('\n')}`)
+    const report = JSON.parse(readFileSync(join(FOLDER, '..', path), 'utf8')) as SoakReport
+    const none = (what: string, measured: number) =>
+      ({ kind: 'correctness', what, measured, unit: '', bound: { atMost: 0 } }) as const
+    const longestMs = Math.max(...report.faults.map(({ recoveredMs }) => recoveredMs))
+    const acknowledged = Number(report.numbers['eventsAcknowledged'])
+    return {
+      claims: [
+        ...report.claims.map(({ id, what, broken }) => none(`${id}: ${what}`, broken)),
+        { kind: 'told', what: 'faults', measured: report.faults.length, unit: '' },
+        { kind: 'told', what: 'longest recovery', measured: longestMs, unit: 'ms' },
+        { kind: 'told', what: 'acknowledged', measured: acknowledged, unit: 'events' },
+      ],
+      details: report,
+    }
+  },
+}
+
 export const commandProofs: readonly Proof[] = [
   idleMemory,
   kafkaAppend,
   gatewayKills,
   rebalanceStorm,
+  soak,
   batch,
   acksBesideBatch,
 ]

@@ -17,13 +17,14 @@ export interface EmbeddedCopyOptions {
   readonly dataFolder: string
   readonly partitions: number
   readonly mapBytes: number
-  /** Of the events of each partition, the records below this offset. */
-  readonly eventsUntil: ReadonlyMap<number, number>
+  /** Of the events of each partition, the records below this offset; all without it. */
+  readonly eventsUntil?: ReadonlyMap<number, number> | undefined
 }
 
 const RETENTION = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 30 }
 const APPENDS_AT_ONCE = 1_000
 
+/** May be repeated: a copy that is there is gone on with. */
 export async function copyToEmbedded(options: EmbeddedCopyOptions): Promise<void> {
   const { dataFolder, partitions, mapBytes } = options
   writeFileSync(join(dataFolder, 'format.json'), '{"format":1}\n')
@@ -51,13 +52,23 @@ interface TopicCopy {
 }
 
 async function copyTopic(
-  { brokers, eventsUntil }: EmbeddedCopyOptions,
+  { brokers, partitions, eventsUntil }: EmbeddedCopyOptions,
   { log, topic, timesMs }: TopicCopy,
 ): Promise<void> {
+  const copied = await Promise.all(
+    Array.from({ length: partitions }, async (_, partition) => {
+      return (await log.offsets(topic, partition)).end
+    }),
+  )
+  const untilOf = (partition: number) =>
+    topic === TOPICS.events && eventsUntil !== undefined
+      ? (eventsUntil.get(partition) ?? 0)
+      : Infinity
   const messages: { readonly message: KafkaMessage; readonly partition: number }[] = []
   await readTopic(brokers, topic, (message, partition) => {
-    const end = topic === TOPICS.events ? (eventsUntil.get(partition) ?? 0) : Infinity
-    if (Number(message.offset) < end) messages.push({ message, partition })
+    const offset = Number(message.offset)
+    if (offset >= (copied[partition] ?? 0) && offset < untilOf(partition))
+      messages.push({ message, partition })
   })
   for (let from = 0; from < messages.length; from += APPENDS_AT_ONCE) {
     const some = messages.slice(from, from + APPENDS_AT_ONCE)

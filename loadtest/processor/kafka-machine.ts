@@ -11,7 +11,7 @@ import { decodeException } from '../../shared/log/exception-record.ts'
 import type { LogRecord } from '../../shared/log/event-log.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
-import type { FoldCounters } from '../../shared/qoe/fold.ts'
+import type { FoldCounters, FoldLimits } from '../../shared/qoe/fold.ts'
 import { viewId } from '../../shared/qoe/view.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
@@ -53,9 +53,8 @@ const SEAL_KEY = Buffer.alloc(32, 3).toString('base64')
 /** Around now, within which everything that a test sends lies. */
 const HOUR_MS = 3_600_000
 
-export const LIMITS = foldLimitsOf(readConfig(processorConfig, QUICK, () => ''))
 export const CUTS = DEFAULT_CUT_IDS.map(parseCut)
-export const VIEW = viewId(CUTS, LIMITS)
+export const VIEW = viewId(CUTS, limitsOf(QUICK_FOLD))
 
 /** What the folds counted, by partition. */
 export type PartitionCounters = ReadonlyMap<number, FoldCounters>
@@ -67,22 +66,33 @@ export interface KafkaMachineOptions {
   readonly cassandra?: CassandraConfig
   /** For every processor, beside those of the machine. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Settings of the fold that change values, in place of the quick ones. */
+  readonly fold?: Readonly<Record<string, string>>
+  /** Largest size of the log's copy that the operators' commands work on. */
+  readonly copyMapBytes?: number
 }
 
 export class KafkaMachine {
   readonly folder = mkdtempSync(join(tmpdir(), 'backhaul-processor-kafka-'))
-  readonly #options: KafkaMachineOptions
+  /** Of the view that its processors keep. */
+  readonly view: string
+  readonly #options: Required<Omit<KafkaMachineOptions, 'cassandra' | 'partitions'>> &
+    Pick<KafkaMachineOptions, 'cassandra'>
   readonly #group = `test-${crypto.randomUUID()}`
+  readonly #limits: FoldLimits
+  readonly #startedAtMs = clock.nowMs()
   #partitions: number
 
-  constructor(options: KafkaMachineOptions) {
-    this.#options = options
-    this.#partitions = options.partitions
+  constructor({ partitions, ...options }: KafkaMachineOptions) {
+    this.#options = { settings: {}, fold: QUICK_FOLD, copyMapBytes: 2 * MAP_BYTES, ...options }
+    this.#partitions = partitions
+    this.#limits = limitsOf(this.#options.fold)
+    this.view = viewId(CUTS, this.#limits)
   }
 
   /** Name by which Kafka knows the processors. */
   get group(): string {
-    return `${this.#group}.${VIEW}`
+    return `${this.#group}.${this.view}`
   }
 
   /** Processors that begin from now on are told of so many. */
@@ -96,11 +106,8 @@ export class KafkaMachine {
 
   /** For serving beside the processors; its rows are in Cassandra. */
   get servingSettings(): Readonly<Record<string, string>> {
-    const cassandra = Object.entries(this.#options.settings ?? {}).filter(([name]) =>
-      name.startsWith('CASSANDRA_'),
-    )
     return {
-      ...Object.fromEntries(cassandra),
+      ...this.#settingsOf('CASSANDRA_'),
       BACKHAUL_DATA_DIR: this.folder,
       BACKHAUL_PARTITIONS: `${this.#partitions}`,
       KAFKA_BROKERS: this.#options.brokers.join(','),
@@ -133,6 +140,7 @@ export class KafkaMachine {
     const { brokers } = this.#options
     const environment = {
       ...QUICK,
+      ...this.#options.fold,
       BACKHAUL_DATA_DIR: this.folder,
       BACKHAUL_SEAL_KEY: SEAL_KEY,
       BACKHAUL_PARTITIONS: `${this.#partitions}`,
@@ -197,29 +205,41 @@ export class KafkaMachine {
     )
   }
 
-  /**
-   * `batch run --all` and `reconcile` over what is left when the processors have stopped: the log as
-   * far as it was applied, and the rows in the data folder.
-   */
-  async reconcile(): Promise<Reconciled> {
-    const speed = await this.openSpeed()
-    const progress = latest(await speed.readPartitions(VIEW))
-    await speed.close()
-    await copyToEmbedded({
-      brokers: this.#options.brokers,
-      dataFolder: this.folder,
-      partitions: this.#partitions,
-      mapBytes: 2 * MAP_BYTES,
-      eventsUntil: new Map(progress.map((row) => [row.partition, row.appliedOffset])),
-    })
-    const commands = new OperatorsCommands({
-      ...QUICK_FOLD,
+  /** The operators' commands over the copy of the log, the objects and the rows. */
+  get commands(): OperatorsCommands {
+    return new OperatorsCommands({
+      ...this.#options.fold,
+      ...this.#settingsOf('CASSANDRA_', 'PROCESSOR_SPEED_STORE', 'BATCH_'),
       BACKHAUL_DATA_DIR: this.folder,
       BACKHAUL_SEAL_KEY: SEAL_KEY,
       BACKHAUL_PARTITIONS: `${this.#partitions}`,
       BACKHAUL_SPEED_MAP_BYTES: `${MAP_BYTES}`,
-      BACKHAUL_LOG_MAP_BYTES: `${2 * MAP_BYTES}`,
+      BACKHAUL_LOG_MAP_BYTES: `${this.#options.copyMapBytes}`,
     })
+  }
+
+  /** Brings the log's copy up to what Kafka has by now, or of events to the given offsets. */
+  async copyLog(eventsUntil?: ReadonlyMap<number, number>): Promise<void> {
+    const { brokers, copyMapBytes } = this.#options
+    await copyToEmbedded({
+      brokers,
+      dataFolder: this.folder,
+      partitions: this.#partitions,
+      mapBytes: copyMapBytes,
+      eventsUntil,
+    })
+  }
+
+  /**
+   * `batch run --all` and `reconcile` over what is left when the processors have stopped: the log as
+   * far as it was applied, and the rows.
+   */
+  async reconcile(): Promise<Reconciled> {
+    const speed = await this.openSpeed()
+    const progress = latest(await speed.readPartitions(this.view))
+    await speed.close()
+    await this.copyLog(new Map(progress.map((row) => [row.partition, row.appliedOffset])))
+    const { commands } = this
     const run = await commands.backhaul('batch', 'run', '--all', '--json')
     if (run.exitCode !== 0) return { exitCode: run.exitCode, stderr: run.stderr + run.stdout }
     const { exitCode, stdout, stderr } = await commands.backhaul('reconcile', '--json')
@@ -231,10 +251,9 @@ export class KafkaMachine {
     const { brokers } = this.#options
     const speed = await this.openSpeed()
     const cutIds = CUTS.map(({ id }) => id)
-    const nowMs = clock.nowMs()
-    const range = { fromMs: nowMs - HOUR_MS, toMs: nowMs + HOUR_MS }
-    const rows = await readView(speed, VIEW, cutIds, range)
-    const progress = latest(await speed.readPartitions(VIEW))
+    const range = { fromMs: this.#startedAtMs - HOUR_MS, toMs: clock.nowMs() + HOUR_MS }
+    const rows = await readView(speed, this.view, cutIds, range)
+    const progress = latest(await speed.readPartitions(this.view))
     await speed.close()
     const log = await readEvents(brokers, progress)
     const exceptions = await readExceptions(brokers)
@@ -250,12 +269,23 @@ export class KafkaMachine {
         exceptions: own(exceptions),
         counters: countersOf(counters, partition),
       }
-      return checkRows(found, { partitions: [records], limits: LIMITS, cuts: CUTS })
+      return checkRows(found, { partitions: [records], limits: this.#limits, cuts: CUTS })
     })
     const missing = log.length === this.#partitions ? [] : [`rows of ${log.length} partitions`]
     const unsaid = await checkClosed(brokers, rows)
     return [...unequal, ...missing, ...unsaid, ...progress.flatMap(notWritten)]
   }
+
+  #settingsOf(...prefixes: readonly string[]): Readonly<Record<string, string>> {
+    const own = Object.entries(this.#options.settings).filter(([name]) =>
+      prefixes.some((prefix) => name.startsWith(prefix)),
+    )
+    return Object.fromEntries(own)
+  }
+}
+
+function limitsOf(fold: Readonly<Record<string, string>>): FoldLimits {
+  return foldLimitsOf(readConfig(processorConfig, fold, () => ''))
 }
 
 /** What `reconcile` prints of what it found, as far as tests look at it. */

@@ -9,6 +9,7 @@
  */
 import type { BackhaulError } from '../runtime/errors.ts'
 import type { LmdbRoot, Table } from './root.ts'
+import { transact } from './transaction.ts'
 
 /**
  * How a folder is opened. The owner is the process that serves from it; a later owner overtakes it.
@@ -84,7 +85,7 @@ export class OwnerRow {
     prepare: () => Prepared,
   ): Promise<Prepared> {
     const { database } = this.#root
-    return database.transaction(() => {
+    return transact(database, () => {
       const { owner, version } = this.#read()
       if (this.#name !== undefined && !this.#isMe(owner)) throw this.#overtaken()
       this.#seenVersion = version

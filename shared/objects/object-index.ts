@@ -8,6 +8,7 @@
  */
 import { above, after } from '../lmdb/key-ranges.ts'
 import { commitCause, isFull, openLmdbRoot, type LmdbRoot, type Table } from '../lmdb/root.ts'
+import { transact } from '../lmdb/transaction.ts'
 import { BackhaulError } from '../runtime/errors.ts'
 import { objectErrors } from './object-errors.ts'
 import type { ListOptions, ObjectInfo } from './object-store.ts'
@@ -157,11 +158,14 @@ export class ObjectIndex {
    */
   async #transaction<Result>(action: () => Result): Promise<Result> {
     try {
-      return await this.#root.database.transaction(action)
+      return await transact(this.#root.database, action)
     } catch (error) {
       if (error instanceof BackhaulError) throw error
       const cause = await commitCause(error)
-      throw objectErrors.create(isFull(cause) ? 'OBJECT_FULL' : 'OBJECT_UNAVAILABLE', { cause })
+      throw objectErrors.create(isFull(cause) ? 'OBJECT_FULL' : 'OBJECT_UNAVAILABLE', {
+        received: cause instanceof Error ? cause.message : String(cause),
+        cause,
+      })
     }
   }
 }

@@ -2,6 +2,7 @@
 import { Client, policies, types, type ClientOptions } from 'cassandra-driver'
 import { readAuthorities } from '../runtime/addresses.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
+import { keepControlConnection } from './cassandra-control-connection.ts'
 import { DEFUNCT_TIMEOUTS, PAGE_ROWS, RECONNECT_MAX_MS, RECONNECT_MS } from './cassandra-limits.ts'
 
 /** A client of the cluster; its statements name their keyspace where none is given. */
@@ -35,7 +36,9 @@ export function createCassandraClient(config: CassandraConfig, keyspace?: string
       defunctReadTimeoutThreshold: DEFUNCT_TIMEOUTS,
     },
   }
-  return new Client(options)
+  const client = new Client(options)
+  keepControlConnection(client)
+  return client
 }
 
 /** The driver checks no certificate unless it is told to. */

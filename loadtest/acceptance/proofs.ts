@@ -1,0 +1,21 @@
+/** Every proof, in the order in which they run. */
+import { commandProofs } from './command-proofs.ts'
+import { compareProofs } from './compare-proofs.ts'
+import { imageProofs } from './image-proofs.ts'
+import { loadProofs } from './load-proofs.ts'
+import { pipelineProofs } from './pipeline-proofs.ts'
+import { processorProofs } from './processor-proofs.ts'
+import { profileProofs } from './profile-proofs.ts'
+import type { Proof } from './proof.ts'
+import { relayProofs } from './relay-proofs.ts'
+
+export const PROOFS: readonly Proof[] = [
+  ...loadProofs,
+  ...profileProofs,
+  ...processorProofs,
+  ...commandProofs,
+  ...pipelineProofs,
+  ...compareProofs,
+  ...relayProofs,
+  ...imageProofs,
+]
