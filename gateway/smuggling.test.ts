@@ -55,6 +55,13 @@ test.each([
   expect(await answersTo(HEAD + rest)).not.toContain('"live"')
 })
 
+test('an upgrade that is refused hides none either', async () => {
+  const key = `sec-websocket-key: ${'k'.repeat(22)}==`
+  const upgrade = `GET /v1/events HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n${key}\r\n`
+  const lengths = `content-length: 0\r\ncontent-length: ${HIDDEN.length}\r\n\r\n`
+  expect(await answersTo(`${upgrade}${lengths}${HIDDEN}`)).not.toContain('"live"')
+})
+
 test('the books hold no request after all that, and the next one is taken', async () => {
   const body = frameText(undefined)
   expect((await call(gateway.port, { method: 'POST', path: '/v1/events', body })).status).toBe(204)

@@ -37,6 +37,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
     config,
     telemetry,
     failpoints: noFailpoints,
+    role: { isPrimary: true },
     reached: { narrow: nothing, wide: nothing, session: nothing },
     startOffset: 0,
     retryContext: (call) => ({

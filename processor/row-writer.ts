@@ -19,6 +19,7 @@ import type { ProcessorConfig } from './config.ts'
 import { TIMED_STEP_MS } from './limits.ts'
 import { retry, type RetryContext } from './retry.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
+import type { PartitionRole } from './view-role.ts'
 import { WriteQueue, type DurableRows, type Pacing, type Reach } from './write-queue.ts'
 
 /** How far each write class is durable in the store. */
@@ -43,6 +44,8 @@ export interface RowWriterParts {
   readonly config: ProcessorConfig
   readonly telemetry: ProcessorTelemetry
   readonly failpoints: Failpoints
+  /** Whether readers are given the view whose rows these are. */
+  readonly role: Pick<PartitionRole, 'isPrimary'>
   /** What was durable when the checkpoint was cut. */
   readonly reached: ClassReach
   /** Offset that recovery began at; a new fold does not know it before its first record. */
@@ -154,9 +157,10 @@ export class RowWriter {
   }
 
   #tellDurable(name: DirtyQueue, { rows, afterMs, oldestLoggedAtMs }: DurableRows): void {
-    const { telemetry, clock } = this.#parts
+    const { telemetry, clock, role } = this.#parts
     telemetry.rowsDurable(name, afterMs)
-    if (oldestLoggedAtMs === undefined) return
+    // A view that is built beside the served one catches up with what is old.
+    if (oldestLoggedAtMs === undefined || !role.isPrimary) return
     telemetry.narrowRowsDurable(rows, Math.max(0, clock.nowMs() - oldestLoggedAtMs))
   }
 

@@ -63,6 +63,28 @@ describe('what serving observes of playback', () => {
     })
   })
 
+  it('keeps the sum of all apart from a CDN of that name', async () => {
+    const speed = new MemorySpeedStore()
+    await playing(speed)
+    await speed.putMinutes([
+      minuteRow({
+        minuteStartMs,
+        cut: 'cdn',
+        key: '["all"]',
+        aggregates: { attempts: 5, plays: 5 },
+      }),
+    ])
+    const { serving, clock } = await startTestServing({ speed, limits: observed })
+    await clock.advance(EVERY_MS)
+    await expect
+      .poll(() => scraped(serving, 'serving_playback_plays'))
+      .toEqual({
+        'serving_playback_plays{cdn="all"}': 30,
+        'serving_playback_plays{cdn="a"}': 30,
+        'serving_playback_plays{cdn="all (cdn)"}': 5,
+      })
+  })
+
   it('goes when it cannot be read, is counted, and comes back', async () => {
     const speed = new MemorySpeedStore()
     await playing(speed)

@@ -72,7 +72,6 @@ export class Observer {
         (error: unknown) => {
           const { telemetry } = this.#options
           telemetry.observationFailed({ error, isFirst: !this.#isFailing })
-          telemetry.observed([])
           this.#isFailing = true
         },
       )
@@ -82,16 +81,25 @@ export class Observer {
   async #observe(): Promise<void> {
     const { telemetry, served, limits, readReconcile } = this.#options
     this.#lookAtHistory()
-    const view = served()
-    const asOfMs = (await view.reader.readProgress()).asOfMs('narrow')
-    if (asOfMs !== undefined) {
-      telemetry.narrowRead(asOfMs)
-      telemetry.observed(await observe(view, asOfMs, limits.observedCdnsMax))
+    let playback: readonly ObservedPlayback[] = []
+    try {
+      const view = served()
+      const asOfMs = (await view.reader.readProgress()).asOfMs('narrow')
+      if (asOfMs !== undefined) {
+        telemetry.narrowRead(asOfMs)
+        playback = await observe(view, asOfMs, limits.observedCdnsMax)
+      }
+    } finally {
+      // What could not be read is told by no number, rather than by the last one.
+      telemetry.observed(playback)
     }
     const summary = await readReconcile?.()
     if (summary !== undefined) telemetry.reconciled(summary)
   }
 }
+
+/** Label of the sum over all CDNs. */
+const ALL = 'all'
 
 /** The sum of all, and the CDNs with most events, where the view has these cuts. */
 async function observe(
@@ -108,7 +116,12 @@ async function observe(
     const by = [...cut.dimensions]
     const query = { cut, by, where: new Map(), ...range, seriesMax: cdnsMax }
     const { series } = await answerQoe(query, view)
-    for (const { key, summary } of series) observed.push({ cdn: key['cdn'] ?? 'all', qoe: summary })
+    for (const { key, summary } of series) observed.push({ cdn: labelOf(key['cdn']), qoe: summary })
   }
   return observed
+}
+
+/** Clients name their CDN, and one may name it as the sum of all is named. */
+function labelOf(cdn: string | undefined): string {
+  return cdn === ALL ? `${ALL} (cdn)` : (cdn ?? ALL)
 }

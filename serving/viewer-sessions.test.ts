@@ -164,6 +164,16 @@ describe('the sessions of a viewer with a history', () => {
     expect(idsOf(await ask(older))).toEqual(['too old'])
   })
 
+  it('hold what the history has where its live row is in no list yet', async () => {
+    await keepLive({ id: 'unlisted', hoursAgo: 48 })
+    await keepPast({ id: 'unlisted', hoursAgo: 48 })
+    const listed = speed.readViewerSessions.bind(speed)
+    speed.readViewerSessions = async (query) =>
+      (await listed(query)).filter(({ sessionId }) => sessionId !== 'unlisted')
+    const { sessions } = await (await serve())()
+    expect(sessions).toMatchObject([{ sessionId: 'unlisted', source: 'history' }])
+  })
+
   it('are of who watched the latest part, and count all parts', async () => {
     await keepPast({ id: 'taken', hoursAgo: 480 }, [BERT, BERT, ANNA])
     await keepPast({ id: 'left', hoursAgo: 490 }, [ANNA, BERT])

@@ -9,6 +9,7 @@ import { describeValue } from '../shared/runtime/errors.ts'
 import { currentSessionRows } from '../shared/speed/current-sessions.ts'
 import type { RowOrigin, SessionRow } from '../shared/speed/rows.ts'
 import type { Degraded, ViewerSession, ViewerSessionsResponse } from './api-schemas.ts'
+import { viewerOf } from '../shared/speed/session-viewer.ts'
 import { createErasedSessions } from './erased-sessions.ts'
 import { servingErrors } from './errors.ts'
 import { unavailable, type History } from './history/history.ts'
@@ -147,13 +148,13 @@ async function pastPage(
   query: ViewerSessionsQuery,
   context: SessionsContext & { readonly history: History },
 ): Promise<Page> {
-  const { speed, view, content } = context
+  const { content } = context
   const { sessions, hasMore } = await readPastViewerSessions(asked(query), context)
   const candidates = await createErasedSessions(context.erasures).pastWithoutErased(
     given(sessions, query),
   )
   const live = await Promise.all(
-    candidates.map(({ sessionId }) => speed.readSession(view, sessionId)),
+    candidates.map(({ sessionId }) => listedRows(sessionId, query, context)),
   )
   return {
     sessions: candidates
@@ -161,6 +162,29 @@ async function pastPage(
       .map((session) => ({ ...listPastSession(session, content), source: 'history' })),
     ...(hasMore && { next: cursorBehind('history', sessions.map(startOf)) }),
   }
+}
+
+/** Of a session the rows that the live list shows: one stored before there was that list has no entry in it. */
+async function listedRows(
+  sessionId: string,
+  { viewerPseudonym }: ViewerSessionsQuery,
+  { speed, view, limits }: SessionsContext,
+): Promise<SessionRow[]> {
+  const rows = (await speed.readSession(view, sessionId)).filter(
+    (row) => viewerOf(row) === viewerPseudonym,
+  )
+  const lists = await Promise.all(
+    [...new Set(rows.map((row) => row.firstReceivedAtMs))].map((fromMs) =>
+      speed.readViewerSessions({
+        view,
+        viewerPseudonym,
+        fromMs,
+        toMs: fromMs + 1,
+        limit: limits.viewerSessionsAtOnceMax,
+      }),
+    ),
+  )
+  return lists.flat().filter((row) => row.sessionId === sessionId)
 }
 
 function isAmong(rows: readonly SessionRow[], { incarnation }: PastSession): boolean {

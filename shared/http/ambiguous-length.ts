@@ -3,7 +3,7 @@
  * lengths, and a coding that it does not know for none; a proxy in front of it may do otherwise, and
  * then what one client sent becomes another's request. So such a request ends its connection.
  */
-import type { HttpRequest, TemplatedApp } from 'uWebSockets.js'
+import type { HttpRequest, TemplatedApp, WebSocketBehavior } from 'uWebSockets.js'
 
 type Handler = Parameters<TemplatedApp['any']>[1]
 
@@ -15,7 +15,20 @@ export function refuseAmbiguousLengths(app: TemplatedApp): TemplatedApp {
     const add = app[method].bind(app)
     app[method] = (pattern, handler) => add(pattern, guarded(handler))
   }
+  const ws = app.ws.bind(app)
+  app.ws = (pattern, behavior) => ws(pattern, { ...behavior, ...guardedUpgrade(behavior.upgrade) })
   return app
+}
+
+/** An upgrade that is refused leaves its connection open, and what follows on it the next request. */
+function guardedUpgrade(upgrade: WebSocketBehavior<unknown>['upgrade']) {
+  if (upgrade === undefined) return {}
+  return {
+    upgrade(...[response, request, context]: Parameters<typeof upgrade>) {
+      if (isAmbiguous(request)) return void response.close()
+      return upgrade(response, request, context)
+    },
+  }
 }
 
 function guarded(handler: Handler): Handler {

@@ -35,8 +35,10 @@ export function findViewerSessions(
   for (const { key } of viewers.getRange(newestFirst)) {
     if (found.length >= limit) break
     const value = sessions.get(sessionKeyOfEntry(key))
-    if (value !== undefined && decodeHeader(value).expiresAtMs >= nowMs)
-      found.push(decodeSession(value))
+    if (value === undefined || decodeHeader(value).expiresAtMs < nowMs) continue
+    const row = decodeSession(value)
+    // A build from before there were entries may have changed the row, and left its entry.
+    if (viewerEntry(row)?.equals(key) === true) found.push(row)
   }
   return found
 }
