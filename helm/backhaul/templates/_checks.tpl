@@ -6,6 +6,11 @@ was received, as the product's own errors do.
 {{- include "backhaul.checks.gateway" . -}}
 {{- include "backhaul.checks.processor" . -}}
 {{- include "backhaul.checks.secrets" . -}}
+{{- range $name := list "project" "location" -}}
+{{- if and (eq $.Values.warehouse.store "bigquery") (not (get $.Values.warehouse $name)) -}}
+{{- fail (printf "warehouse.store bigquery: expected warehouse.%s, received none" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.relay.enabled (not .Values.relay.feeds.inline) (not .Values.relay.feeds.existingConfigMap) -}}
 {{- fail "relay.enabled: expected relay.feeds.inline or relay.feeds.existingConfigMap, received neither" -}}
 {{- end -}}

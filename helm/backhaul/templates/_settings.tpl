@@ -142,12 +142,30 @@ others: it refuses what it does not know.
 {{- include "backhaul.settings" .Values.objectStore.settings }}
 {{- end -}}
 
+{{/* Where the tables of the history are, for whoever writes or reads them. */}}
+{{- define "backhaul.env.warehouse" -}}
+{{- with .Values.warehouse }}
+- name: WAREHOUSE_STORE
+  value: {{ .store }}
+{{- if eq .store "bigquery" }}
+- name: BIGQUERY_PROJECT
+  value: {{ .project | quote }}
+- name: BIGQUERY_DATASET
+  value: {{ .dataset | quote }}
+- name: BIGQUERY_LOCATION
+  value: {{ .location | quote }}
+{{- include "backhaul.settings" .settings }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What the batch and reconcile have to know: views and their limits are those of the processor. */}}
 {{- define "backhaul.env.batch" -}}
 {{ include "backhaul.env.common" . }}
 {{ include "backhaul.env.kafka" (dict "root" . "role" "batch") | trim }}
 {{ include "backhaul.env.cassandra" (dict "root" . "role" "batch") | trim }}
 {{ include "backhaul.env.objects" . }}
+{{ include "backhaul.env.warehouse" . | trim }}
 - name: EVENT_LOG
   value: kafka
 - name: PROCESSOR_SPEED_STORE

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { batchConfig } from '../../../batch/config.ts'
 import { gatewayConfig } from '../../../gateway/config.ts'
 import { POOL_STOP_MARGIN_MS } from '../../../gateway/limits.ts'
 import { relayConfig } from '../../../gateway/relay/config.ts'
@@ -10,6 +11,7 @@ import { STOP_MARGIN_MS as RELAY_STOP_MARGIN_MS } from '../../../gateway/relay/l
 import { processorConfig } from '../../../processor/config.ts'
 import { STOP_MARGIN_MS as PROCESSOR_STOP_MARGIN_MS } from '../../../processor/limits.ts'
 import { servingConfig } from '../../../serving/config.ts'
+import { readConfig } from '../../../shared/runtime/config.ts'
 import { valuesPage } from './values-page.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -97,6 +99,23 @@ test('the metric that gateways are scaled by is one of docs/metrics.md', () => {
   expect(read(ROOT, 'docs', 'metrics.md')).toContain(
     `| \`${gateway.autoscaling.connections.metric}\` |`,
   )
+})
+
+test('a job of the production takes more than comes to a partition in an hour', () => {
+  const text = read(CHART, 'ci/production-values.yaml')
+  const { settings, batch } = parse(text) as {
+    readonly settings: { readonly BACKHAUL_PARTITIONS: number }
+    readonly batch: { readonly settings: Readonly<Record<string, number>> }
+  }
+  const given = Object.entries(batch.settings).map(([name, value]) => [name, `${value}`] as const)
+  const config = readConfig(batchConfig, Object.fromEntries(given), () => '')
+  const [, eventsPerSecond = ''] = /some ([\d,]+) events a second/.exec(text) ?? []
+  const records =
+    (Number(eventsPerSecond.replaceAll(',', '')) * 3_600) / settings.BACKHAUL_PARTITIONS
+  // docs/gcp.md: 180,000 records of a partition and hour are 70 MB.
+  const bytes = records * (70_000_000 / 180_000)
+  expect(config.runRecordsMax).toBeGreaterThan(2 * records)
+  expect(config.runBytesMax).toBeGreaterThan(2 * bytes)
 })
 
 test('a value without a comment is refused', () => {

@@ -11,6 +11,7 @@ import { kafkaConfig } from '../../../shared/log/kafka-config.ts'
 import { gcsConfig } from '../../../shared/objects/gcs-config.ts'
 import { backhaulConfig } from '../../../shared/runtime/settings.ts'
 import { cassandraConfig } from '../../../shared/speed/cassandra-config.ts'
+import { bigQueryConfig } from '../../../shared/warehouse/bigquery-config.ts'
 import {
   anyList,
   anyObject,
@@ -78,6 +79,10 @@ const settings: Readonly<Record<string, Schema>> = {
     ],
   ),
   gcsSettings: settingsSchema([gcsConfig], ['GCS_BUCKET']),
+  bigQuerySettings: settingsSchema(
+    [bigQueryConfig],
+    ['BIGQUERY_PROJECT', 'BIGQUERY_DATASET', 'BIGQUERY_LOCATION'],
+  ),
   gatewaySettings: settingsSchema([gatewayConfig], GATEWAY_SET_BY_CHART),
   relaySettings: settingsSchema(
     [relayConfig, gatewayConfig],
@@ -200,6 +205,13 @@ const stores: Readonly<Record<string, Schema>> = {
   objectStore: object({
     bucket: matching('^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$'),
     settings: ref('gcsSettings'),
+  }),
+  warehouse: object({
+    store: oneOf('duckdb', 'bigquery'),
+    project: matching('^([a-z0-9.:-]{1,100})?$'),
+    dataset: matching('^[A-Za-z0-9_]{1,1000}$'),
+    location: matching('^[A-Za-z0-9-]{0,50}$'),
+    settings: ref('bigQuerySettings'),
   }),
 }
 
