@@ -76,7 +76,8 @@ was received, as the product's own errors do.
 {{- end -}}
 {{- end -}}
 {{- if include "backhaul.usesSasl" . -}}
-{{- range $role := list "gateway" "relay" "processor" "serving" "batch" -}}
+{{- $roles := list "gateway" "relay" "processor" "serving" "batch" -}}
+{{- range $role := ternary (append $roles "operator") $roles .Values.operator.enabled -}}
 {{- $user := include "backhaul.kafkaUser" (dict "root" $ "role" $role) | fromYaml -}}
 {{- if not (and $user.user $user.existingSecret) -}}
 {{- fail (printf "kafka.security %s: expected user and existingSecret in kafka.sasl or kafka.sasl.roles.%s, received %s" $.Values.kafka.security $role (ternary "no secret" "no user" (ne $user.user ""))) -}}

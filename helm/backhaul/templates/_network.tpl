@@ -34,6 +34,12 @@ reconcile:
   cassandra: true
   cloud: true
 {{- end }}
+{{- if .Values.operator.enabled }}
+operator:
+  kafka: true
+  cassandra: true
+  cloud: true
+{{- end }}
 {{- if .Values.schemaMigration.enabled }}
 schema-migration:
   cassandra: true

@@ -38,6 +38,9 @@ const ADDRESS_IN_LIST = listOf(matching('^[^\\s:]+:[0-9]{1,5}$'), {
   uniqueItems: true,
 })
 
+/** Roles with an account of their own. */
+const ACCOUNTS = ['gateway', 'relay', 'processor', 'serving', 'batch', 'reconcile', 'operator']
+
 const GATEWAY_SET_BY_CHART = [
   'GATEWAY_HOST',
   'GATEWAY_PORT',
@@ -140,12 +143,12 @@ const run: Readonly<Record<string, Schema>> = {
   secretMounts: ref('secretMounts'),
   pod: ref('pod'),
 }
-const job: Readonly<Record<string, Schema>> = {
+const command: Readonly<Record<string, Schema>> = {
   ...run,
   enabled: boolean,
   activeDeadlineSeconds: integer(MINUTE_S, 7 * DAY_S),
-  backoffLimit: integer(0, 20),
 }
+const job: Readonly<Record<string, Schema>> = { ...command, backoffLimit: integer(0, 20) }
 const cronJob: Readonly<Record<string, Schema>> = {
   ...job,
   schedule: matching('^(\\S+\\s+){4}\\S+$'),
@@ -185,7 +188,7 @@ const stores: Readonly<Record<string, Schema>> = {
       user: text,
       existingSecret: text,
       passwordKey: text,
-      roles: usersOf('gateway', 'relay', 'processor', 'serving', 'batch'),
+      roles: usersOf('gateway', 'relay', 'processor', 'serving', 'batch', 'operator'),
     }),
     ca: ref('secretKey'),
     settings: ref('kafkaSettings'),
@@ -277,6 +280,7 @@ const roles: Readonly<Record<string, Schema>> = {
   }),
   batch: object({ ...cronJob, shards: integer(1, 256), settings: ref('batchSettings') }),
   reconcile: object(cronJob),
+  operator: object(command),
   schemaMigration: object(job),
   smoke: object({ ...run, waitSeconds: integer(1, 3_600), token: ref('secretKey') }),
 }
@@ -318,14 +322,7 @@ export function valuesSchema(): string {
         fullnameOverride: text,
         settings: { ...ref('backhaulSettings'), required: ['BACKHAUL_PARTITIONS'] },
         ...stores,
-        serviceAccounts: object(
-          Object.fromEntries(
-            ['gateway', 'relay', 'processor', 'serving', 'batch', 'reconcile'].map((role) => [
-              role,
-              ref('account'),
-            ]),
-          ),
-        ),
+        serviceAccounts: object(Object.fromEntries(ACCOUNTS.map((role) => [role, ref('account')]))),
         ...roles,
         ...surroundings,
         // Helm hands it to a chart that is part of another.
