@@ -95,9 +95,4 @@ was received, as the product's own errors do.
 {{- fail (printf "cassandra.user: expected existingSecret in cassandra or cassandra.roles.%s, received none" $role) -}}
 {{- end -}}
 {{- end -}}
-{{- with .Values.processor.alerts.webhook -}}
-{{- if and .url (not .existingSecret) -}}
-{{- fail "processor.alerts.webhook.url: expected processor.alerts.webhook.existingSecret, received none" -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}

@@ -253,7 +253,7 @@ const roles: Readonly<Record<string, Schema>> = {
     settings: { ...ref('processorSettings'), required: ['PROCESSOR_STOP_GRACE_MS'] },
     alerts: object({
       rulesConfigMap: text,
-      webhook: object({ url: matching('^(https?://.+)?$'), existingSecret: text, secretKey: text }),
+      webhook: object({ existingSecret: text, urlKey: text, secretKey: text }),
     }),
     autoscaling: object({
       enabled: boolean,
@@ -289,7 +289,7 @@ const surroundings: Readonly<Record<string, Schema>> = {
   networkPolicy: object({
     enabled: boolean,
     ingress: object({ gateway: anyList, serving: anyList, metrics: anyList }),
-    egress: object({ kafka: anyList, cassandra: anyList, googleApis: anyList, gateway: anyList }),
+    egress: object({ kafka: anyList, cassandra: anyList, googleApis: anyList, keySet: anyList }),
     moreEgress: { type: 'object', additionalProperties: anyList },
   }),
   monitoring: object({
@@ -298,7 +298,11 @@ const surroundings: Readonly<Record<string, Schema>> = {
       interval: matching('^[0-9]+(s|m)$'),
       labels: textMap,
     }),
-    rules: object({ kind: oneOf('Rules', 'PrometheusRule', ''), labels: textMap }),
+    rules: object({
+      kind: oneOf('Rules', 'PrometheusRule', ''),
+      labels: textMap,
+      runbooksUrl: matching('^(https?://.+)?$'),
+    }),
     dashboards: object({ enabled: boolean, labels: textMap }),
   }),
 }
