@@ -118,6 +118,50 @@ test('a job of the production takes more than comes to a partition in an hour', 
   expect(config.runBytesMax).toBeGreaterThan(2 * bytes)
 })
 
+test('a user of Kafka is named for each principal that docs/security/kafka-acls.sh gives rights', () => {
+  const script = read(ROOT, 'docs', 'security', 'kafka-acls.sh')
+  const loops = [...script.matchAll(/^for role in (.+); do$/gm)].flatMap(([, all = '']) =>
+    all.split(' '),
+  )
+  const named = [...script.matchAll(/^allow (\w+) /gm)].map(([, role = '']) => role)
+  const principals = new Set([...loops, ...named])
+  // Topics are made by who starts first, or by an operator beforehand: no role of the chart is that one.
+  principals.delete('setup')
+  const { properties } = JSON.parse(read(CHART, 'values.schema.json')) as {
+    readonly properties: {
+      readonly kafka: {
+        readonly properties: {
+          readonly sasl: {
+            readonly properties: { readonly roles: { readonly properties: object } }
+          }
+        }
+      }
+    }
+  }
+  const users = Object.keys(properties.kafka.properties.sasl.properties.roles.properties)
+  expect(users.toSorted()).toEqual([...principals].toSorted())
+})
+
+test('docs/gke.md gives rights on the bucket to every role that reaches the cloud', () => {
+  const needs = read(TEMPLATES, '_network.tpl').split(/^(?=[a-z-]+:$)/m)
+  const reaching = needs.flatMap((role) =>
+    /^ {2}cloud: true$/m.test(role) ? [role.slice(0, role.indexOf(':'))] : [],
+  )
+  const [, given = ''] =
+    /^for role in (.+); do\n {2}gcloud storage/m.exec(read(ROOT, 'docs', 'gke.md')) ?? []
+  expect(reaching).toContain('operator')
+  expect(given.split(' ').toSorted()).toEqual(reaching.toSorted())
+})
+
+test.each(['gcp.md', 'airflow/backhaul_batch.py'])(
+  'docs/%s gives the image a role, and no command that it does not have',
+  (path) => {
+    const page = read(ROOT, 'docs', path)
+    expect(page).toMatch(/^\s*(?:args: \[backhaul, |arguments=\["backhaul", )/m)
+    expect(page).not.toMatch(/^\s*(?:command: |cmds=)/m)
+  },
+)
+
 test('a value without a comment is refused', () => {
   expect(() => valuesPage('gateway:\n  # Pods.\n  replicas: 1\n  other: 2\n')).toThrow(
     'gateway.other',
