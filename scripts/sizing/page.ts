@@ -126,7 +126,9 @@ put your own in their place before a decision.
 
 ## For your own numbers
 
-\`\`\`
+<!-- parsed: prices are yours -->
+
+\`\`\`sh
 npm run sizing -- --eps 250000 --events-per-frame 10
 npm run sizing -- --eps 250000 --prices prices.json
 \`\`\`
