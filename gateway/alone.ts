@@ -8,6 +8,7 @@ import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings } from '../shared/runtime/config.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
+import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
@@ -32,6 +33,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 
 export async function runAlone(settings: Settings, failpoints: Failpoints): Promise<void> {
   const telemetry = createTelemetryBase(settings.backhaul.logLevel)
+  reportStart(telemetry, clock)
   const parts = { ...settings, telemetry, clock, random, failpoints }
   const service = new GatewayService({ ...parts, sharesPort: false })
   const stack = new StopStack()

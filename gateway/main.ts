@@ -9,6 +9,7 @@ import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
+import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
 import { createTelemetryBase } from '../shared/runtime/telemetry.ts'
 import { endOnSignals, openAdmin, readSettings, runAlone, type Settings } from './alone.ts'
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
 async function runPool(settings: Settings): Promise<void> {
   const { config, backhaul } = settings
   const telemetry = createTelemetryBase(backhaul.logLevel)
+  reportStart(telemetry, clock)
   const port = await claimPort(config, (code) => addressRefused(config, code))
   const pool = new GatewayPool({
     processes: config.processes,

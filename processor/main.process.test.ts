@@ -88,7 +88,9 @@ test('with no broker to reach it lives, is unready, says so once, and stops with
   const unready = await main.ask('/readyz')
   expect(unready?.status).toBe(503)
   expect(unready?.text).toContain('PROCESSOR_LOG_UNAVAILABLE')
-  expect((await main.ask('/metrics'))?.text).toContain('log_kafka_fetches_total')
+  const metrics = (await main.ask('/metrics'))?.text
+  expect(metrics).toContain('log_kafka_fetches_total')
+  expect(metrics).toContain('\nbackhaul_process_start_time_seconds ')
   const debug = JSON.parse((await main.ask('/debug/partitions'))?.text ?? '') as unknown
   expect(debug).toEqual({ role: 'secondary', partitions: [] })
   expect((await main.ask('/debug/sessions/s%201'))?.text).toContain('PROCESSOR_SESSION_NOT_HELD')

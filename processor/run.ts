@@ -8,6 +8,7 @@ import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
+import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
@@ -48,6 +49,7 @@ async function start(environment: Environment, failpoints: Failpoints): Promise<
   const settings = readSettings(environment)
   const { backhaul, config } = settings
   const telemetry = createTelemetryBase(backhaul.logLevel)
+  reportStart(telemetry, clock)
   const service = new ProcessorService({ ...settings, telemetry, clock, random, failpoints })
   const { log } = telemetry
   stopOnSignals(service, {

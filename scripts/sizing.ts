@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { LIST_PRICES, type Prices } from './sizing/assumptions.ts'
+import { EXAMPLE_PRICES, type Prices } from './sizing/assumptions.ts'
 import { figuresOf, FRAME_SIZES, type FrameSize } from './sizing/figures.ts'
 import { figuresTable, RATES, sizeTable } from './sizing/page.ts'
 
@@ -10,17 +10,17 @@ const HELP = `npm run sizing -- [options]
 
   --eps N                events a second; may be repeated (${RATES.join(', ')})
   --events-per-frame N   ${FRAME_SIZES.join(', ')} (10)
-  --prices FILE          JSON of ${Object.keys(LIST_PRICES).join(', ')}
+  --prices FILE          JSON of ${Object.keys(EXAMPLE_PRICES).join(', ')}
   --help                 this text`
 
 const price = z.number().nonnegative().default(0)
 const pricesSchema = z
-  .strictObject(Object.fromEntries(Object.keys(LIST_PRICES).map((name) => [name, price])))
+  .strictObject(Object.fromEntries(Object.keys(EXAMPLE_PRICES).map((name) => [name, price])))
   .partial()
 
 function pricesOf(path: string | undefined): Prices {
-  if (path === undefined) return LIST_PRICES
-  return { ...LIST_PRICES, ...pricesSchema.parse(JSON.parse(readFileSync(path, 'utf8'))) }
+  if (path === undefined) return EXAMPLE_PRICES
+  return { ...EXAMPLE_PRICES, ...pricesSchema.parse(JSON.parse(readFileSync(path, 'utf8'))) }
 }
 
 function frameOf(text: string): FrameSize {

@@ -8,6 +8,7 @@ import { readObjectStoreSettings } from '../shared/objects/open-object-store.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings } from '../shared/runtime/config.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
+import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
   )
   const backhaul = readConfig(backhaulConfig, environment, readFile)
   const telemetry = createTelemetryBase(backhaul.logLevel)
+  reportStart(telemetry, clock)
   const service = new ServingService({
     backhaul,
     config: readConfig(servingConfig, environment, readFile),

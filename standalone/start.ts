@@ -30,6 +30,7 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
+import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import {
   backhaulConfig,
@@ -89,6 +90,7 @@ async function startAll(
   const { config, cuts, alerts, gatewaySettings, relaySettings } = settings
   const { processorSettings, servingSettings } = settings
   const telemetry = createTelemetryBase(config.logLevel)
+  reportStart(telemetry, clock)
 
   const folder = await holdDataFolder(config.dataDir)
   stack.add('data folder', () => folder.release())

@@ -32,12 +32,13 @@ AGAIN = {3, 75, 130}
 class BackhaulOperator(KubernetesPodOperator):
     """One command in a pod; what a repeat does not mend fails at once, without the retries left."""
 
-    def __init__(self, **given) -> None:
+    def __init__(self, *, arguments: list[str], **given) -> None:
         super().__init__(
             image=IMAGE,
             namespace=NAMESPACE,
             service_account_name=SERVICE_ACCOUNT,
-            cmds=["npx", "backhaul"],
+            # The image's entry point takes the role first; it has no shell and no npx.
+            arguments=["backhaul", *arguments],
             env_from=[k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name=CONFIG_MAP))],
             # The most that a run takes, and beyond it what the system keeps of its files.
             container_resources=k8s.V1ResourceRequirements(

@@ -12,6 +12,7 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings } from '../../shared/runtime/config.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
 import { StopStack } from '../../shared/runtime/lifecycle.ts'
+import { reportStart } from '../../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
 import { stopOnSignals } from '../../shared/runtime/stop-signals.ts'
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
   const config = readConfig(relayConfig, environment, readFile)
   const kafka = readConfig(kafkaConfig, environment, readFile)
   const telemetry = createTelemetryBase(backhaul.logLevel)
+  reportStart(telemetry, clock)
   const settings = { backhaul, gateway, config, kafka, gcs }
   const service = new RelayService({ ...settings, telemetry, clock, random })
   const stack = new StopStack()

@@ -12,6 +12,7 @@ import { servingMetrics } from '../../serving/telemetry.ts'
 import { kafkaLogMetrics } from '../../shared/log/kafka-telemetry.ts'
 import { lmdbLogMetrics } from '../../shared/log/lmdb-telemetry.ts'
 import { gcsObjectMetrics } from '../../shared/objects/gcs-telemetry.ts'
+import { processMetrics } from '../../shared/runtime/process-telemetry.ts'
 import { cassandraSpeedMetrics } from '../../shared/speed/cassandra-telemetry.ts'
 import { lmdbSpeedMetrics } from '../../shared/speed/lmdb-telemetry.ts'
 import { bigQueryMetrics } from '../../shared/warehouse/bigquery-telemetry.ts'
@@ -20,6 +21,7 @@ import type { ServiceMetrics } from './metrics-page.ts'
 
 /** Tables stand beside one another: keys that two of them share are no names of metrics. */
 export const serviceMetrics: readonly ServiceMetrics[] = [
+  { title: 'Every process', metrics: [processMetrics] },
   { title: 'Gateway', metrics: [gatewayMetrics, poolMetrics] },
   { title: 'Relay', metrics: [relayMetrics] },
   { title: 'Processor', metrics: [processorMetrics, alertMetrics] },

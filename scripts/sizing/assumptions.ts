@@ -44,8 +44,8 @@ export const USE = {
 export const NODE = { cores: 8, systemCores: 0.5 } as const
 
 /**
- * US dollars, list prices of us-central1 without commitments, looked up by hand: check them before a
- * decision, and give your own with --prices.
+ * US dollars: examples of the order of list prices of us-central1 without commitments, checked against no
+ * price list. Give your own with --prices before a decision.
  */
 export const PRICES = {
   nodeHour: { value: 0.338, unit: '$/h', what: 'a node (n2d-standard-8)' },
@@ -61,7 +61,7 @@ export const PRICES = {
 
 export type Prices = { readonly [Name in keyof typeof PRICES]: number }
 
-export const LIST_PRICES: Prices = {
+export const EXAMPLE_PRICES: Prices = {
   nodeHour: PRICES.nodeHour.value,
   ssdGbMonth: PRICES.ssdGbMonth.value,
   objectGbMonth: PRICES.objectGbMonth.value,

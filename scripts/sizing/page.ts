@@ -1,6 +1,6 @@
 /** The tables of docs/sizing.md and of `npm run sizing`. */
 import { markdownTable, number } from '../../loadtest/acceptance/tables.ts'
-import { LIST_PRICES, PRICES, USE, type Assumption, type Prices } from './assumptions.ts'
+import { EXAMPLE_PRICES, PRICES, USE, type Assumption, type Prices } from './assumptions.ts'
 import { FRAME_SIZES, type Figure, type Figures, type FrameSize } from './figures.ts'
 import { COST_NAMES, sizeOf, type Part, type Size } from './size.ts'
 
@@ -84,7 +84,7 @@ function assumptionsTable(assumptions: Readonly<Record<string, Assumption>>): st
 
 export function sizingPage(figures: Figures): string {
   const table = (frame: FrameSize) =>
-    sizeTable({ rates: RATES, frame, figures, prices: LIST_PRICES })
+    sizeTable({ rates: RATES, frame, figures, prices: EXAMPLE_PRICES })
   return `# Sizing
 
 How many cores, disks and dollars a month a rate of events takes, computed by \`npm run sizing\` from what the runs that are kept have
@@ -121,11 +121,14 @@ ${assumptionsTable(USE)}
 
 ${assumptionsTable(PRICES)}
 
-List prices of us-central1 without commitments, looked up by hand; ask the price list before a decision.
+These prices are examples, of the order of list prices of us-central1 without commitments. They were checked against no price list:
+put your own in their place before a decision.
 
 ## For your own numbers
 
-\`\`\`
+<!-- parsed: prices are yours -->
+
+\`\`\`sh
 npm run sizing -- --eps 250000 --events-per-frame 10
 npm run sizing -- --eps 250000 --prices prices.json
 \`\`\`

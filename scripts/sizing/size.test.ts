@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { KeptOutcome } from '../../loadtest/acceptance/results.ts'
-import { LIST_PRICES } from './assumptions.ts'
+import { EXAMPLE_PRICES } from './assumptions.ts'
 import { figuresOf } from './figures.ts'
 import { RATES, sizeTable, sizingPage } from './page.ts'
 import { sizeOf } from './size.ts'
@@ -34,7 +34,7 @@ const kept = new Map<string, KeptOutcome>([
   ],
 ])
 const figures = figuresOf(kept)
-const size = (eps: number) => sizeOf({ eps, frame: 10, figures, prices: LIST_PRICES })
+const size = (eps: number) => sizeOf({ eps, frame: 10, figures, prices: EXAMPLE_PRICES })
 const cores = (eps: number, name: string) =>
   size(eps).parts.find((part) => part.name === name)?.cores ?? 0
 
@@ -76,14 +76,14 @@ test('connections decide about pods where every player has one', () => {
     eps: 1_000_000,
     frame: 1,
     figures: figuresOf(),
-    prices: LIST_PRICES,
+    prices: EXAMPLE_PRICES,
   })
   expect(connections).toBe(5_000_000)
   expect(gatewayPods).toBeGreaterThanOrEqual(250)
 })
 
 test('every core count beyond what was measured is labelled', () => {
-  const rows = sizeTable({ rates: RATES, frame: 10, figures, prices: LIST_PRICES }).split('\n')
+  const rows = sizeTable({ rates: RATES, frame: 10, figures, prices: EXAMPLE_PRICES }).split('\n')
   const cellsOf = (title: string) =>
     rows
       .find((row) => row.startsWith(`| ${title}`))

@@ -6,6 +6,11 @@ was received, as the product's own errors do.
 {{- include "backhaul.checks.gateway" . -}}
 {{- include "backhaul.checks.processor" . -}}
 {{- include "backhaul.checks.secrets" . -}}
+{{- range $name := list "project" "location" -}}
+{{- if and (eq $.Values.warehouse.store "bigquery") (not (get $.Values.warehouse $name)) -}}
+{{- fail (printf "warehouse.store bigquery: expected warehouse.%s, received none" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.relay.enabled (not .Values.relay.feeds.inline) (not .Values.relay.feeds.existingConfigMap) -}}
 {{- fail "relay.enabled: expected relay.feeds.inline or relay.feeds.existingConfigMap, received neither" -}}
 {{- end -}}
@@ -71,7 +76,8 @@ was received, as the product's own errors do.
 {{- end -}}
 {{- end -}}
 {{- if include "backhaul.usesSasl" . -}}
-{{- range $role := list "gateway" "relay" "processor" "serving" "batch" -}}
+{{- $roles := list "gateway" "relay" "processor" "serving" "batch" -}}
+{{- range $role := ternary (append $roles "operator") $roles .Values.operator.enabled -}}
 {{- $user := include "backhaul.kafkaUser" (dict "root" $ "role" $role) | fromYaml -}}
 {{- if not (and $user.user $user.existingSecret) -}}
 {{- fail (printf "kafka.security %s: expected user and existingSecret in kafka.sasl or kafka.sasl.roles.%s, received %s" $.Values.kafka.security $role (ternary "no secret" "no user" (ne $user.user ""))) -}}
@@ -87,11 +93,6 @@ was received, as the product's own errors do.
 {{- $user := include "backhaul.cassandraUser" (dict "root" $ "role" $role) | fromYaml -}}
 {{- if and $user.user (not $user.existingSecret) -}}
 {{- fail (printf "cassandra.user: expected existingSecret in cassandra or cassandra.roles.%s, received none" $role) -}}
-{{- end -}}
-{{- end -}}
-{{- with .Values.processor.alerts.webhook -}}
-{{- if and .url (not .existingSecret) -}}
-{{- fail "processor.alerts.webhook.url: expected processor.alerts.webhook.existingSecret, received none" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -34,7 +34,7 @@ spec:
         {{- toYaml (prepend .args "backhaul") | nindent 8 }}
       {{- include "backhaul.container" . | nindent 6 }}
       env:
-        {{- include .env .root | trim | nindent 8 }}
+        {{- include .env . | trim | nindent 8 }}
         {{- with .moreEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -42,9 +42,9 @@ spec:
     {{- include "backhaul.volumes" . | trim | nindent 4 }}
 {{- end -}}
 
-{{/* A CronJob of such a pod; (…, "spec" with schedule and deadlines) */}}
+{{/* A CronJob of such a pod, by the values of its role, or by (… "fixed" (dict "schedule" …)) where it has no such value. */}}
 {{- define "backhaul.cronJob" -}}
-{{- $values := get .root.Values .role -}}
+{{- $values := mergeOverwrite (dict) (get .root.Values .role) (.fixed | default dict) -}}
 apiVersion: batch/v1
 kind: CronJob
 metadata:

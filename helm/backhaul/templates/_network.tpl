@@ -1,10 +1,11 @@
-{{/* What each role talks to. `clients`: is called at its port; `port`: calls others at this one. */}}
+{{/* What each role talks to. `clients`: is called at its port; `keySet`: fetches the keys of tokens. */}}
 {{- define "backhaul.network.needs" -}}
+{{- $isKeySet := eq .Values.auth.mode "jwks" }}
 gateway:
   clients: true
   metrics: metrics
   kafka: true
-  port: {{ ternary 443 0 (eq .Values.auth.mode "jwks") }}
+  keySet: {{ $isKeySet }}
 {{- if .Values.relay.enabled }}
 relay:
   metrics: metrics
@@ -19,6 +20,7 @@ processor:
 serving:
   clients: true
   metrics: http
+  keySet: {{ $isKeySet }}
   kafka: true
   cassandra: true
   cloud: true
@@ -34,12 +36,28 @@ reconcile:
   cassandra: true
   cloud: true
 {{- end }}
+{{- if .Values.operator.enabled }}
+operator:
+  kafka: true
+  cassandra: true
+  cloud: true
+{{- end }}
 {{- if .Values.schemaMigration.enabled }}
 schema-migration:
   cassandra: true
 {{- end }}
 smoke:
   roles: [gateway, serving]
+{{- end -}}
+
+{{/* Where the key set of tokens is, as host:port. */}}
+{{- define "backhaul.keySetAddress" -}}
+{{- $url := urlParse .Values.auth.jwksUrl -}}
+{{- if regexMatch ":[0-9]+$" $url.host -}}
+{{ $url.host }}
+{{- else -}}
+{{ $url.host }}:{{ ternary 80 443 (eq $url.scheme "http") }}
+{{- end -}}
 {{- end -}}
 
 {{/* The ports of some host:port, to anywhere unless it is said where they are. */}}

@@ -43,6 +43,9 @@ are at its name.
 {{- if and (has "auth" $needs) (eq .auth.mode "hs256") }}
 {{ include "backhaul.secretVolume" (dict "name" "auth" "secret" .auth.existingSecret "key" .auth.secretKey "path" "secret") }}
 {{- end }}
+{{- if and (has "ingestKeys" $needs) .auth.ingestKeys.existingSecret }}
+{{ include "backhaul.secretVolume" (dict "name" "ingest-keys" "secret" .auth.ingestKeys.existingSecret "key" .auth.ingestKeys.key "path" "keys") }}
+{{- end }}
 {{- if and (has "kafka" $needs) (include "backhaul.usesSasl" $.root) }}
 {{- $user := include "backhaul.kafkaUser" $ | fromYaml }}
 {{ include "backhaul.secretVolume" (dict "name" "kafka" "secret" $user.existingSecret "key" $user.passwordKey "path" "password") }}
@@ -91,6 +94,9 @@ are at its name.
 {{- end }}
 {{- if and (has "auth" $needs) (eq .auth.mode "hs256") }}
 {{ include "backhaul.secretMount" "auth" }}
+{{- end }}
+{{- if and (has "ingestKeys" $needs) .auth.ingestKeys.existingSecret }}
+{{ include "backhaul.secretMount" "ingest-keys" }}
 {{- end }}
 {{- if and (has "kafka" $needs) (include "backhaul.usesSasl" $.root) }}
 {{ include "backhaul.secretMount" "kafka" }}

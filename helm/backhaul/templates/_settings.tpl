@@ -101,9 +101,9 @@ others: it refuses what it does not know.
 {{- end }}
 {{- end -}}
 
-{{/* Likewise the user of Cassandra. */}}
+{{/* Likewise the user of Cassandra, where an operator's commands are the batch too. */}}
 {{- define "backhaul.cassandraUser" -}}
-{{- $role := ternary "batch" .role (eq .role "reconcile") -}}
+{{- $role := ternary "batch" .role (has .role (list "reconcile" "operator")) -}}
 {{- with .root.Values.cassandra -}}
 {{- mergeOverwrite (dict "user" .user "existingSecret" .existingSecret "passwordKey" .passwordKey) (get .roles $role | default dict) | toYaml -}}
 {{- end -}}
@@ -142,16 +142,40 @@ others: it refuses what it does not know.
 {{- include "backhaul.settings" .Values.objectStore.settings }}
 {{- end -}}
 
-{{/* What the batch and reconcile have to know: views and their limits are those of the processor. */}}
+{{/* Where the tables of the history are, for whoever writes or reads them. */}}
+{{- define "backhaul.env.warehouse" -}}
+{{- with .Values.warehouse }}
+- name: WAREHOUSE_STORE
+  value: {{ .store }}
+{{- if eq .store "bigquery" }}
+- name: BIGQUERY_PROJECT
+  value: {{ .project | quote }}
+- name: BIGQUERY_DATASET
+  value: {{ .dataset | quote }}
+- name: BIGQUERY_LOCATION
+  value: {{ .location | quote }}
+{{- include "backhaul.settings" .settings }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What commands have to know, for (dict "root" $ "role" "batch"): views and their limits are those of the processor. */}}
 {{- define "backhaul.env.batch" -}}
-{{ include "backhaul.env.common" . }}
-{{ include "backhaul.env.kafka" (dict "root" . "role" "batch") | trim }}
-{{ include "backhaul.env.cassandra" (dict "root" . "role" "batch") | trim }}
-{{ include "backhaul.env.objects" . }}
+{{ include "backhaul.env.common" .root }}
+{{ include "backhaul.env.kafka" . | trim }}
+{{ include "backhaul.env.cassandra" . | trim }}
+{{ include "backhaul.env.objects" .root }}
+{{ include "backhaul.env.warehouse" .root | trim }}
 - name: EVENT_LOG
   value: kafka
 - name: PROCESSOR_SPEED_STORE
   value: cassandra
-{{- include "backhaul.settings" .Values.processor.settings }}
-{{- include "backhaul.settings" .Values.batch.settings }}
+{{- include "backhaul.settings" .root.Values.processor.settings }}
+{{- include "backhaul.settings" .root.Values.batch.settings }}
+{{- end -}}
+
+{{/* An operator's commands open what is sealed and find viewers by their names, which the batch never does. */}}
+{{- define "backhaul.env.operator" -}}
+{{ include "backhaul.env.batch" . }}
+{{ include "backhaul.env.keys" .root }}
 {{- end -}}

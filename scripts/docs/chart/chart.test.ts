@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { batchConfig } from '../../../batch/config.ts'
 import { gatewayConfig } from '../../../gateway/config.ts'
 import { POOL_STOP_MARGIN_MS } from '../../../gateway/limits.ts'
 import { relayConfig } from '../../../gateway/relay/config.ts'
@@ -10,6 +11,7 @@ import { STOP_MARGIN_MS as RELAY_STOP_MARGIN_MS } from '../../../gateway/relay/l
 import { processorConfig } from '../../../processor/config.ts'
 import { STOP_MARGIN_MS as PROCESSOR_STOP_MARGIN_MS } from '../../../processor/limits.ts'
 import { servingConfig } from '../../../serving/config.ts'
+import { readConfig } from '../../../shared/runtime/config.ts'
 import { valuesPage } from './values-page.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -98,6 +100,67 @@ test('the metric that gateways are scaled by is one of docs/metrics.md', () => {
     `| \`${gateway.autoscaling.connections.metric}\` |`,
   )
 })
+
+test('a job of the production takes more than comes to a partition in an hour', () => {
+  const text = read(CHART, 'ci/production-values.yaml')
+  const { settings, batch } = parse(text) as {
+    readonly settings: { readonly BACKHAUL_PARTITIONS: number }
+    readonly batch: { readonly settings: Readonly<Record<string, number>> }
+  }
+  const given = Object.entries(batch.settings).map(([name, value]) => [name, `${value}`] as const)
+  const config = readConfig(batchConfig, Object.fromEntries(given), () => '')
+  const [, eventsPerSecond = ''] = /some ([\d,]+) events a second/.exec(text) ?? []
+  const records =
+    (Number(eventsPerSecond.replaceAll(',', '')) * 3_600) / settings.BACKHAUL_PARTITIONS
+  // docs/gcp.md: 180,000 records of a partition and hour are 70 MB.
+  const bytes = records * (70_000_000 / 180_000)
+  expect(config.runRecordsMax).toBeGreaterThan(2 * records)
+  expect(config.runBytesMax).toBeGreaterThan(2 * bytes)
+})
+
+test('a user of Kafka is named for each principal that docs/security/kafka-acls.sh gives rights', () => {
+  const script = read(ROOT, 'docs', 'security', 'kafka-acls.sh')
+  const loops = [...script.matchAll(/^for role in (.+); do$/gm)].flatMap(([, all = '']) =>
+    all.split(' '),
+  )
+  const named = [...script.matchAll(/^allow (\w+) /gm)].map(([, role = '']) => role)
+  const principals = new Set([...loops, ...named])
+  // Topics are made by who starts first, or by an operator beforehand: no role of the chart is that one.
+  principals.delete('setup')
+  const { properties } = JSON.parse(read(CHART, 'values.schema.json')) as {
+    readonly properties: {
+      readonly kafka: {
+        readonly properties: {
+          readonly sasl: {
+            readonly properties: { readonly roles: { readonly properties: object } }
+          }
+        }
+      }
+    }
+  }
+  const users = Object.keys(properties.kafka.properties.sasl.properties.roles.properties)
+  expect(users.toSorted()).toEqual([...principals].toSorted())
+})
+
+test('docs/gke.md gives rights on the bucket to every role that reaches the cloud', () => {
+  const needs = read(TEMPLATES, '_network.tpl').split(/^(?=[a-z-]+:$)/m)
+  const reaching = needs.flatMap((role) =>
+    /^ {2}cloud: true$/m.test(role) ? [role.slice(0, role.indexOf(':'))] : [],
+  )
+  const [, given = ''] =
+    /^for role in (.+); do\n {2}gcloud storage/m.exec(read(ROOT, 'docs', 'gke.md')) ?? []
+  expect(reaching).toContain('operator')
+  expect(given.split(' ').toSorted()).toEqual(reaching.toSorted())
+})
+
+test.each(['gcp.md', 'airflow/backhaul_batch.py'])(
+  'docs/%s gives the image a role, and no command that it does not have',
+  (path) => {
+    const page = read(ROOT, 'docs', path)
+    expect(page).toMatch(/^\s*(?:args: \[backhaul, |arguments=\["backhaul", )/m)
+    expect(page).not.toMatch(/^\s*(?:command: |cmds=)/m)
+  },
+)
 
 test('a value without a comment is refused', () => {
   expect(() => valuesPage('gateway:\n  # Pods.\n  replicas: 1\n  other: 2\n')).toThrow(

@@ -11,6 +11,7 @@ import { kafkaConfig } from '../../../shared/log/kafka-config.ts'
 import { gcsConfig } from '../../../shared/objects/gcs-config.ts'
 import { backhaulConfig } from '../../../shared/runtime/settings.ts'
 import { cassandraConfig } from '../../../shared/speed/cassandra-config.ts'
+import { bigQueryConfig } from '../../../shared/warehouse/bigquery-config.ts'
 import {
   anyList,
   anyObject,
@@ -36,6 +37,9 @@ const ADDRESS_IN_LIST = listOf(matching('^[^\\s:]+:[0-9]{1,5}$'), {
   minItems: 1,
   uniqueItems: true,
 })
+
+/** Roles with an account of their own. */
+const ACCOUNTS = ['gateway', 'relay', 'processor', 'serving', 'batch', 'reconcile', 'operator']
 
 const GATEWAY_SET_BY_CHART = [
   'GATEWAY_HOST',
@@ -78,6 +82,10 @@ const settings: Readonly<Record<string, Schema>> = {
     ],
   ),
   gcsSettings: settingsSchema([gcsConfig], ['GCS_BUCKET']),
+  bigQuerySettings: settingsSchema(
+    [bigQueryConfig],
+    ['BIGQUERY_PROJECT', 'BIGQUERY_DATASET', 'BIGQUERY_LOCATION'],
+  ),
   gatewaySettings: settingsSchema([gatewayConfig], GATEWAY_SET_BY_CHART),
   relaySettings: settingsSchema(
     [relayConfig, gatewayConfig],
@@ -135,12 +143,12 @@ const run: Readonly<Record<string, Schema>> = {
   secretMounts: ref('secretMounts'),
   pod: ref('pod'),
 }
-const job: Readonly<Record<string, Schema>> = {
+const command: Readonly<Record<string, Schema>> = {
   ...run,
   enabled: boolean,
   activeDeadlineSeconds: integer(MINUTE_S, 7 * DAY_S),
-  backoffLimit: integer(0, 20),
 }
+const job: Readonly<Record<string, Schema>> = { ...command, backoffLimit: integer(0, 20) }
 const cronJob: Readonly<Record<string, Schema>> = {
   ...job,
   schedule: matching('^(\\S+\\s+){4}\\S+$'),
@@ -180,7 +188,7 @@ const stores: Readonly<Record<string, Schema>> = {
       user: text,
       existingSecret: text,
       passwordKey: text,
-      roles: usersOf('gateway', 'relay', 'processor', 'serving', 'batch'),
+      roles: usersOf('gateway', 'relay', 'processor', 'serving', 'batch', 'operator'),
     }),
     ca: ref('secretKey'),
     settings: ref('kafkaSettings'),
@@ -200,6 +208,13 @@ const stores: Readonly<Record<string, Schema>> = {
   objectStore: object({
     bucket: matching('^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$'),
     settings: ref('gcsSettings'),
+  }),
+  warehouse: object({
+    store: oneOf('duckdb', 'bigquery'),
+    project: matching('^([a-z0-9.:-]{1,100})?$'),
+    dataset: matching('^[A-Za-z0-9_]{1,1000}$'),
+    location: matching('^[A-Za-z0-9-]{0,50}$'),
+    settings: ref('bigQuerySettings'),
   }),
 }
 
@@ -238,7 +253,7 @@ const roles: Readonly<Record<string, Schema>> = {
     settings: { ...ref('processorSettings'), required: ['PROCESSOR_STOP_GRACE_MS'] },
     alerts: object({
       rulesConfigMap: text,
-      webhook: object({ url: matching('^(https?://.+)?$'), existingSecret: text, secretKey: text }),
+      webhook: object({ existingSecret: text, urlKey: text, secretKey: text }),
     }),
     autoscaling: object({
       enabled: boolean,
@@ -265,6 +280,7 @@ const roles: Readonly<Record<string, Schema>> = {
   }),
   batch: object({ ...cronJob, shards: integer(1, 256), settings: ref('batchSettings') }),
   reconcile: object(cronJob),
+  operator: object(command),
   schemaMigration: object(job),
   smoke: object({ ...run, waitSeconds: integer(1, 3_600), token: ref('secretKey') }),
 }
@@ -273,7 +289,7 @@ const surroundings: Readonly<Record<string, Schema>> = {
   networkPolicy: object({
     enabled: boolean,
     ingress: object({ gateway: anyList, serving: anyList, metrics: anyList }),
-    egress: object({ kafka: anyList, cassandra: anyList, googleApis: anyList, gateway: anyList }),
+    egress: object({ kafka: anyList, cassandra: anyList, googleApis: anyList, keySet: anyList }),
     moreEgress: { type: 'object', additionalProperties: anyList },
   }),
   monitoring: object({
@@ -282,7 +298,11 @@ const surroundings: Readonly<Record<string, Schema>> = {
       interval: matching('^[0-9]+(s|m)$'),
       labels: textMap,
     }),
-    rules: object({ kind: oneOf('Rules', 'PrometheusRule', ''), labels: textMap }),
+    rules: object({
+      kind: oneOf('Rules', 'PrometheusRule', ''),
+      labels: textMap,
+      runbooksUrl: matching('^(https?://.+)?$'),
+    }),
     dashboards: object({ enabled: boolean, labels: textMap }),
   }),
 }
@@ -306,14 +326,7 @@ export function valuesSchema(): string {
         fullnameOverride: text,
         settings: { ...ref('backhaulSettings'), required: ['BACKHAUL_PARTITIONS'] },
         ...stores,
-        serviceAccounts: object(
-          Object.fromEntries(
-            ['gateway', 'relay', 'processor', 'serving', 'batch', 'reconcile'].map((role) => [
-              role,
-              ref('account'),
-            ]),
-          ),
-        ),
+        serviceAccounts: object(Object.fromEntries(ACCOUNTS.map((role) => [role, ref('account')]))),
         ...roles,
         ...surroundings,
         // Helm hands it to a chart that is part of another.
