@@ -1,7 +1,8 @@
 /**
  * Jobs on BigQuery. A job has an id of ours, and an insert whose answer is lost or late is followed
  * by a look at that job, never by another id: BigQuery answers a second insert of an id with 409.
- * Only when a job is known to have failed for good is the next id of the same work taken.
+ * Only when a job is known to have failed for good is the next id of the same work taken. Ids that
+ * others have used up are passed over; only jobs that are started here count as attempts.
  */
 import { CloudError } from '../cloud/cloud-failure.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -12,6 +13,7 @@ import type { BigQueryApi, BigQueryJob, JobError } from './bigquery-api.ts'
 import { bigQueryFailure, jobFailure, type BigQueryOperation } from './bigquery-failure.ts'
 import {
   JOB_ATTEMPTS_MAX,
+  JOB_IDS_MAX,
   JOB_MAX_MS,
   JOB_POLL_MAX_MS,
   JOB_POLL_MS,
@@ -26,7 +28,7 @@ const DELAYS = { retryDelayMs: REPEAT_DELAY_MS, retryDelayMaxMs: REPEAT_DELAY_MA
 const HTTP_CONFLICT = 409
 
 export interface BigQueryJobsParts {
-  readonly api: BigQueryApi
+  readonly api: Pick<BigQueryApi, 'insertJob' | 'job'>
   readonly project: string
   readonly clock: Clock
   readonly random: Random
@@ -35,7 +37,7 @@ export interface BigQueryJobsParts {
 }
 
 export interface JobRequest {
-  /** Of the work: the same for each try at it. An attempt's number is put behind it. */
+  /** Of the work: the same for each try at it. A job's number is put behind it. */
   readonly id: string
   /** What the job is for, in labels and metrics. */
   readonly verb: string
@@ -58,10 +60,14 @@ export class BigQueryJobs {
   async run(request: JobRequest): Promise<BigQueryJob> {
     const { clock, telemetry } = this.#parts
     const sinceMs = clock.monotonicMs()
-    for (let attempt = 1; attempt <= JOB_ATTEMPTS_MAX; attempt += 1) {
-      if (attempt > 1) telemetry?.attempted(request.verb)
-      const jobId = `${request.id}-${attempt}`
+    let started = 0
+    for (let number = 1; number <= JOB_IDS_MAX; number += 1) {
+      const jobId = `${request.id}-${number}`
       const { known, job } = await this.#ended(jobId, request)
+      if (!known) {
+        started += 1
+        if (number > 1) telemetry?.attempted(request.verb)
+      }
       const operation = {
         ...request.operation,
         resource: `${request.operation.resource} (job ${jobId})`,
@@ -75,12 +81,12 @@ export class BigQueryJobs {
       // What an earlier process met may have been mended since.
       const failure = jobFailure(job.error, operation)
       if (known) continue
-      if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || attempt === JOB_ATTEMPTS_MAX)
+      if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || started === JOB_ATTEMPTS_MAX)
         throw request.failure?.(job.error) ?? failure
-      await clock.sleep(fullJitterMs(attempt - 1, DELAYS, this.#parts.random))
+      await clock.sleep(fullJitterMs(started - 1, DELAYS, this.#parts.random))
     }
     throw warehouseErrors.create('WAREHOUSE_JOB_FAILED', {
-      expected: `one of ${JOB_ATTEMPTS_MAX} jobs ${request.id}-N to end well`,
+      expected: `one of ${JOB_IDS_MAX} jobs ${request.id}-N to end well`,
       received: 'none',
     })
   }
@@ -117,8 +123,8 @@ export class BigQueryJobs {
         return await api.insertJob(jobId, this.#bounded(request))
       } catch (error) {
         if (!(error instanceof CloudError) || error.failure.status !== HTTP_CONFLICT) throw error
-        // After a try whose answer was lost it is our own.
-        known = tries === 1
+        // It is our own only when a try was made before that one, whose answer was lost.
+        known ||= tries === 1
         return api.job(jobId)
       }
     })
