@@ -125,7 +125,7 @@ export class BigQuerySession implements WarehouseSession {
           expected: `the table ${table}`,
           received: 'none of this name',
         })
-      const done = await this.#parts.catalog.done(table, jobId)
+      const done = await this.#parts.catalog.done(found, jobId)
       if (done !== undefined) return done
       const written = await action(new BigQueryTableWriter(found, this.#parts))
       if (written === undefined) return { removed: 0, inserted: 0 }

@@ -165,6 +165,41 @@ describe('the warehouse on BigQuery', () => {
     await later.close()
   })
 
+  it('does not write again what was done though its job has failed', async () => {
+    bigQuery.proxy.inject({ to: isWrite, times: 1, effect: { kind: 'answerLost' } })
+    const errorResult = { reason: 'backendError', message: 'after the commit' }
+    const failed = JSON.stringify({ status: { state: 'DONE', errorResult } })
+    const effect = { kind: 'answered', body: Buffer.from(failed) } as const
+    bigQuery.proxy.inject({ to: isWrite, times: 1, effect })
+    await expect(insert('a', 'first')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    const again = await warehouse.open()
+    expect(await insert('a', 'first', again)).toBe(1)
+    expect(await playsOf(again)).toEqual([`${DAY} a - -`])
+  })
+
+  it('does not take for done what another has done that the session cannot see', async () => {
+    const other = await warehouse.open()
+    expect(await insert('b', 'before', other)).toBe(1)
+    expect(await insert('a', 'first', other)).toBe(1)
+    await expect(insert('a', 'first')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    expect(await playsOf(session)).toEqual([])
+  })
+
+  it('takes a table for one that two processes have entered at once', async () => {
+    const catalog = `\`${PROJECT}.${place.dataset}.warehouse_tables\``
+    const twice = `INSERT INTO ${catalog} SELECT name, spec, 'other', changed_at FROM ${catalog}`
+    await runSql(bigQuery, twice)
+    const both = await warehouse.open()
+    const late = await warehouse.open()
+    expect(both.tables.map(({ name }) => name)).toEqual(['plays'])
+    // The first knows one of the two entries alone.
+    await expect(insert('z', 'zeroth')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    expect(await insert('a', 'first', both)).toBe(1)
+    expect(await insert('b', 'second', both)).toBe(1)
+    await expect(insert('c', 'third', late)).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    expect(await playsOf(await warehouse.open())).toEqual([`${DAY} a - -`, `${DAY} b - -`])
+  })
+
   it('asks again when a request is not answered in time, or is one too many', async () => {
     const hasty = await reopened({ requestTimeoutMs: 2_000 })
     const its = await hasty.open()
@@ -232,6 +267,15 @@ function jobIdOf({ body }: ApiRequest): string {
 function configurationOf({ body }: ApiRequest): { labels?: object } {
   const parsed = JSON.parse(body.toString()) as { configuration?: object }
   return parsed.configuration ?? parsed
+}
+
+async function runSql({ endpoint }: ApiServer, query: string): Promise<void> {
+  const answer = await fetch(`${endpoint}/bigquery/v2/projects/${PROJECT}/queries`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, useLegacySql: false }),
+  })
+  if (!answer.ok) throw new Error(await answer.text())
 }
 
 async function stageParquet(store: ObjectStore, object: string, sql: string): Promise<void> {
