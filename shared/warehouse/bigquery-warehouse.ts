@@ -76,7 +76,8 @@ class BigQueryWarehouse implements Warehouse {
 
   async open(): Promise<WarehouseSession> {
     this.#assertOpen()
-    const parts = { api: this.#api, jobs: this.#jobs, place: this.#place }
+    const { clock } = this.#options
+    const parts = { api: this.#api, jobs: this.#jobs, place: this.#place, clock }
     const sessionId = this.#options.random.uuid().replaceAll('-', '')
     const session = new BigQuerySession({
       ...parts,
@@ -84,7 +85,6 @@ class BigQueryWarehouse implements Warehouse {
       catalog: this.#catalog,
       snapshot: await this.#catalog.snapshot(),
       scratch: new BigQueryScratch({ ...parts, bucket: this.#options.bucket, sessionId }),
-      clock: this.#options.clock,
       onClosed: () => this.#sessions.delete(session),
     })
     this.#sessions.add(session)
