@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { CloudError } from '../cloud/cloud-failure.ts'
-import { systemClock, type Clock } from '../runtime/clock.ts'
+import { ManualClock, systemClock, type Clock } from '../runtime/clock.ts'
 import { systemRandom } from '../runtime/random.ts'
 import type { BigQueryJob } from './bigquery-api.ts'
-import { BigQueryJobs, type JobRequest } from './bigquery-jobs.ts'
+import { BigQueryJobs, type BigQueryJobsParts } from './bigquery-jobs.ts'
 import { JOB_ATTEMPTS_MAX } from './bigquery-limits.ts'
 
 const hurried: Clock = { ...systemClock, sleep: () => Promise.resolve() }
@@ -15,10 +15,12 @@ class ProjectJobs {
   reason: string | undefined
   /** Answers of looks at jobs that are lost. */
   looksLost = 0
+  /** Whether jobs that are looked at have ended. */
+  done = true
 
   insertJob(jobId: string): Promise<BigQueryJob> {
     if (this.known.has(jobId)) return Promise.reject(refused(409))
-    const job = ended(this.reason)
+    const job = { ...ended(this.reason), done: this.done }
     this.known.set(jobId, job)
     return Promise.resolve(job)
   }
@@ -38,7 +40,7 @@ describe('a job of BigQuery', () => {
     configuration: {},
     operation: { resource: 'a table', permission: 'to write' },
   }
-  const run = (api: ProjectJobs, more: Partial<JobRequest> = {}) =>
+  const run = (api: ProjectJobs, more: Partial<BigQueryJobsParts> = {}) =>
     new BigQueryJobs({
       api,
       project: 'p',
@@ -46,7 +48,9 @@ describe('a job of BigQuery', () => {
       random: systemRandom,
       maximumBytesBilled: 1,
       telemetry: undefined,
-    }).run({ ...request, ...more })
+      signal: new AbortController().signal,
+      ...more,
+    }).run(request)
 
   it('has attempts of its own whatever ids others have used up', async () => {
     const api = new ProjectJobs()
@@ -74,6 +78,22 @@ describe('a job of BigQuery', () => {
     api.looksLost = 1
     expect(await run(api)).toMatchObject({ error: undefined })
     expect([...api.known.keys()]).toEqual(['work-1', 'work-2'])
+  })
+
+  it.each([
+    ['is waited for', 0],
+    ['is asked for again', 1],
+  ])('is given up at once while it %s', async (_, looksLost) => {
+    const api = new ProjectJobs()
+    api.done = false
+    api.looksLost = looksLost
+    if (looksLost > 0) api.known.set('work-1', ended(undefined))
+    const closing = new AbortController()
+    // Time stands still: without the signal it would wait forever.
+    const given = run(api, { clock: new ManualClock(), signal: closing.signal })
+    await expect.poll(() => api.known.size).toBe(1)
+    closing.abort()
+    await expect(given).rejects.toMatchObject({ code: 'WAREHOUSE_CLOSED' })
   })
 })
 

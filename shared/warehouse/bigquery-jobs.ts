@@ -10,6 +10,7 @@ import type { BackhaulError } from '../runtime/errors.ts'
 import { fullJitterMs } from '../runtime/full-jitter.ts'
 import type { Random } from '../runtime/random.ts'
 import type { BigQueryApi, BigQueryJob, JobError } from './bigquery-api.ts'
+import { assertOpen } from './bigquery-closing.ts'
 import { bigQueryFailure, jobFailure, type BigQueryOperation } from './bigquery-failure.ts'
 import {
   JOB_ATTEMPTS_MAX,
@@ -34,6 +35,8 @@ export interface BigQueryJobsParts {
   readonly random: Random
   readonly maximumBytesBilled: number
   readonly telemetry: BigQueryTelemetry | undefined
+  /** After it nothing more is asked, and what waits ends with `WAREHOUSE_CLOSED`. */
+  readonly signal: AbortSignal
 }
 
 export interface JobRequest {
@@ -58,7 +61,7 @@ export class BigQueryJobs {
 
   /** Resolves with the job that has done the work; throws the failure of the one started last. */
   async run(request: JobRequest): Promise<BigQueryJob> {
-    const { clock, telemetry } = this.#parts
+    const { clock, signal, telemetry } = this.#parts
     const sinceMs = clock.monotonicMs()
     let started = 0
     for (let number = 1; number <= JOB_IDS_MAX; number += 1) {
@@ -83,7 +86,7 @@ export class BigQueryJobs {
       if (known) continue
       if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || started === JOB_ATTEMPTS_MAX)
         throw request.failure?.(job.error) ?? failure
-      await clock.sleep(fullJitterMs(started - 1, DELAYS, this.#parts.random))
+      await clock.sleep(fullJitterMs(started - 1, DELAYS, this.#parts.random), signal)
     }
     throw warehouseErrors.create('WAREHOUSE_JOB_FAILED', {
       expected: `one of ${JOB_IDS_MAX} jobs ${request.id}-N to end well`,
@@ -97,16 +100,18 @@ export class BigQueryJobs {
     request: () => Promise<Result>,
     attemptsMax: number = REQUEST_ATTEMPTS_MAX,
   ): Promise<Result> {
-    const { clock, random, telemetry } = this.#parts
-    for (let attempt = 1; ; attempt += 1)
+    const { clock, random, signal, telemetry } = this.#parts
+    for (let attempt = 1; ; attempt += 1) {
+      assertOpen(signal)
       try {
         return await request()
       } catch (error) {
         const failure = bigQueryFailure(error, operation)
         if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || attempt === attemptsMax) throw failure
         telemetry?.repeated(error instanceof CloudError ? error.failure.reason : 'answer')
-        await clock.sleep(fullJitterMs(attempt - 1, DELAYS, random))
+        await clock.sleep(fullJitterMs(attempt - 1, DELAYS, random), signal)
       }
+    }
   }
 
   /** Starts the job, unless it is there already, and waits for its end. */
@@ -114,7 +119,7 @@ export class BigQueryJobs {
     jobId: string,
     request: JobRequest,
   ): Promise<{ readonly known: boolean; readonly job: BigQueryJob }> {
-    const { api, clock } = this.#parts
+    const { api, clock, signal } = this.#parts
     let known = false
     let tries = 0
     let job = await this.#ask(request, async () => {
@@ -134,7 +139,7 @@ export class BigQueryJobs {
         throw warehouseErrors.create('WAREHOUSE_UNAVAILABLE', {
           expected: `the job ${jobId} to end within ${JOB_MAX_MS} ms`,
         })
-      await clock.sleep(Math.min(JOB_POLL_MS * 2 ** look, JOB_POLL_MAX_MS))
+      await clock.sleep(Math.min(JOB_POLL_MS * 2 ** look, JOB_POLL_MAX_MS), signal)
       job = await this.#ask(request, () => api.job(jobId))
     }
     return { known, job }

@@ -28,7 +28,7 @@ interface Body {
 
 describe('the warehouse on BigQuery', () => {
   let server: ApiProxy
-  /** Requests but those for the dataset, in order. */
+  /** Requests but those for datasets, in order. */
   let asked: ApiRequest[]
   let answerTo: (request: ApiRequest) => ApiAnswer | Promise<ApiAnswer>
 
@@ -38,7 +38,7 @@ describe('the warehouse on BigQuery', () => {
     server = await ApiProxy.start({
       targetPort: 0,
       async rule(request) {
-        if (request.url.pathname.endsWith('/datasets/d')) return answerOf({})
+        if (/\/datasets\/\w+$/.test(request.url.pathname)) return answerOf({})
         asked.push(request)
         const { query = '' } = bodyOf(request)
         if (query.includes('now_us')) return moment
@@ -57,6 +57,36 @@ describe('the warehouse on BigQuery', () => {
       `\`local.d.warehouse_tables\` FOR SYSTEM_TIME AS OF TIMESTAMP '2026-11-26 09:14:44.123456+00:00'`,
     )
     await warehouse.close()
+  })
+
+  it('gives up what a session has under way when it closes, and drops its tables', async () => {
+    const running = answerOf({ status: { state: 'RUNNING' } })
+    answerTo = ({ method }) => (method === 'DELETE' ? answerOf({}) : running)
+    const warehouse = await opened()
+    const session = await warehouse.open()
+    const given = Promise.allSettled([session.scratch('work', { sql: 'SELECT 1 AS n' })])
+    await expect.poll(() => asked.at(-1)?.url.pathname).toMatch(/\/jobs\/backhaul-scratch-/)
+    await session.close()
+    expect(await given).toMatchObject([{ reason: { code: 'WAREHOUSE_CLOSED' } }])
+    expect(asked.some(({ method }) => method === 'DELETE')).toBe(true)
+    await warehouse.close()
+  })
+
+  it('gives up what it has under way when it closes', async () => {
+    answerTo = () => new Promise(() => undefined)
+    const warehouse = await opened()
+    const session = await warehouse.open()
+    const query = { sql: 'SELECT 1 AS n' }
+    const given = Promise.allSettled([
+      session.query(query, { maxRows: 1, timeoutMs: HOUR_MS }),
+      session.columns(query),
+      warehouse.ensureTables([]),
+    ])
+    await expect.poll(() => asked.length).toBeGreaterThan(4)
+    await warehouse.close()
+    const closed = { reason: { code: 'WAREHOUSE_CLOSED' } }
+    expect(await given).toMatchObject([closed, closed, closed])
+    await expect(warehouse.open()).rejects.toMatchObject({ code: 'WAREHOUSE_CLOSED' })
   })
 
   describe('a load that was done before', () => {
