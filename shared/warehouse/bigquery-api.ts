@@ -11,6 +11,8 @@ export interface BigQueryField {
 
 export interface BigQueryTable {
   readonly etag: string
+  /** When it goes, where it does not stay. */
+  readonly expirationMs: number | undefined
   readonly fields: readonly BigQueryField[]
 }
 
@@ -57,10 +59,12 @@ const moment = z.coerce.number().optional()
 const tableSchema = z
   .object({
     etag: z.string(),
+    expirationTime: moment,
     schema: z.object({ fields: z.array(fieldSchema) }).optional(),
   })
-  .transform(({ etag, schema }): BigQueryTable => ({
+  .transform(({ etag, expirationTime, schema }): BigQueryTable => ({
     etag,
+    expirationMs: expirationTime,
     fields: schema?.fields ?? [],
   }))
 

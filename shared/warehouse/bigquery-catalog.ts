@@ -11,7 +11,7 @@ import type { Random } from '../runtime/random.ts'
 import type { BigQueryApi, BigQueryField, BigQueryTable } from './bigquery-api.ts'
 import type { BigQueryJobs } from './bigquery-jobs.ts'
 import { PATCH_TRIES } from './bigquery-limits.ts'
-import type { BigQueryPlace, MomentUs } from './bigquery-place.ts'
+import { versionSql, type BigQueryPlace, type MomentUs } from './bigquery-place.ts'
 import type { BigQueryQueries } from './bigquery-queries.ts'
 import { literal } from './bigquery-statement.ts'
 import { fieldType } from './bigquery-values.ts'
@@ -92,31 +92,41 @@ export class BigQueryCatalog {
     this.#parts = parts
   }
 
-  /** What is there now; a dataset without tables of ours is an empty one. */
+  /**
+   * What is there at a moment that has just passed; a dataset without tables of ours is an empty one.
+   * The moment is asked for before: versions that are younger than it would let a session write over
+   * rows that it cannot see.
+   */
   async snapshot(): Promise<Snapshot> {
     const { queries, place } = this.#parts
-    const now = 'UNIX_MICROS(CURRENT_TIMESTAMP()) AS now_us'
-    const none = `SELECT ${now}, CAST(NULL AS STRING) AS name, CAST(NULL AS STRING) AS spec, CAST(NULL AS STRING) AS version`
-    const all = `${none} UNION ALL SELECT ${now}, name, spec, version FROM ${place.table(TABLES)} ORDER BY name`
-    const rows = await queries.rows({ sql: all }).catch((error: unknown) => {
-      if (!isAbsent(error)) throw error
-      return queries.rows({ sql: none })
+    const [now] = await queries.rows({
+      sql: 'SELECT UNIX_MICROS(CURRENT_TIMESTAMP()) AS now_us',
     })
-    const entries = new Map<string, CatalogEntry>()
-    for (const { name, spec, version } of rows)
-      if (typeof name === 'string')
-        entries.set(name, {
-          spec: specSchema.parse(JSON.parse(String(spec))),
-          version: String(version),
-        })
-    return { momentUs: BigInt(String(rows[0]?.['now_us'] ?? 0)), entries }
+    const momentUs = BigInt(String(now?.['now_us']))
+    const sql = `SELECT name, MAX(spec) AS spec, ${versionSql} AS version
+      FROM ${place.tableAt(TABLES, momentUs)} GROUP BY name ORDER BY name`
+    const rows = await queries.rows({ sql }).catch((error: unknown) => {
+      if (!isAbsent(error)) throw error
+      return []
+    })
+    const entries = rows.map(({ name, spec, version }): [string, CatalogEntry] => [
+      String(name),
+      { spec: specSchema.parse(JSON.parse(String(spec))), version: String(version) },
+    ])
+    return { momentUs, entries: new Map(entries) }
   }
 
-  /** The result of a write under this id that the table remembers. */
-  async done(table: string, jobId: string): Promise<WriteResult | undefined> {
+  /**
+   * The result of a write under this id that the table remembered at the moment. One that came later
+   * is none of a session that cannot see its rows.
+   */
+  async done(
+    { spec: { name }, momentUs }: CatalogEntry & { readonly momentUs: MomentUs },
+    jobId: string,
+  ): Promise<WriteResult | undefined> {
     const { queries, place } = this.#parts
     const [row] = await queries.rows({
-      sql: `SELECT removed, inserted FROM ${place.table(JOBS)} WHERE table_name = ${literal(table)} AND job_id = ${literal(jobId)} ORDER BY written_at LIMIT 1`,
+      sql: `SELECT removed, inserted FROM ${place.tableAt(JOBS, momentUs)} WHERE table_name = ${literal(name)} AND job_id = ${literal(jobId)} ORDER BY written_at LIMIT 1`,
     })
     return row && { removed: Number(row['removed']), inserted: Number(row['inserted']) }
   }

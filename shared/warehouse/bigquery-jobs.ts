@@ -1,7 +1,8 @@
 /**
  * Jobs on BigQuery. A job has an id of ours, and an insert whose answer is lost or late is followed
  * by a look at that job, never by another id: BigQuery answers a second insert of an id with 409.
- * Only when a job is known to have failed for good is the next id of the same work taken.
+ * Only when a job is known to have failed for good is the next id of the same work taken. Ids that
+ * others have used up are passed over; only jobs that are started here count as attempts.
  */
 import { CloudError } from '../cloud/cloud-failure.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -9,9 +10,11 @@ import type { BackhaulError } from '../runtime/errors.ts'
 import { fullJitterMs } from '../runtime/full-jitter.ts'
 import type { Random } from '../runtime/random.ts'
 import type { BigQueryApi, BigQueryJob, JobError } from './bigquery-api.ts'
+import { assertOpen } from './bigquery-closing.ts'
 import { bigQueryFailure, jobFailure, type BigQueryOperation } from './bigquery-failure.ts'
 import {
   JOB_ATTEMPTS_MAX,
+  JOB_IDS_MAX,
   JOB_MAX_MS,
   JOB_POLL_MAX_MS,
   JOB_POLL_MS,
@@ -26,16 +29,18 @@ const DELAYS = { retryDelayMs: REPEAT_DELAY_MS, retryDelayMaxMs: REPEAT_DELAY_MA
 const HTTP_CONFLICT = 409
 
 export interface BigQueryJobsParts {
-  readonly api: BigQueryApi
+  readonly api: Pick<BigQueryApi, 'insertJob' | 'job'>
   readonly project: string
   readonly clock: Clock
   readonly random: Random
   readonly maximumBytesBilled: number
   readonly telemetry: BigQueryTelemetry | undefined
+  /** After it nothing more is asked, and what waits ends with `WAREHOUSE_CLOSED`. */
+  readonly signal: AbortSignal
 }
 
 export interface JobRequest {
-  /** Of the work: the same for each try at it. An attempt's number is put behind it. */
+  /** Of the work: the same for each try at it. A job's number is put behind it. */
   readonly id: string
   /** What the job is for, in labels and metrics. */
   readonly verb: string
@@ -56,12 +61,16 @@ export class BigQueryJobs {
 
   /** Resolves with the job that has done the work; throws the failure of the one started last. */
   async run(request: JobRequest): Promise<BigQueryJob> {
-    const { clock, telemetry } = this.#parts
+    const { clock, signal, telemetry } = this.#parts
     const sinceMs = clock.monotonicMs()
-    for (let attempt = 1; attempt <= JOB_ATTEMPTS_MAX; attempt += 1) {
-      if (attempt > 1) telemetry?.attempted(request.verb)
-      const jobId = `${request.id}-${attempt}`
+    let started = 0
+    for (let number = 1; number <= JOB_IDS_MAX; number += 1) {
+      const jobId = `${request.id}-${number}`
       const { known, job } = await this.#ended(jobId, request)
+      if (!known) {
+        started += 1
+        if (number > 1) telemetry?.attempted(request.verb)
+      }
       const operation = {
         ...request.operation,
         resource: `${request.operation.resource} (job ${jobId})`,
@@ -75,12 +84,12 @@ export class BigQueryJobs {
       // What an earlier process met may have been mended since.
       const failure = jobFailure(job.error, operation)
       if (known) continue
-      if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || attempt === JOB_ATTEMPTS_MAX)
+      if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || started === JOB_ATTEMPTS_MAX)
         throw request.failure?.(job.error) ?? failure
-      await clock.sleep(fullJitterMs(attempt - 1, DELAYS, this.#parts.random))
+      await clock.sleep(fullJitterMs(started - 1, DELAYS, this.#parts.random), signal)
     }
     throw warehouseErrors.create('WAREHOUSE_JOB_FAILED', {
-      expected: `one of ${JOB_ATTEMPTS_MAX} jobs ${request.id}-N to end well`,
+      expected: `one of ${JOB_IDS_MAX} jobs ${request.id}-N to end well`,
       received: 'none',
     })
   }
@@ -91,16 +100,18 @@ export class BigQueryJobs {
     request: () => Promise<Result>,
     attemptsMax: number = REQUEST_ATTEMPTS_MAX,
   ): Promise<Result> {
-    const { clock, random, telemetry } = this.#parts
-    for (let attempt = 1; ; attempt += 1)
+    const { clock, random, signal, telemetry } = this.#parts
+    for (let attempt = 1; ; attempt += 1) {
+      assertOpen(signal)
       try {
         return await request()
       } catch (error) {
         const failure = bigQueryFailure(error, operation)
         if (failure.code !== 'WAREHOUSE_UNAVAILABLE' || attempt === attemptsMax) throw failure
         telemetry?.repeated(error instanceof CloudError ? error.failure.reason : 'answer')
-        await clock.sleep(fullJitterMs(attempt - 1, DELAYS, random))
+        await clock.sleep(fullJitterMs(attempt - 1, DELAYS, random), signal)
       }
+    }
   }
 
   /** Starts the job, unless it is there already, and waits for its end. */
@@ -108,7 +119,7 @@ export class BigQueryJobs {
     jobId: string,
     request: JobRequest,
   ): Promise<{ readonly known: boolean; readonly job: BigQueryJob }> {
-    const { api, clock } = this.#parts
+    const { api, clock, signal } = this.#parts
     let known = false
     let tries = 0
     let job = await this.#ask(request, async () => {
@@ -117,8 +128,8 @@ export class BigQueryJobs {
         return await api.insertJob(jobId, this.#bounded(request))
       } catch (error) {
         if (!(error instanceof CloudError) || error.failure.status !== HTTP_CONFLICT) throw error
-        // After a try whose answer was lost it is our own.
-        known = tries === 1
+        // It is our own only when a try was made before that one, whose answer was lost.
+        known ||= tries === 1
         return api.job(jobId)
       }
     })
@@ -128,7 +139,7 @@ export class BigQueryJobs {
         throw warehouseErrors.create('WAREHOUSE_UNAVAILABLE', {
           expected: `the job ${jobId} to end within ${JOB_MAX_MS} ms`,
         })
-      await clock.sleep(Math.min(JOB_POLL_MS * 2 ** look, JOB_POLL_MAX_MS))
+      await clock.sleep(Math.min(JOB_POLL_MS * 2 ** look, JOB_POLL_MAX_MS), signal)
       job = await this.#ask(request, () => api.job(jobId))
     }
     return { known, job }

@@ -44,6 +44,12 @@ export function hashOf(parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24)
 }
 
+/**
+ * The version of a table, over its rows in `warehouse_tables`. There are two where two processes
+ * have entered a new table at once, with a version each: both are one until the next write.
+ */
+export const versionSql = `STRING_AGG(DISTINCT version, '+' ORDER BY version)`
+
 /** A value of each type, for columns that are compared where they are null. */
 const ZEROS: Readonly<Record<ColumnType, string>> = {
   STRING: `''`,

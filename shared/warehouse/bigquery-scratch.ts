@@ -3,11 +3,13 @@
  * go with it; a load's table bears the name of what was loaded, so that a repeat of the load, by
  * whichever process, finds it. What is left over expires, because all tables of that dataset do.
  */
-import type { BackhaulError } from '../runtime/errors.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { BackhaulError } from '../runtime/errors.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 import type { BigQueryApi, JobError } from './bigquery-api.ts'
 import { isAbsent } from './bigquery-catalog.ts'
 import type { BigQueryJobs } from './bigquery-jobs.ts'
+import { LOAD_KEEP_MS } from './bigquery-limits.ts'
 import { hashOf, nullSql, type BigQueryPlace } from './bigquery-place.ts'
 import type { BigQueryText } from './bigquery-queries.ts'
 import type { ColumnSpec } from './table-spec.ts'
@@ -17,6 +19,7 @@ export interface BigQueryScratchParts {
   readonly api: BigQueryApi
   readonly jobs: BigQueryJobs
   readonly place: BigQueryPlace
+  readonly clock: Clock
   /** Where the objects are that are loaded. */
   readonly bucket: string
   /** Of the session; no other has it. */
@@ -74,7 +77,7 @@ export class BigQueryScratch {
   }
 
   async #load({ scratch, objects, columns, jobId }: LoadRequest): Promise<number> {
-    const { api, jobs, place, bucket } = this.#parts
+    const { jobs, place, bucket } = this.#parts
     const work = [jobId, ...objects, ...columns.map(({ name, type }) => `${name} ${type}`)]
     const table = `load_${hashOf([place.dataset, bucket, ...work])}`
     const operation = { resource: place.staged(table), permission: 'bigquery.tables.create' }
@@ -97,20 +100,32 @@ export class BigQueryScratch {
       },
       operation,
       // Its table expires sooner than BigQuery forgets the job.
-      stands: () =>
-        jobs
-          .ask(operation, () => api.table(place.staging, table))
-          .then(
-            () => true,
-            (error: unknown) => {
-              if (isAbsent(error)) return false
-              throw error
-            },
-          ),
+      stands: () => this.#keep(table),
       failure: (error) => loadFailure(error, { bucket, scratch, objects, columns }),
     })
     this.#places.set(scratch, place.staged(table))
     return job.loadedRows ?? 0
+  }
+
+  /** Lets a table that is there outlive the session; resolves with whether it is. */
+  async #keep(table: string): Promise<boolean> {
+    const { api, jobs, place, clock } = this.#parts
+    const ask = <Result>(permission: string, request: () => Promise<Result>) =>
+      jobs.ask({ resource: place.staged(table), permission }, request)
+    try {
+      const found = await ask('bigquery.tables.get', () => api.table(place.staging, table))
+      const untilMs = clock.nowMs() + LOAD_KEEP_MS
+      if (found.expirationMs === undefined || found.expirationMs >= untilMs) return true
+      await ask('bigquery.tables.update', () =>
+        api.patchTable(place.staging, table, found.etag, { expirationTime: `${untilMs}` }),
+      )
+      return true
+    } catch (error) {
+      if (isAbsent(error)) return false
+      // Another session has found it at the same time, and keeps it.
+      if (error instanceof BackhaulError && error.code === 'WAREHOUSE_CONFLICT') return true
+      throw error
+    }
   }
 
   async #run(verb: string, table: string, { sql, parameters = [] }: BigQueryText): Promise<void> {

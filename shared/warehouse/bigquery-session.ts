@@ -6,6 +6,7 @@
 import type { Clock } from '../runtime/clock.ts'
 import { assert } from '../runtime/errors.ts'
 import type { BigQueryCatalog, Snapshot, WriteResult } from './bigquery-catalog.ts'
+import { unlessClosed } from './bigquery-closing.ts'
 import type { BigQueryJobs } from './bigquery-jobs.ts'
 import { SESSION_MAX_MS } from './bigquery-limits.ts'
 import type { BigQueryPlace } from './bigquery-place.ts'
@@ -36,6 +37,8 @@ export interface BigQuerySessionParts {
   readonly place: BigQueryPlace
   readonly snapshot: Snapshot
   readonly clock: Clock
+  /** Gives up what the parts above have under way. */
+  readonly closing: AbortController
   readonly onClosed: () => void
 }
 
@@ -108,6 +111,8 @@ export class BigQuerySession implements WarehouseSession {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      this.#parts.closing.abort()
+      // A table that a job given up makes after this expires.
       await this.#parts.scratch.drop()
       this.#parts.onClosed()
     })()
@@ -125,7 +130,7 @@ export class BigQuerySession implements WarehouseSession {
           expected: `the table ${table}`,
           received: 'none of this name',
         })
-      const done = await this.#parts.catalog.done(table, jobId)
+      const done = await this.#parts.catalog.done(found, jobId)
       if (done !== undefined) return done
       const written = await action(new BigQueryTableWriter(found, this.#parts))
       if (written === undefined) return { removed: 0, inserted: 0 }
@@ -151,21 +156,16 @@ export class BigQuerySession implements WarehouseSession {
     }
   }
 
-  async #during<Result>(action: () => Promise<Result>): Promise<Result> {
-    this.#assertOpen()
-    const ageMs = this.#parts.clock.monotonicMs() - this.#openedMs
-    if (ageMs > SESSION_MAX_MS)
-      throw warehouseErrors.create('WAREHOUSE_SNAPSHOT_EXPIRED', {
-        expected: `at most ${SESSION_MAX_MS} ms`,
-        received: `${Math.round(ageMs)} ms`,
-      })
-    const result = await action()
-    this.#assertOpen()
-    return result
-  }
-
-  #assertOpen(): void {
-    if (this.#closing !== undefined) throw warehouseErrors.create('WAREHOUSE_CLOSED')
+  #during<Result>(action: () => Promise<Result>): Promise<Result> {
+    return unlessClosed(this.#parts.closing.signal, () => {
+      const ageMs = this.#parts.clock.monotonicMs() - this.#openedMs
+      if (ageMs > SESSION_MAX_MS)
+        throw warehouseErrors.create('WAREHOUSE_SNAPSHOT_EXPIRED', {
+          expected: `at most ${SESSION_MAX_MS} ms`,
+          received: `${Math.round(ageMs)} ms`,
+        })
+      return action()
+    })
   }
 
   #assertFree(scratch: string): void {

@@ -55,6 +55,12 @@ describe('a statement for BigQuery', () => {
     ['DROP TABLE plays', 'a SELECT'],
     ['SELECT @n', 'a value of the parameter @n'],
     ['', 'a SELECT'],
+    [`SELECT 1 # "\n; DELETE FROM plays`, 'comments by --'],
+    ["SELECT 1 # it's one\nFROM plays WHERE id = 'a'", 'comments by --'],
+    ['SELECT "a; b"', 'text in single quotes'],
+    ['SELECT * FROM `p.d.plays`', 'names without quotes'],
+    [`SELECT 'a`, 'text in single quotes'],
+    [`SELECT 1 /* a`, 'comments by --'],
   ])('is refused: %s', (sql, expected) => {
     expect(() => statementOf({ sql })).toThrow(expected)
   })

@@ -2,14 +2,16 @@
  * A statement of the common subset (`duckdb-macros.ts`) as BigQuery reads it. Names of tables stay
  * as they are: each table that the statement speaks of becomes a WITH of its name in front of it,
  * over the table's full name and the moment of the session. So no place of a name in the text has to
- * be understood, and a WITH of the statement's own may have a table's name.
+ * be understood, and a WITH of the statement's own may have a table's name. Strings and comments are
+ * those of the subset; what begins others in BigQuery is refused, because it would hide what follows.
  */
 import { parameterType } from './parameter-type.ts'
 import type { ParameterValue, Select } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 
-const TOKENS =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|\/\*[\s\S]*?\*\/|@[A-Za-z_]\w*|;|[A-Za-z_]\w*/g
+const TOKENS = /'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?\*\/|@[A-Za-z_]\w*|[A-Za-z_]\w*|['"`#]|\/\*/g
+/** Of the tokens, those that the subset does not have: other quotes and comments, or without an end. */
+const FOREIGN: ReadonlySet<string> = new Set([`'`, '"', '`', '#', '/*'])
 
 /** A statement taken apart. */
 export interface Statement {
@@ -29,6 +31,8 @@ export function statementOf({ sql, parameters = {} }: Select): Statement {
   const words = new Set<string>()
   const text = sql
     .replace(TOKENS, (token) => {
+      if (FOREIGN.has(token))
+        throw invalid('names without quotes, text in single quotes, comments by -- or /* */', token)
       if (token.startsWith('--') || token.startsWith('/*')) return ' '
       if (token.startsWith(`'`)) return literal(token.slice(1, -1).replaceAll(`''`, `'`))
       if (token.startsWith('@')) assertGiven(token.slice(1), parameters)
@@ -85,7 +89,7 @@ export function named(...path: readonly string[]): string {
 
 /** BigQuery's strings escape by backslash, so they are other tokens than before. */
 function tokensOf(text: string): readonly string[] {
-  return text.match(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|@[A-Za-z_]\w*|;/g) ?? []
+  return text.match(/'(?:[^'\\]|\\.)*'|@[A-Za-z_]\w*|;/g) ?? []
 }
 
 function statementsOf(text: string): number {

@@ -1,8 +1,8 @@
 /**
  * How rows get into a table of BigQuery. What is to be written is made first, beside the table and
  * from the session's moment: the rows of the select, checked, and which of them are missing or
- * differ. Then one short transaction writes it: it changes the table's version from the one that the
- * session knows, which fails when another writer was there since, writes the rows by partitions that
+ * differ. Then one short transaction writes it: it fails when the table's version is not the one that
+ * the session knows, because another writer was there since, and changes it; writes the rows by partitions that
  * are named, and keeps the result under the job's id.
  */
 import { assert, type BackhaulError } from '../runtime/errors.ts'
@@ -17,6 +17,7 @@ import {
   inDatesSql,
   nullSql,
   sameSql,
+  versionSql,
   type BigQueryPlace,
   type MomentUs,
 } from './bigquery-place.ts'
@@ -211,11 +212,13 @@ export class BigQueryTableWriter {
     const { jobs, place } = this.#parts
     const { spec, version } = this.#table
     const catalog = place.table(TABLES)
+    const isTable = `name = ${literal(spec.name)}`
     const next = hashOf([spec.name, version, jobId])
     const query = [
       'BEGIN TRANSACTION',
-      `UPDATE ${catalog} SET version = ${literal(next)} WHERE name = ${literal(spec.name)} AND version = ${literal(version)}`,
-      `SELECT IF((SELECT COUNT(*) FROM ${catalog} WHERE name = ${literal(spec.name)} AND version = ${literal(next)}) = 0, ERROR(${literal(CONFLICT_MESSAGE)}), 0)`,
+      // The old version and not the new: a write that was done, though its job failed, has made that.
+      `SELECT IF((SELECT ${versionSql} FROM ${catalog} WHERE ${isTable}) = ${literal(version)}, 0, ERROR(${literal(CONFLICT_MESSAGE)}))`,
+      `UPDATE ${catalog} SET version = ${literal(next)} WHERE ${isTable}`,
       ...statements,
       `INSERT INTO ${place.table(JOBS)} (table_name, job_id, removed, inserted, written_at) VALUES (${literal(spec.name)}, ${literal(jobId)}, ${result.removed}, ${result.inserted}, CURRENT_TIMESTAMP())`,
       'COMMIT TRANSACTION',

@@ -18,7 +18,7 @@ export const bigQueryMetrics = defineMetrics({
   attempts: {
     kind: 'counter',
     name: 'warehouse_bigquery_job_attempts_total',
-    help: `Jobs that were started because the one before had failed for good (limit for one id: ${JOB_ATTEMPTS_MAX} in all).`,
+    help: `Jobs that were started because the one before had failed for good (limit for one call: ${JOB_ATTEMPTS_MAX} in all).`,
     labels: ['verb'],
   },
   processed: {

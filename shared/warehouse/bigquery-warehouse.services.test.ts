@@ -3,14 +3,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ApiRequest } from '../../scripts/services/api-proxy.ts'
 import type { ApiServer } from '../../scripts/services/api-server.ts'
 import { PROJECT, startBigQuery } from '../../scripts/services/bigquery.ts'
 import { startGcs, type Gcs } from '../../scripts/services/gcs.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { freshBucket, openBucket } from '../objects/testing/gcs-bucket.ts'
-import type { BigQueryConfig } from './bigquery-config.ts'
 import { nullable } from './table-spec.ts'
 import { freshDatasets, openDataset } from './testing/bigquery-dataset.ts'
 import type { Warehouse, WarehouseSession } from './warehouse.ts'
@@ -53,19 +52,15 @@ describe('the warehouse on BigQuery', () => {
   const DAY = '2026-03-01'
   const COLUMNS = [nullable('id', 'STRING', 'Id.'), nullable('n', 'INT64', 'Count.')]
   let store: ObjectStore
-  let place: { dataset: string; bucket: string }
+  let place: Opened['place']
   let warehouse: Warehouse
   let session: WarehouseSession
   /** Ids of the jobs that were asked for, in order. */
   let inserted: string[]
 
   beforeEach(async () => {
-    const bucket = await freshBucket(gcs)
-    store = await openBucket(gcs, bucket)
-    place = { bucket, dataset: await freshDatasets(bigQuery) }
-    warehouse = await openDataset(bigQuery, place)
-    await warehouse.ensureTables([plays])
-    session = await warehouse.open()
+    const opened = await openAnew()
+    ;({ store, place, warehouse, session } = opened)
     inserted = []
     bigQuery.proxy.inject({
       to(request) {
@@ -76,12 +71,11 @@ describe('the warehouse on BigQuery', () => {
     })
     return async () => {
       bigQuery.proxy.heal()
-      await warehouse.close()
-      await store.close()
+      await opened.close()
     }
   })
 
-  const reopened = (changes: Partial<BigQueryConfig> = {}) => openDataset(bigQuery, place, changes)
+  const reopened = () => openDataset(bigQuery, place)
   const load = (objects: readonly string[]) =>
     session.load({ scratch: 'staged', objects, columns: COLUMNS, jobId: 'load' })
   const staged = () => session.query({ sql: 'SELECT id, n FROM staged ORDER BY id' }, LIMITS)
@@ -95,24 +89,6 @@ describe('the warehouse on BigQuery', () => {
     })
   const attempts = (kind: string) =>
     inserted.filter((id) => id.startsWith(`backhaul-${kind}-`)).map((id) => id.split('-').at(-1))
-
-  it('makes tables with their partitions, order, descriptions and labels', async () => {
-    const path = `datasets/${place.dataset}/tables/plays`
-    const answer = await fetch(`${bigQuery.endpoint}/bigquery/v2/projects/${PROJECT}/${path}`)
-    expect(await answer.json()).toMatchObject({
-      description: plays.description,
-      labels: { app: 'backhaul' },
-      timePartitioning: { type: 'DAY', field: 'day' },
-      clustering: { fields: ['id'] },
-      schema: {
-        fields: plays.columns.map(({ name, description, required }) => ({
-          name,
-          description,
-          mode: required ? 'REQUIRED' : 'NULLABLE',
-        })),
-      },
-    })
-  })
 
   it('loads each row once though the answer to the load is lost, also for a later process', async () => {
     await stageParquet(store, 'a.parquet', `SELECT 'a' AS id, 1::BIGINT AS n`)
@@ -165,8 +141,91 @@ describe('the warehouse on BigQuery', () => {
     await later.close()
   })
 
+  it('does not write again what was done though its job has failed', async () => {
+    bigQuery.proxy.inject({ to: isWrite, times: 1, effect: { kind: 'answerLost' } })
+    const errorResult = { reason: 'backendError', message: 'after the commit' }
+    const failed = JSON.stringify({ status: { state: 'DONE', errorResult } })
+    const effect = { kind: 'answered', body: Buffer.from(failed) } as const
+    bigQuery.proxy.inject({ to: isWrite, times: 1, effect })
+    await expect(insert('a', 'first')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    const again = await warehouse.open()
+    expect(await insert('a', 'first', again)).toBe(1)
+    expect(await playsOf(again)).toEqual([`${DAY} a - -`])
+  })
+
+  it('does not take for done what another has done that the session cannot see', async () => {
+    const other = await warehouse.open()
+    expect(await insert('b', 'before', other)).toBe(1)
+    expect(await insert('a', 'first', other)).toBe(1)
+    await expect(insert('a', 'first')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    expect(await playsOf(session)).toEqual([])
+  })
+
+  it('takes a table for one that two processes have entered at once', async () => {
+    const catalog = `\`${PROJECT}.${place.dataset}.warehouse_tables\``
+    const twice = `INSERT INTO ${catalog} SELECT name, spec, 'other', changed_at FROM ${catalog}`
+    await runSql(bigQuery, twice)
+    const both = await warehouse.open()
+    const late = await warehouse.open()
+    expect(both.tables.map(({ name }) => name)).toEqual(['plays'])
+    // The first knows one of the two entries alone.
+    await expect(insert('z', 'zeroth')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    expect(await insert('a', 'first', both)).toBe(1)
+    expect(await insert('b', 'second', both)).toBe(1)
+    await expect(insert('c', 'third', late)).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
+    expect(await playsOf(await warehouse.open())).toEqual([`${DAY} a - -`, `${DAY} b - -`])
+  })
+
+  it('bounds what each statement may be billed for, and says what it was for', async () => {
+    const asked: { labels?: object; maximumBytesBilled?: string; query?: unknown }[] = []
+    bigQuery.proxy.inject({
+      to(request) {
+        if (request.method === 'POST') asked.push(configurationOf(request))
+        return false
+      },
+      effect: { kind: 'swallowed' },
+    })
+    await insert('a', 'first')
+    expect(asked.length).toBeGreaterThan(3)
+    for (const { labels, ...request } of asked) {
+      expect(labels).toMatchObject({ app: 'backhaul' })
+      expect(JSON.stringify(request)).toContain('"maximumBytesBilled":"1099511627776"')
+    }
+  })
+})
+
+describe('the warehouse on BigQuery, where nothing is written', () => {
+  let place: Opened['place']
+  let session: WarehouseSession
+
+  // One place does for all.
+  beforeAll(async () => {
+    const opened = await openAnew()
+    ;({ place, session } = opened)
+    return () => opened.close()
+  })
+  afterEach(() => bigQuery.proxy.heal())
+
+  it('makes tables with their partitions, order, descriptions and labels', async () => {
+    const path = `datasets/${place.dataset}/tables/plays`
+    const answer = await fetch(`${bigQuery.endpoint}/bigquery/v2/projects/${PROJECT}/${path}`)
+    expect(await answer.json()).toMatchObject({
+      description: plays.description,
+      labels: { app: 'backhaul' },
+      timePartitioning: { type: 'DAY', field: 'day' },
+      clustering: { fields: ['id'] },
+      schema: {
+        fields: plays.columns.map(({ name, description, required }) => ({
+          name,
+          description,
+          mode: required ? 'REQUIRED' : 'NULLABLE',
+        })),
+      },
+    })
+  })
+
   it('asks again when a request is not answered in time, or is one too many', async () => {
-    const hasty = await reopened({ requestTimeoutMs: 2_000 })
+    const hasty = await openDataset(bigQuery, place, { requestTimeoutMs: 2_000 })
     const its = await hasty.open()
     bigQuery.proxy.inject({ times: 1, effect: { kind: 'swallowed' } })
     bigQuery.proxy.inject({
@@ -200,24 +259,35 @@ describe('the warehouse on BigQuery', () => {
       spec: { action: expect.stringContaining('backhaul init gcp') as string },
     })
   })
-
-  it('bounds what each statement may be billed for, and says what it was for', async () => {
-    const asked: { labels?: object; maximumBytesBilled?: string; query?: unknown }[] = []
-    bigQuery.proxy.inject({
-      to(request) {
-        if (request.method === 'POST') asked.push(configurationOf(request))
-        return false
-      },
-      effect: { kind: 'swallowed' },
-    })
-    await insert('a', 'first')
-    expect(asked.length).toBeGreaterThan(3)
-    for (const { labels, ...request } of asked) {
-      expect(labels).toMatchObject({ app: 'backhaul' })
-      expect(JSON.stringify(request)).toContain('"maximumBytesBilled":"1099511627776"')
-    }
-  })
 })
+
+interface Opened {
+  readonly store: ObjectStore
+  readonly place: { readonly dataset: string; readonly bucket: string }
+  readonly warehouse: Warehouse
+  readonly session: WarehouseSession
+  close(): Promise<void>
+}
+
+/** A session on datasets and a bucket of its own. */
+async function openAnew(): Promise<Opened> {
+  const bucket = await freshBucket(gcs)
+  const store = await openBucket(gcs, bucket)
+  const place = { bucket, dataset: await freshDatasets(bigQuery) }
+  const warehouse = await openDataset(bigQuery, place)
+  await warehouse.ensureTables([plays])
+  const session = await warehouse.open()
+  return {
+    store,
+    place,
+    warehouse,
+    session,
+    async close() {
+      await warehouse.close()
+      await store.close()
+    },
+  }
+}
 
 const isInsert = ({ method, url }: ApiRequest) =>
   method === 'POST' && url.pathname.endsWith('/jobs')
@@ -232,6 +302,15 @@ function jobIdOf({ body }: ApiRequest): string {
 function configurationOf({ body }: ApiRequest): { labels?: object } {
   const parsed = JSON.parse(body.toString()) as { configuration?: object }
   return parsed.configuration ?? parsed
+}
+
+async function runSql({ endpoint }: ApiServer, query: string): Promise<void> {
+  const answer = await fetch(`${endpoint}/bigquery/v2/projects/${PROJECT}/queries`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, useLegacySql: false }),
+  })
+  if (!answer.ok) throw new Error(await answer.text())
 }
 
 async function stageParquet(store: ObjectStore, object: string, sql: string): Promise<void> {

@@ -9,13 +9,14 @@ import type { Random } from '../runtime/random.ts'
 import type { TelemetryBase } from '../runtime/telemetry.ts'
 import { BigQueryApi } from './bigquery-api.ts'
 import { BigQueryCatalog, isAbsent } from './bigquery-catalog.ts'
+import { unlessClosed } from './bigquery-closing.ts'
 import { maximumBytesBilledOf, type BigQueryConfig } from './bigquery-config.ts'
 import { BigQueryJobs } from './bigquery-jobs.ts'
 import { BigQueryPlace } from './bigquery-place.ts'
 import { BigQueryQueries } from './bigquery-queries.ts'
 import { BigQueryScratch } from './bigquery-scratch.ts'
 import { BigQuerySession } from './bigquery-session.ts'
-import { createBigQueryTelemetry } from './bigquery-telemetry.ts'
+import { createBigQueryTelemetry, type BigQueryTelemetry } from './bigquery-telemetry.ts'
 import type { TableSpec } from './table-spec.ts'
 import type { Warehouse, WarehouseSession } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
@@ -36,55 +37,54 @@ export async function openBigQueryWarehouse(options: BigQueryWarehouseOptions): 
   return warehouse
 }
 
+/** What asks BigQuery. */
+interface Askers {
+  readonly jobs: BigQueryJobs
+  readonly queries: BigQueryQueries
+  readonly catalog: BigQueryCatalog
+}
+
 class BigQueryWarehouse implements Warehouse {
   readonly #options: BigQueryWarehouseOptions
   readonly #api: BigQueryApi
-  readonly #jobs: BigQueryJobs
-  readonly #queries: BigQueryQueries
-  readonly #catalog: BigQueryCatalog
   readonly #place: BigQueryPlace
+  readonly #telemetry: BigQueryTelemetry | undefined
+  readonly #closing = new AbortController()
+  readonly #own: Askers
   readonly #sessions = new Set<WarehouseSession>()
-  #closed = false
 
   constructor(options: BigQueryWarehouseOptions) {
-    const { config, clock, random } = options
-    const { project } = config
-    const telemetry = options.telemetry && createBigQueryTelemetry(options.telemetry)
-    const maximumBytesBilled = maximumBytesBilledOf(config)
+    const { config, telemetry } = options
     this.#options = options
+    this.#api = new BigQueryApi({ ...config, client: new CloudClient(config) })
     this.#place = new BigQueryPlace(config)
-    const api = new BigQueryApi({ ...config, client: new CloudClient(config) })
-    const jobs = new BigQueryJobs({ api, project, clock, random, maximumBytesBilled, telemetry })
-    const resource = `${project}.${config.dataset}`
-    const bounds = { clock, random, maximumBytesBilled, telemetry }
-    const queries = new BigQueryQueries({ api, jobs, resource, ...bounds })
-    this.#catalog = new BigQueryCatalog({ api, jobs, queries, place: this.#place, random })
-    this.#api = api
-    this.#jobs = jobs
-    this.#queries = queries
+    this.#telemetry = telemetry && createBigQueryTelemetry(telemetry)
+    this.#own = this.#askers(this.#closing.signal)
   }
 
   check(): Promise<void> {
     return this.#checkDataset(this.#place.dataset)
   }
 
-  async ensureTables(tables: readonly TableSpec[]): Promise<void> {
-    this.#assertOpen()
-    await this.#checkDataset(this.#place.staging)
-    await this.#catalog.ensure(tables)
+  ensureTables(tables: readonly TableSpec[]): Promise<void> {
+    return unlessClosed(this.#closing.signal, async () => {
+      await this.#checkDataset(this.#place.staging)
+      await this.#own.catalog.ensure(tables)
+    })
   }
 
   async open(): Promise<WarehouseSession> {
-    this.#assertOpen()
-    const parts = { api: this.#api, jobs: this.#jobs, place: this.#place }
-    const sessionId = this.#options.random.uuid().replaceAll('-', '')
+    const { bucket, clock, random } = this.#options
+    const snapshot = await unlessClosed(this.#closing.signal, () => this.#own.catalog.snapshot())
+    const closing = new AbortController()
+    const askers = this.#askers(closing.signal)
+    const parts = { ...askers, api: this.#api, place: this.#place, clock }
+    const sessionId = random.uuid().replaceAll('-', '')
     const session = new BigQuerySession({
       ...parts,
-      queries: this.#queries,
-      catalog: this.#catalog,
-      snapshot: await this.#catalog.snapshot(),
-      scratch: new BigQueryScratch({ ...parts, bucket: this.#options.bucket, sessionId }),
-      clock: this.#options.clock,
+      snapshot,
+      scratch: new BigQueryScratch({ ...parts, bucket, sessionId }),
+      closing,
       onClosed: () => this.#sessions.delete(session),
     })
     this.#sessions.add(session)
@@ -92,8 +92,21 @@ class BigQueryWarehouse implements Warehouse {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#closing.abort()
     await Promise.all([...this.#sessions].map((session) => session.close()))
+  }
+
+  /** Of the warehouse, or of one session: whatever they have under way ends with the signal. */
+  #askers(signal: AbortSignal): Askers {
+    const { config, clock, random } = this.#options
+    const { project, dataset } = config
+    const [api, place] = [this.#api, this.#place]
+    const maximumBytesBilled = maximumBytesBilledOf(config)
+    const bounds = { api, clock, random, maximumBytesBilled, telemetry: this.#telemetry }
+    const jobs = new BigQueryJobs({ ...bounds, project, signal })
+    const queries = new BigQueryQueries({ ...bounds, jobs, resource: `${project}.${dataset}` })
+    const catalog = new BigQueryCatalog({ api, jobs, queries, place, random })
+    return { jobs, queries, catalog }
   }
 
   /** An absent dataset must not pass for one without tables. */
@@ -101,7 +114,7 @@ class BigQueryWarehouse implements Warehouse {
     const resource = `${this.#place.project}.${name}`
     const operation = { resource, permission: 'bigquery.datasets.get' }
     try {
-      await this.#jobs.ask(operation, () => this.#api.dataset(name))
+      await this.#own.jobs.ask(operation, () => this.#api.dataset(name))
     } catch (error) {
       if (!isAbsent(error)) throw error
       throw warehouseErrors.create('WAREHOUSE_DATASET_MISSING', {
@@ -110,9 +123,5 @@ class BigQueryWarehouse implements Warehouse {
         cause: error,
       })
     }
-  }
-
-  #assertOpen(): void {
-    if (this.#closed) throw warehouseErrors.create('WAREHOUSE_CLOSED')
   }
 }

@@ -23,9 +23,9 @@
  * weeks begin on different days.
  *
  * Not allowed, because one side lacks it or means something else:
- * - `::`, backticks, double quotes, FILTER (WHERE …), VALUES, UNNEST, arrays, structs, lambdas,
- *   `SELECT * EXCEPT | EXCLUDE`, PIVOT, SAFE_CAST, TRY_CAST, EXCEPT ALL. Numbers come from a
- *   recursive WITH.
+ * - `::`, backticks, double quotes, comments by #, FILTER (WHERE …), VALUES, UNNEST, arrays,
+ *   structs, lambdas, `SELECT * EXCEPT | EXCLUDE`, PIVOT, SAFE_CAST, TRY_CAST, EXCEPT ALL. Numbers
+ *   come from a recursive WITH.
  * - GREATEST and LEAST of what may be null (null here, ignored there): use IF. CONCAT likewise:
  *   use ||. ANY_VALUE of what may be null: use MIN or MAX.
  * - CAST of a fraction to INT64 (halves go away from zero here, to even there): CAST(ROUND(x) AS

@@ -9,15 +9,17 @@ import { bigQueryConfig, type BigQueryConfig } from '../bigquery-config.ts'
 import { openBigQueryWarehouse } from '../bigquery-warehouse.ts'
 import type { Warehouse } from '../warehouse.ts'
 
+type BigQueryServer = Pick<ApiServer, 'endpoint'>
+
 /** Creates a dataset that no other test uses, and the one of its staging; returns its name. */
-export async function freshDatasets(bigQuery: ApiServer): Promise<string> {
+export async function freshDatasets(bigQuery: BigQueryServer): Promise<string> {
   const dataset = `d${randomUUID().replaceAll('-', '')}`
   for (const name of [dataset, `${dataset}_staging`]) await createDataset(bigQuery.endpoint, name)
   return dataset
 }
 
 /** What a process has in its environment to have its tables there. */
-function datasetEnvironment(bigQuery: ApiServer, dataset: string): Record<string, string> {
+function datasetEnvironment(bigQuery: BigQueryServer, dataset: string): Record<string, string> {
   return {
     WAREHOUSE_STORE: 'bigquery',
     BIGQUERY_PROJECT: PROJECT,
@@ -28,7 +30,7 @@ function datasetEnvironment(bigQuery: ApiServer, dataset: string): Record<string
 }
 
 export function openDataset(
-  bigQuery: ApiServer,
+  bigQuery: BigQueryServer,
   place: { readonly dataset: string; readonly bucket: string },
   changes: Partial<BigQueryConfig> = {},
 ): Promise<Warehouse> {
