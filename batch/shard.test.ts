@@ -5,10 +5,12 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { logErrors } from '../shared/log/log-errors.ts'
 import { TOPICS } from '../shared/log/topics.ts'
+import { acquireLease } from '../shared/objects/lease.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import { PARTS_POLL_MS } from './limits.ts'
+import { LEASE_NAME } from './object-names.ts'
 import type { Shard } from './shard.ts'
 import { over } from './testing/altered-port.ts'
 import {
@@ -72,7 +74,8 @@ async function expectGold(): Promise<void> {
 }
 
 test.each([2, 50])('%i shards at once, then the merge', async (count) => {
-  const settings = { settings: { BATCH_PARTITIONS_AT_ONCE: '4' } }
+  // All of them move the one clock while they wait for the cut.
+  const settings = { settings: { BATCH_PARTITIONS_AT_ONCE: '4', BATCH_LEASE_MS: '3600000' } }
   const made = await Promise.all(shardsOf(count).map((shard) => runShard(shard, settings)))
   expect(new Set(made.map((done) => (done.outcome === 'idle' ? 0 : done.run)))).toEqual(
     new Set([1]),
@@ -97,6 +100,23 @@ test('a merge takes no cut, waits for every part in vain, and goes on as soon as
   expect(await merge(3_600_000)).toMatchObject({ outcome: 'completed' })
   expect(clock.nowMs() - sinceMs).toBe(PARTS_POLL_MS)
   await expectGold()
+})
+
+test('a new cut waits for whoever has the lease; one that is there does not', async () => {
+  const { objects } = machine.ports
+  const durationMs = 3_600_000
+  const held = { name: LEASE_NAME, holder: 'an erasure', durationMs, clock }
+  const erasure = await acquireLease(objects, held)
+  const settings = { BATCH_LEASE_MS: `${3 * PARTS_POLL_MS}` }
+  await expect(runShard({ index: 0, count: 2 }, { settings })).rejects.toMatchObject({
+    code: 'LEASE_HELD',
+  })
+  expect(await machine.names('batch/')).toEqual([])
+  clock.meanwhile = () => erasure.release()
+  expect(await runShard({ index: 0, count: 2 }, { settings })).toMatchObject({ run: 1 })
+  const merge = await acquireLease(objects, held)
+  expect(await runShard({ index: 1, count: 2 }, { settings })).toMatchObject({ run: 1 })
+  await merge.release()
 })
 
 test('a run without shards makes what the shards have not, and a repeat of a shard nothing', async () => {

@@ -7,7 +7,6 @@
  *   cut ─► its ranges: raw files ─► staging files ─► part        … ─► the run, from its manifest on
  */
 import { type AcceptedLoss, type Cut, type Problem, type Range } from './cut.ts'
-import { beginControl, beginCut } from './begin-run.ts'
 import { flattenFiles, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { readManifest } from './manifest.ts'
@@ -15,6 +14,7 @@ import { partFileName } from './object-names.ts'
 import { keepPart, missingParts } from './parts.ts'
 import { writeRawFiles, type WrittenRange } from './raw-files.ts'
 import type { BatchParts } from './run.ts'
+import { cutOfShard } from './shard-cut.ts'
 import type { StagingKind } from './staging.ts'
 
 export interface Shard {
@@ -49,10 +49,10 @@ interface Assigned {
   readonly range: Range
 }
 
+/** Throws `LEASE_HELD` when a new cut has to be taken and another holds the lease for too long. */
 export async function runShard(parts: BatchParts, options: ShardOptions): Promise<ShardOutcome> {
   const { shard, acceptLoss = [], signal, onRange } = options
-  const control = await beginControl(parts.warehouse)
-  const cut = await beginCut({ ...parts, acceptLoss }, control)
+  const cut = await cutOfShard({ ...parts, acceptLoss, signal })
   if (cut.ranges.length === 0) return { outcome: 'idle', problems: cut.leftOut }
   await parts.failpoints.hit('batch.afterCut')
   const assigned = assignedTo(cut, shard)
