@@ -14,24 +14,19 @@ export interface Datasets {
   /** Of what runs write in between. */
   readonly staging: string
   readonly location: string
-  /** How long partitions of tables with a row for each event or session are kept, days; absent: as they are. */
+  /** How long partitions of sessions and metrics are kept, days; absent: as they are. */
   readonly keepDays: number | undefined
 }
 
 /**
- * Tables whose old days may go. What runs have taken, and in which files it is, is never old: without
- * its control rows a partition would be taken from its beginning again.
+ * Tables whose old days may go: what is computed of others. Never what runs have taken, and in which
+ * files it is: without its control rows a partition would be taken from its beginning again. And never
+ * events, frames, rejects and exceptions: by them an erasure finds the sessions of a viewer and the raw
+ * files that they are in.
  */
-const EXPIRING: readonly string[] = [
-  tables.events,
-  tables.eventCopies,
-  tables.frames,
-  tables.rejects,
-  tables.exceptions,
-  tables.sessions,
-  tables.sessionMinutes,
-  tables.qoeMinute,
-].map(({ name }) => name)
+const EXPIRING: readonly string[] = [tables.sessions, tables.sessionMinutes, tables.qoeMinute].map(
+  ({ name }) => name,
+)
 
 export async function initDatasets(
   api: DatasetApi,

@@ -91,11 +91,12 @@ test("others' rules and labels stay, and one of ours with other days is replaced
 })
 
 test('datasets are made, and the partitions of tables that are there are kept for so long', async () => {
-  const events = 'datasets/history/tables/events'
-  const controlRows = 'datasets/history/tables/batch_runs'
+  const sessions = 'datasets/history/tables/sessions'
+  const others = ['batch_runs', 'ledger', 'events', 'event_copies', 'frames', 'rejects']
   const timePartitioning = { type: 'DAY', field: 'received_date' }
-  cloud.resources.set(events, { timePartitioning })
-  cloud.resources.set(controlRows, { timePartitioning })
+  cloud.resources.set(sessions, { timePartitioning })
+  for (const table of others)
+    cloud.resources.set(`datasets/history/tables/${table}`, { timePartitioning })
   const byMistake = { location: 'EU', defaultTableExpirationMs: '3600000' }
   cloud.resources.set('datasets/history', byMistake)
   expect((await commands.json(withDatasets(LINE))).code).toBe(0)
@@ -106,11 +107,12 @@ test('datasets are made, and the partitions of tables that are there are kept fo
   expect(cloud.resources.get('datasets/history_staging')).toMatchObject({
     defaultTableExpirationMs: `${86_400_000}`,
   })
-  expect(cloud.resources.get(events)).toEqual({
+  expect(cloud.resources.get(sessions)).toEqual({
     timePartitioning: { ...timePartitioning, expirationMs: `${400 * 86_400_000}` },
   })
-  // What was taken, and where it is, is never old.
-  expect(cloud.resources.get(controlRows)).toEqual({ timePartitioning })
+  // What was taken, where it is, and whose it is, is never old.
+  for (const table of others)
+    expect(cloud.resources.get(`datasets/history/tables/${table}`)).toEqual({ timePartitioning })
   const changes = [...cloud.changes]
   expect(new Set(statesOf((await commands.json(withDatasets(LINE))).found))).toEqual(
     new Set(['present']),
