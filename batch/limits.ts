@@ -66,9 +66,6 @@ export const PARTS_POLL_MS = 2_000
 /** Parts of a run that are read at a time. */
 export const PARTS_READ_AT_ONCE = 8
 
-/** Ranges that an error names of those that no shard has made. */
-export const PARTS_NAMED_MAX = 10
-
 /** Objects of a run that are looked through at a time. */
 export const RUN_OBJECTS_PER_PAGE = 1_000
 

@@ -74,7 +74,10 @@ type RunStep = (typeof RUN_STEPS)[number]
 export interface RunOptions {
   /** Partitions whose lost records are given up. */
   readonly acceptLoss?: readonly AcceptedLoss[]
-  /** Waits so long, ms, until shards have made every range of their cut; takes no cut by itself. */
+  /**
+   * Waits so long, ms, until shards have made every range of their cut, then makes what they have not;
+   * takes no cut by itself.
+   */
   readonly mergeWithinMs?: number
   /** Ends the run at its next step; the next run goes on with it. */
   readonly signal?: AbortSignal
@@ -178,11 +181,14 @@ class Run {
     return manifest
   }
 
+  /** A shard that was evicted, or was done before this cut was taken, may never make its ranges. */
   async #waitForShards(cut: Cut): Promise<void> {
     const { mergeWithinMs: waitMs, signal } = this.#options
     if (waitMs === undefined) return
     const assertMayGoOn = this.#assertMayGoOn
-    await waitForParts({ ...this.#parts, waitMs, signal, assertMayGoOn }, cut)
+    const missing = await waitForParts({ ...this.#parts, waitMs, signal, assertMayGoOn }, cut)
+    const { run, ranges } = cut
+    if (missing > 0) this.#parts.telemetry.shardsLate({ run, missing, ranges: ranges.length })
   }
 
   /** What has become of every range of the cut: by shards, or by this run. */

@@ -139,6 +139,8 @@ export interface BatchTelemetry {
   /** How far the files are behind the log at the cut of a run. */
   lagMeasured(lag: Lag): void
   partitionLeftOut(problem: Problem): void
+  /** Shards have not made so many ranges in time; the run makes them. */
+  shardsLate(of: { readonly run: number; readonly missing: number; readonly ranges: number }): void
   /** What the run has flagged, the worst of each check first. */
   qualityChecked(flags: readonly QualityFlag[]): void
   stepDone(step: string, durationMs: number): void
@@ -180,6 +182,9 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       const { topic, code } = problem
       metrics.partitionsLeftOut.inc({ topic, code })
       log.error(problem, 'a partition is left out of the run')
+    },
+    shardsLate(of) {
+      log.warn(of, 'shards have not made every range in time; the run makes what is missing')
     },
     qualityChecked(flags) {
       for (const check of Object.keys(QUALITY_CHECKS)) {
