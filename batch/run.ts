@@ -25,7 +25,7 @@ import type { ContentOfRun } from './content-facts.ts'
 import { boundaryOf, type Control, watermarksAtCut, writeControl } from './control.ts'
 import { type AcceptedLoss, type Cut, type Problem, readCut } from './cut.ts'
 import { computeFacts } from './fact-step.ts'
-import { flatten, removeStrayFiles, type StagingFile } from './flatten.ts'
+import { flatten, removeLateFiles, removeStrayFiles, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { writeLedger } from './ledger.ts'
 import { jobsOf, load, type Loaded } from './load.ts'
@@ -129,7 +129,7 @@ class Run {
 
   async run(): Promise<RunOutcome> {
     const { telemetry, failpoints } = this.#parts
-    const control = await this.#step('control', () => beginControl(this.#parts.warehouse))
+    const control = await this.#step('control', () => this.#control())
     const cut = await this.#step('cut', () => this.#cut(control))
     if (cut === undefined || cut.ranges.length === 0) return this.#idle(cut?.leftOut ?? [])
     if (cut.lag !== undefined) telemetry.lagMeasured(cut.lag)
@@ -160,6 +160,13 @@ class Run {
     for (const problem of manifest.leftOut) telemetry.partitionLeftOut(problem)
     telemetry.runCompleted({ run: cut.run, atMs: this.#parts.clock.nowMs(), boundaryMs })
     return { outcome: 'completed', report }
+  }
+
+  /** A shard that came too late for the last run may have been killed before it took its files away. */
+  async #control(): Promise<Control> {
+    const control = await beginControl(this.#parts.warehouse)
+    await removeLateFiles(this.#parts.objects, control.lastRun)
+    return control
   }
 
   async #cut(control: Control): Promise<Cut | undefined> {

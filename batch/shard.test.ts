@@ -9,8 +9,9 @@ import { acquireLease } from '../shared/objects/lease.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
+import { readStagingList } from './flatten.ts'
 import { PARTS_POLL_MS } from './limits.ts'
-import { LEASE_NAME } from './object-names.ts'
+import { LEASE_NAME, partFileName } from './object-names.ts'
 import type { Shard } from './shard.ts'
 import { over } from './testing/altered-port.ts'
 import {
@@ -161,4 +162,22 @@ test('a partition that a shard cannot read is left out, and the others are loade
   ])
   await machine.run()
   expect((await machine.tables())['events']?.length).toBe(gold.tables['events']?.length)
+})
+
+test('what a shard makes too late goes again, and so does what a killed one left', async () => {
+  const failpoints = new ArmedFailpoints()
+  failpoints.arm('batch.afterSomeRawFiles', async () => {
+    failpoints.arm('batch.afterSomeRawFiles', undefined)
+    await machine.run()
+  })
+  expect(await runShard({ index: 0, count: 1 }, { failpoints })).toMatchObject({ made: 1 })
+  const { objects } = machine.ports
+  const listed = (await readStagingList(objects, 1))?.map(({ name }) => name).toSorted()
+  const parquet = async () =>
+    (await machine.names(RUN)).filter((name) => name.endsWith('.parquet')).toSorted()
+  expect(await parquet()).toEqual(listed)
+  await objects.create(partFileName(1, 'events', 0, 9), Buffer.of(1))
+  await machine.batch().run()
+  expect(await parquet()).toEqual(listed)
+  await expectGold()
 })
