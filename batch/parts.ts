@@ -21,7 +21,7 @@ const partSchema = z.object({
   range: z.int().min(0),
   written: z.union([
     z.object({ taken: takenRangeSchema, files: z.array(rawFileSchema).readonly() }),
-    z.object({ problem: problemSchema }),
+    z.object({ problem: problemSchema, files: z.array(z.string()).readonly() }),
   ]),
   staging: z.array(stagingFileSchema),
 })

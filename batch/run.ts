@@ -176,11 +176,20 @@ class Run {
     return beginCut({ ...this.#parts, acceptLoss }, control)
   }
 
-  /** Raw files first, the manifest last. */
+  /**
+   * Raw files of a range that failed midway go once it is decided that they do not count: the next run
+   * takes the range again and may divide it into others, and in no ledger no erasure would find them.
+   */
   async #manifest(cut: Cut): Promise<Manifest> {
+    const { objects } = this.#parts
+    const manifest = (await readManifest(objects, cut.run)) ?? (await this.#newManifest(cut))
+    for (const name of manifest.givenUp) await objects.delete(name)
+    return manifest
+  }
+
+  /** Raw files first, the manifest last. */
+  async #newManifest(cut: Cut): Promise<Manifest> {
     const { objects, failpoints } = this.#parts
-    const earlier = await readManifest(objects, cut.run)
-    if (earlier !== undefined) return earlier
     await this.#waitForShards(cut)
     const manifest = manifestOf(cut, await this.#writtenRanges(cut))
     await failpoints.hit('batch.afterRawFiles')
@@ -201,13 +210,16 @@ class Run {
   /** What has become of every range of the cut: by shards, or by this run. */
   async #writtenRanges(cut: Cut): Promise<WrittenRange[]> {
     const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
-    const parts = await readParts(this.#parts.objects, cut)
+    const { objects } = this.#parts
+    const parts = await readParts(objects, cut)
     const missing = [...cut.ranges.entries()].filter(([place]) => !parts.has(place))
     const ranges = missing.map(([, range]) => range)
     const written = await writeRawFiles(context, cut, ranges)
     const own = new Map(missing.map(([place], index) => [place, written[index]]))
+    // What a shard has kept meanwhile counts: it may have read what this run could not.
+    const kept = missing.length === 0 ? parts : await readParts(objects, cut)
     return [...cut.ranges.keys()].flatMap(
-      (place) => parts.get(place)?.written ?? own.get(place) ?? [],
+      (place) => kept.get(place)?.written ?? own.get(place) ?? [],
     )
   }
 

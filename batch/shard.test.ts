@@ -24,6 +24,8 @@ import { fillLog } from './testing/scenario.ts'
 
 const RUN = 'batch/runs/0000000001'
 const BUILD_TIMEOUT_MS = 120_000
+/** Offset after which a partition cannot be read: a file of it is there by then. */
+const FAILS_AFTER = 3
 
 /** Waiting is moving the clock, and whatever the test does meanwhile. */
 class ImpatientClock extends ManualClock {
@@ -145,23 +147,31 @@ test('shards that are cut off at every step are repeated, in another number', as
   await expectGold()
 })
 
-test('a partition that a shard cannot read is left out, and the others are loaded', async () => {
+test('of a partition that a shard cannot read to its end nothing is kept, and the others are loaded', async () => {
   const wrap = ({ log, ...ports }: Ports): Ports => ({
     ...ports,
     log: over(log, {
       read: (topic, partition, request) =>
-        topic === TOPICS.events && partition === 1
+        topic === TOPICS.events && partition === 1 && request.fromOffset > FAILS_AFTER
           ? Promise.reject(logErrors.create('LOG_UNAVAILABLE'))
           : log.read(topic, partition, request),
     }),
   })
-  await runShard({ index: 0, count: 1 }, { wrap })
+  const settings = { BATCH_RAW_FILE_BYTES: '1024', BATCH_FETCH_RECORDS_MAX: '1' }
+  const filesOfPartition = async () =>
+    (await machine.names('raw/topic=playback.events/')).filter((name) => name.includes('/p=01/'))
+  await runShard({ index: 0, count: 1 }, { wrap, settings })
+  expect(await filesOfPartition()).not.toEqual([])
   const report = await machine.run({}, { mergeWithinMs: 0 })
   expect(report.problems).toMatchObject([
     { topic: 'playback.events', partition: 1, code: 'BATCH_PARTITION_UNREADABLE' },
   ])
+  expect(await filesOfPartition()).toEqual([])
   await machine.run()
   expect((await machine.tables())['events']?.length).toBe(gold.tables['events']?.length)
+  const ledger = await machine.query('SELECT file FROM ledger')
+  const listed = ledger.map((row) => String(row['file'])).toSorted()
+  expect(await machine.names('raw/')).toEqual(listed)
 })
 
 test('what a shard makes too late goes again, and so does what a killed one left', async () => {

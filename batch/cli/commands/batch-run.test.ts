@@ -97,7 +97,7 @@ describe('when a partition could not be read', () => {
       code: 'BATCH_PARTITION_UNREADABLE',
       message: 'no broker',
     }
-    await keepPart(objects, { run: 2, range: 0, written: { problem }, staging: [] })
+    await keepPart(objects, { run: 2, range: 0, written: { problem, files: [] }, staging: [] })
     await objects.close()
     const done = await batchRun(...line)
     expect(done.output).toContain('run 2 is complete')
