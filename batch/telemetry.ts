@@ -197,13 +197,6 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       metrics.stepSeconds.observe({ step }, durationMs / 1_000)
       log.debug({ step, durationMs }, 'a step of the run is done')
     },
-    runCompleted({ run, atMs, boundaryMs }) {
-      metrics.runs.inc({ outcome: 'completed' })
-      metrics.lastRun.set(run)
-      metrics.lastCompletedAt.set(atMs)
-      if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
-      log.info({ run, boundaryMs }, 'a run is completed')
-    },
     reconciled({ compared, explained, erased, defects, pending, reconciledAtMs, verdict }) {
       const equal = compared - explained - erased - defects
       metrics.reconciledRows.set({ outcome: 'equal' }, equal)
@@ -217,6 +210,24 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       else log.info(counts, 'live and history were compared')
     },
     ...contentEvents(metrics, log),
+    ...outcomeEvents(metrics, log),
+  }
+}
+
+function outcomeEvents(
+  metrics: MetricsOf<
+    Pick<typeof batchMetrics, 'runs' | 'lastRun' | 'lastCompletedAt' | 'boundary'>
+  >,
+  log: Logger,
+): Pick<BatchTelemetry, 'runCompleted' | 'runIdle' | 'runRefused' | 'runFailed'> {
+  return {
+    runCompleted({ run, atMs, boundaryMs }) {
+      metrics.runs.inc({ outcome: 'completed' })
+      metrics.lastRun.set(run)
+      metrics.lastCompletedAt.set(atMs)
+      if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
+      log.info({ run, boundaryMs }, 'a run is completed')
+    },
     runIdle() {
       metrics.runs.inc({ outcome: 'idle' })
     },
