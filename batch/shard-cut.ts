@@ -25,9 +25,11 @@ export interface ShardCutContext extends BatchParts {
 export async function cutOfShard(context: ShardCutContext): Promise<Cut> {
   const { clock, config, signal } = context
   const endMs = clock.monotonicMs() + config.leaseMs
+  // Read once: of a run that is over by the time its cut is found there is nothing left to make.
+  const control = await beginControl(context.warehouse)
   for (;;) {
     signal?.throwIfAborted()
-    const found = await findCut(context, await beginControl(context.warehouse))
+    const found = await findCut(context, control)
     if (found !== undefined) return found
     try {
       return await takenUnderLease(context)

@@ -77,7 +77,10 @@ async function expectGold(): Promise<void> {
 }
 
 test.each([2, 50])('%i shards at once, then the merge', async (count) => {
-  // All of them move the one clock while they wait for the cut.
+  // All of them move the one clock when they have waited for the cut, by more than a lease in all.
+  clock.meanwhile = async () => {
+    await expect.poll(() => machine.names(`${RUN}/cut.json`)).toHaveLength(1)
+  }
   const settings = { settings: { BATCH_PARTITIONS_AT_ONCE: '4', BATCH_LEASE_MS: '3600000' } }
   const made = await Promise.all(shardsOf(count).map((shard) => runShard(shard, settings)))
   expect(new Set(made.map((done) => (done.outcome === 'idle' ? 0 : done.run)))).toEqual(
