@@ -3,7 +3,7 @@ import type { FoldLimits } from '../shared/qoe/fold.ts'
 import { allTables } from '../shared/warehouse/tables.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import { type Control, readControl } from './control.ts'
-import { type Cut, type CutContext, takeCut } from './cut.ts'
+import { type Cut, type CutContext, readFitCut, takeCut } from './cut.ts'
 import { nextRun } from './unfinished-run.ts'
 
 /** The control rows, of tables that are made where they are missing. */
@@ -21,7 +21,15 @@ export interface BeginContext extends Omit<CutContext, 'outOfOrdernessMs'> {
   readonly limits: FoldLimits
 }
 
-/** The cut of the run that comes next: the one there is, or a new one. */
+/** The cut of the run that comes next, if there is one. */
+export async function findCut(
+  context: Pick<CutContext, 'log' | 'objects'>,
+  control: Control,
+): Promise<Cut | undefined> {
+  return readFitCut(context, await nextRun(context.objects, control), control)
+}
+
+/** The cut of the run that comes next: the one there is, or a new one. The lease must be held. */
 export async function beginCut(context: BeginContext, control: Control): Promise<Cut> {
   const { outOfOrdernessMs } = context.limits
   const run = await nextRun(context.objects, control)

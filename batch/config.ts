@@ -52,7 +52,7 @@ export const batchConfig = defineConfig({
       min: 1,
       max: PARTITIONS_AT_ONCE_MAX,
       unit: 'partitions',
-      doc: 'Partitions whose raw files are written at a time, each with one read of the log and one compressed file in memory. More than one where log and object store are across a network.',
+      doc: 'Partitions whose raw files are written at a time, each with one read of the log and twice a compressed file in memory. More than one where log and object store are across a network.',
     }),
     flattenMemoryBytes: setting.integer({
       default: RUN_DATABASE_BYTES,

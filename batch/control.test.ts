@@ -30,6 +30,7 @@ const manifest = (...watermarks: readonly [number, number][]): Manifest => ({
   })),
   files: [],
   leftOut: [],
+  givenUp: [],
 })
 
 describe('watermarks at the cut', () => {

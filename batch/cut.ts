@@ -85,14 +85,27 @@ export function readCut(objects: ObjectStore, run: number): Promise<Cut | undefi
 }
 
 /**
+ * The same for whoever reads the log by it: throws `BATCH_TOPIC_RECREATED` where its offsets are
+ * those of another topic.
+ */
+export async function readFitCut(
+  { log, objects }: Pick<CutContext, 'log' | 'objects'>,
+  run: number,
+  control: Control,
+): Promise<Cut | undefined> {
+  await refuseRecreatedTopics(log, control)
+  return readCut(objects, run)
+}
+
+/**
  * The run's cut: the one that it took before, here or in another process, or a new one. A new cut
- * without ranges is not kept: there is nothing to do, or nothing that can be done.
+ * without ranges is not kept: there is nothing to do, or nothing that can be done. Whoever may take a
+ * new one holds the lease: it heeds the erasures that there are, and none may be under way meanwhile.
  * Throws `BATCH_TOPIC_RECREATED` before any object is written.
  */
 export async function takeCut(context: CutContext, run: number, control: Control): Promise<Cut> {
   const { objects } = context
-  await refuseRecreatedTopics(context.log, control)
-  const earlier = await readCut(objects, run)
+  const earlier = await readFitCut(context, run, control)
   if (earlier !== undefined) return earlier
   const { config, clock, outOfOrdernessMs } = context
   const cutAtMs = clock.nowMs()

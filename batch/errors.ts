@@ -48,12 +48,6 @@ export const batchErrors = defineErrors({
     action:
       'Nothing was loaded. This is a defect of the program: keep the file named in the message and report it.',
   },
-  BATCH_SHARDS_UNFINISHED: {
-    rule: 'the shards of a run must have made every range of its cut before it is merged',
-    retryable: true,
-    action:
-      'Nothing was loaded. Start the shards that failed again, or run the batch without shards: npx backhaul batch run makes what is missing and goes on.',
-  },
   BATCH_FLATTEN_FAILED: {
     rule: 'a raw file must be readable as the lines that the batch writes',
     retryable: false,

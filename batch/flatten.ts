@@ -136,6 +136,12 @@ export async function removeStrayFiles(
   }
 }
 
+/** The same of a run whose list stands: what shards that came too late have left since. */
+export async function removeLateFiles(objects: ObjectStore, run: number): Promise<void> {
+  const listed = await readStagingList(objects, run)
+  if (listed !== undefined) await removeStrayFiles(objects, run, listed)
+}
+
 /** The staging files of a run; `undefined` while they are not all there. */
 export async function readStagingList(
   objects: ObjectStore,

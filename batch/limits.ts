@@ -9,7 +9,9 @@ import { DATES_MAX as DATES_PER_VERB_MAX } from '../shared/warehouse/duckdb-limi
 /**
  * What a run takes of memory at most, however many events it has, bytes. The databases that make,
  * load and compute are open one after another, and beyond their limit they spill into the temporary
- * folder.
+ * folder. That is so with raw files of the default size, one at a time: each one that is written takes
+ * twice its compressed size when it ends, so larger ones, or more at once (BATCH_PARTITIONS_AT_ONCE),
+ * add to it.
  */
 export const RUN_MEMORY_BYTES = 1_536 * 2 ** 20
 
@@ -57,7 +59,7 @@ export const LAG_RETENTION_SHARE_MAX = 0.5
 export const RUN_RETRY_DELAY_MS = 1_000
 export const RUN_RETRY_DELAY_MAX_MS = 60_000
 
-/** Partitions whose raw files are written at a time, each with a fetch and a file in memory. */
+/** Partitions whose raw files are written at a time, each with a fetch and, twice, a file in memory. */
 export const PARTITIONS_AT_ONCE_MAX = 16
 
 /** How often whoever merges looks for what shards have made, ms. */
@@ -65,9 +67,6 @@ export const PARTS_POLL_MS = 2_000
 
 /** Parts of a run that are read at a time. */
 export const PARTS_READ_AT_ONCE = 8
-
-/** Ranges that an error names of those that no shard has made. */
-export const PARTS_NAMED_MAX = 10
 
 /** Objects of a run that are looked through at a time. */
 export const RUN_OBJECTS_PER_PAGE = 1_000

@@ -57,6 +57,8 @@ const manifestSchema = z.object({
   ranges: z.array(takenRangeSchema),
   files: z.array(rawFileSchema),
   leftOut: z.array(problemSchema),
+  /** Names of raw files of ranges that failed midway: deleted as soon as the manifest stands. */
+  givenUp: z.array(z.string()).default([]),
 })
 
 export type RawFileInfo = z.infer<typeof rawFileSchema>

@@ -7,10 +7,9 @@ import { z } from 'zod'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { type Cut, problemSchema } from './cut.ts'
-import { batchErrors } from './errors.ts'
 import { stagingFileSchema } from './flatten.ts'
 import { inParallel } from './in-parallel.ts'
-import { PARTS_NAMED_MAX, PARTS_POLL_MS, PARTS_READ_AT_ONCE } from './limits.ts'
+import { PARTS_POLL_MS, PARTS_READ_AT_ONCE } from './limits.ts'
 import { rawFileSchema, takenRangeSchema } from './manifest.ts'
 import { partName, partsFolder } from './object-names.ts'
 import { createOrTake, readJsonObject } from './run-objects.ts'
@@ -22,7 +21,7 @@ const partSchema = z.object({
   range: z.int().min(0),
   written: z.union([
     z.object({ taken: takenRangeSchema, files: z.array(rawFileSchema).readonly() }),
-    z.object({ problem: problemSchema }),
+    z.object({ problem: problemSchema, files: z.array(z.string()).readonly() }),
   ]),
   staging: z.array(stagingFileSchema),
 })
@@ -64,27 +63,18 @@ export interface WaitForParts {
   assertMayGoOn(): void
 }
 
-/** Resolves when the shards have made every range; throws `BATCH_SHARDS_UNFINISHED` after the time. */
-export async function waitForParts(context: WaitForParts, cut: Cut): Promise<void> {
+/**
+ * Resolves when the shards have made every range, or when the time is over, with how many ranges they
+ * have not made.
+ */
+export async function waitForParts(context: WaitForParts, cut: Cut): Promise<number> {
   const { objects, clock, waitMs, signal, assertMayGoOn } = context
   const endMs = clock.monotonicMs() + waitMs
   for (;;) {
     assertMayGoOn()
     const missing = await missingParts(objects, cut)
-    if (missing.length === 0) return
-    if (clock.monotonicMs() + PARTS_POLL_MS > endMs) throw unfinished(cut, missing)
+    const isOver = clock.monotonicMs() + PARTS_POLL_MS > endMs
+    if (missing.length === 0 || isOver) return missing.length
     await clock.sleep(PARTS_POLL_MS, signal)
   }
-}
-
-function unfinished({ run, ranges }: Cut, missing: readonly number[]) {
-  const named = missing.slice(0, PARTS_NAMED_MAX).flatMap((place) => {
-    const range = ranges[place]
-    return range === undefined ? [] : [`${range.topic}/${range.partition}`]
-  })
-  const others = missing.length - named.length
-  return batchErrors.create('BATCH_SHARDS_UNFINISHED', {
-    expected: `parts of all ${ranges.length} ranges of run ${run}`,
-    received: `none of ${named.join(', ')}${others > 0 ? ` and ${others} others` : ''}`,
-  })
 }

@@ -33,6 +33,12 @@ test('a store that is away passes; what asks for a change or another command doe
   expect(isPassing(objectErrors.create('LEASE_HELD'))).toBe(true)
   expect(isPassing(objectErrors.create('OBJECT_BUCKET_MISSING'))).toBe(false)
   expect(isPassing(batchErrors.create('BATCH_DATA_LOSS'))).toBe(false)
+  for (const code of [
+    'BATCH_ERASE_RUN_UNFINISHED',
+    'BATCH_REPLAY_RUN_UNFINISHED',
+    'BATCH_RECONCILE_NO_RUN',
+  ] as const)
+    expect(isPassing(batchErrors.create(code)), code).toBe(false)
   expect(isPassing(cliErrors.create('CLI_NO_RUN'))).toBe(false)
   expect(isPassing(new Error('a defect'))).toBe(false)
 })

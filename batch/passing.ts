@@ -7,11 +7,14 @@ import { RUN_RETRY_DELAY_MAX_MS, RUN_RETRY_DELAY_MS } from './limits.ts'
 
 /** Other codes that may be retried ask for something to be done first, by another command or by hand. */
 const OF_STORES = /^(LOG|OBJECT|SPEED|WAREHOUSE|LEASE|BATCH|INIT)_/
+/** So do these of the batch: a run has to be made, or ended. */
+const NEEDS_A_RUN = /_(RUN_UNFINISHED|NO_RUN)$/
 const DELAYS = { retryDelayMs: RUN_RETRY_DELAY_MS, retryDelayMaxMs: RUN_RETRY_DELAY_MAX_MS }
 
 /** A store that was away, a lease that another holds or that was lost, a disk that was full. */
 export function isPassing(error: unknown): error is BackhaulError {
-  return error instanceof BackhaulError && error.spec.retryable && OF_STORES.test(error.code)
+  if (!(error instanceof BackhaulError) || NEEDS_A_RUN.test(error.code)) return false
+  return error.spec.retryable && OF_STORES.test(error.code)
 }
 
 export interface RetryWithin {

@@ -2,7 +2,8 @@
  * The second step: the records of the cut's ranges as raw files, a line a record, in the order of
  * the log. A file ends when it is large enough or when the hour of its append times is over, so its
  * bytes are a function of the records alone; a repeat writes the same names with the same bytes.
- * Of every partition that is written at the time, one fetch and one compressed file are in memory.
+ * Of every partition that is written at the time, one fetch and one compressed file are in memory; the
+ * file twice when it ends.
  */
 import type { EventLog, LogRecord } from '../shared/log/event-log.ts'
 import { type Erasures, readErasures } from '../shared/objects/erasures.ts'
@@ -31,10 +32,13 @@ export interface RawFilesContext {
   assertMayGoOn(): void
 }
 
-/** What has become of a range of the cut: its raw files, or why it could not be read. */
+/**
+ * What has become of a range of the cut: its raw files, or why it could not be read, and the names of
+ * those it has by then.
+ */
 export type WrittenRange =
   | { readonly taken: TakenRange; readonly files: readonly RawFileInfo[] }
-  | { readonly problem: Problem }
+  | { readonly problem: Problem; readonly files: readonly string[] }
 
 /** Writes the files of every range that can be read, several at a time; resolves in their order. */
 export async function writeRawFiles(
@@ -44,10 +48,11 @@ export async function writeRawFiles(
 ): Promise<WrittenRange[]> {
   const erasures = await readErasures(context.objects, cut.erasures)
   return inParallel(ranges, context.config.partitionsAtOnce, async (range) => {
+    const writer = new RangeWriter({ ...context, erasures }, cut, range)
     try {
-      return await new RangeWriter({ ...context, erasures }, cut, range).write()
+      return await writer.write()
     } catch (error) {
-      return { problem: problemOf(range.topic, range.partition, error) }
+      return { problem: problemOf(range.topic, range.partition, error), files: writer.fileNames }
     }
   })
 }
@@ -55,13 +60,14 @@ export async function writeRawFiles(
 /** The manifest of the cut's ranges, in their order. */
 export function manifestOf(cut: Cut, written: readonly WrittenRange[]): Manifest {
   const taken = written.flatMap((range) => ('taken' in range ? [range] : []))
-  const problems = written.flatMap((range) => ('problem' in range ? [range.problem] : []))
+  const failed = written.flatMap((range) => ('problem' in range ? [range] : []))
   return {
     format: 1,
     run: cut.run,
     ranges: taken.map((range) => range.taken),
     files: taken.flatMap(({ files }) => files),
-    leftOut: [...cut.leftOut, ...problems],
+    leftOut: [...cut.leftOut, ...failed.map(({ problem }) => problem)],
+    givenUp: failed.flatMap((range) => range.files),
   }
 }
 
@@ -86,6 +92,11 @@ class RangeWriter {
     this.#range = range
     this.#next = range.first
     this.#loggedAtMaxMs = range.loggedAtMaxMs
+  }
+
+  /** Of the files that are there so far. */
+  get fileNames(): string[] {
+    return this.#files.map(({ name }) => name)
   }
 
   async write(): Promise<{ readonly taken: TakenRange; readonly files: readonly RawFileInfo[] }> {

@@ -25,7 +25,7 @@ import type { ContentOfRun } from './content-facts.ts'
 import { boundaryOf, type Control, watermarksAtCut, writeControl } from './control.ts'
 import { type AcceptedLoss, type Cut, type Problem, readCut } from './cut.ts'
 import { computeFacts } from './fact-step.ts'
-import { flatten, removeStrayFiles, type StagingFile } from './flatten.ts'
+import { flatten, removeLateFiles, removeStrayFiles, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { writeLedger } from './ledger.ts'
 import { jobsOf, load, type Loaded } from './load.ts'
@@ -74,7 +74,10 @@ type RunStep = (typeof RUN_STEPS)[number]
 export interface RunOptions {
   /** Partitions whose lost records are given up. */
   readonly acceptLoss?: readonly AcceptedLoss[]
-  /** Waits so long, ms, until shards have made every range of their cut; takes no cut by itself. */
+  /**
+   * Waits so long, ms, until shards have made every range of their cut, then makes what they have not;
+   * takes no cut by itself.
+   */
   readonly mergeWithinMs?: number
   /** Ends the run at its next step; the next run goes on with it. */
   readonly signal?: AbortSignal
@@ -126,7 +129,7 @@ class Run {
 
   async run(): Promise<RunOutcome> {
     const { telemetry, failpoints } = this.#parts
-    const control = await this.#step('control', () => beginControl(this.#parts.warehouse))
+    const control = await this.#step('control', () => this.#control())
     const cut = await this.#step('cut', () => this.#cut(control))
     if (cut === undefined || cut.ranges.length === 0) return this.#idle(cut?.leftOut ?? [])
     if (cut.lag !== undefined) telemetry.lagMeasured(cut.lag)
@@ -159,6 +162,13 @@ class Run {
     return { outcome: 'completed', report }
   }
 
+  /** A shard that came too late for the last run may have been killed before it took its files away. */
+  async #control(): Promise<Control> {
+    const control = await beginControl(this.#parts.warehouse)
+    await removeLateFiles(this.#parts.objects, control.lastRun)
+    return control
+  }
+
   async #cut(control: Control): Promise<Cut | undefined> {
     const { objects } = this.#parts
     const { acceptLoss = [], mergeWithinMs } = this.#options
@@ -166,11 +176,20 @@ class Run {
     return beginCut({ ...this.#parts, acceptLoss }, control)
   }
 
-  /** Raw files first, the manifest last. */
+  /**
+   * Raw files of a range that failed midway go once it is decided that they do not count: the next run
+   * takes the range again and may divide it into others, and in no ledger no erasure would find them.
+   */
   async #manifest(cut: Cut): Promise<Manifest> {
+    const { objects } = this.#parts
+    const manifest = (await readManifest(objects, cut.run)) ?? (await this.#newManifest(cut))
+    for (const name of manifest.givenUp) await objects.delete(name)
+    return manifest
+  }
+
+  /** Raw files first, the manifest last. */
+  async #newManifest(cut: Cut): Promise<Manifest> {
     const { objects, failpoints } = this.#parts
-    const earlier = await readManifest(objects, cut.run)
-    if (earlier !== undefined) return earlier
     await this.#waitForShards(cut)
     const manifest = manifestOf(cut, await this.#writtenRanges(cut))
     await failpoints.hit('batch.afterRawFiles')
@@ -178,23 +197,29 @@ class Run {
     return manifest
   }
 
+  /** A shard that was evicted, or was done before this cut was taken, may never make its ranges. */
   async #waitForShards(cut: Cut): Promise<void> {
     const { mergeWithinMs: waitMs, signal } = this.#options
     if (waitMs === undefined) return
     const assertMayGoOn = this.#assertMayGoOn
-    await waitForParts({ ...this.#parts, waitMs, signal, assertMayGoOn }, cut)
+    const missing = await waitForParts({ ...this.#parts, waitMs, signal, assertMayGoOn }, cut)
+    const { run, ranges } = cut
+    if (missing > 0) this.#parts.telemetry.shardsLate({ run, missing, ranges: ranges.length })
   }
 
   /** What has become of every range of the cut: by shards, or by this run. */
   async #writtenRanges(cut: Cut): Promise<WrittenRange[]> {
     const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
-    const parts = await readParts(this.#parts.objects, cut)
+    const { objects } = this.#parts
+    const parts = await readParts(objects, cut)
     const missing = [...cut.ranges.entries()].filter(([place]) => !parts.has(place))
     const ranges = missing.map(([, range]) => range)
     const written = await writeRawFiles(context, cut, ranges)
     const own = new Map(missing.map(([place], index) => [place, written[index]]))
+    // What a shard has kept meanwhile counts: it may have read what this run could not.
+    const kept = missing.length === 0 ? parts : await readParts(objects, cut)
     return [...cut.ranges.keys()].flatMap(
-      (place) => parts.get(place)?.written ?? own.get(place) ?? [],
+      (place) => kept.get(place)?.written ?? own.get(place) ?? [],
     )
   }
 

@@ -5,10 +5,13 @@
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { logErrors } from '../shared/log/log-errors.ts'
 import { TOPICS } from '../shared/log/topics.ts'
+import { acquireLease } from '../shared/objects/lease.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
+import { readStagingList } from './flatten.ts'
 import { PARTS_POLL_MS } from './limits.ts'
+import { LEASE_NAME, partFileName } from './object-names.ts'
 import type { Shard } from './shard.ts'
 import { over } from './testing/altered-port.ts'
 import {
@@ -21,6 +24,8 @@ import { fillLog } from './testing/scenario.ts'
 
 const RUN = 'batch/runs/0000000001'
 const BUILD_TIMEOUT_MS = 120_000
+/** Offset after which a partition cannot be read: a file of it is there by then. */
+const FAILS_AFTER = 3
 
 /** Waiting is moving the clock, and whatever the test does meanwhile. */
 class ImpatientClock extends ManualClock {
@@ -72,7 +77,11 @@ async function expectGold(): Promise<void> {
 }
 
 test.each([2, 50])('%i shards at once, then the merge', async (count) => {
-  const settings = { settings: { BATCH_PARTITIONS_AT_ONCE: '4' } }
+  // All of them move the one clock when they have waited for the cut, by more than a lease in all.
+  clock.meanwhile = async () => {
+    await expect.poll(() => machine.names(`${RUN}/cut.json`)).toHaveLength(1)
+  }
+  const settings = { settings: { BATCH_PARTITIONS_AT_ONCE: '4', BATCH_LEASE_MS: '3600000' } }
   const made = await Promise.all(shardsOf(count).map((shard) => runShard(shard, settings)))
   expect(new Set(made.map((done) => (done.outcome === 'idle' ? 0 : done.run)))).toEqual(
     new Set([1]),
@@ -84,19 +93,40 @@ test.each([2, 50])('%i shards at once, then the merge', async (count) => {
   await expectGold()
 })
 
-test('a merge takes no cut, waits for every part in vain, and goes on as soon as the last is there', async () => {
+test('a merge makes what no shard has made in time', async () => {
+  await runShard({ index: 0, count: 2 })
+  const sinceMs = clock.nowMs()
+  await machine.run({}, { mergeWithinMs: 3 * PARTS_POLL_MS })
+  expect(clock.nowMs() - sinceMs).toBe(3 * PARTS_POLL_MS)
+  await expectGold()
+})
+
+test('a merge takes no cut, and goes on as soon as the last part is there', async () => {
   const merge = (mergeWithinMs: number) => machine.batch().run({ mergeWithinMs })
   expect(await merge(0)).toMatchObject({ outcome: 'idle' })
   await runShard({ index: 0, count: 2 })
-  await expect(merge(3 * PARTS_POLL_MS)).rejects.toMatchObject({
-    code: 'BATCH_SHARDS_UNFINISHED',
-    message: expect.stringContaining('playback.events/1') as string,
-  })
   clock.meanwhile = () => runShard({ index: 1, count: 2 })
   const sinceMs = clock.nowMs()
   expect(await merge(3_600_000)).toMatchObject({ outcome: 'completed' })
   expect(clock.nowMs() - sinceMs).toBe(PARTS_POLL_MS)
   await expectGold()
+})
+
+test('a new cut waits for whoever has the lease; one that is there does not', async () => {
+  const { objects } = machine.ports
+  const durationMs = 3_600_000
+  const held = { name: LEASE_NAME, holder: 'an erasure', durationMs, clock }
+  const erasure = await acquireLease(objects, held)
+  const settings = { BATCH_LEASE_MS: `${3 * PARTS_POLL_MS}` }
+  await expect(runShard({ index: 0, count: 2 }, { settings })).rejects.toMatchObject({
+    code: 'LEASE_HELD',
+  })
+  expect(await machine.names('batch/')).toEqual([])
+  clock.meanwhile = () => erasure.release()
+  expect(await runShard({ index: 0, count: 2 }, { settings })).toMatchObject({ run: 1 })
+  const merge = await acquireLease(objects, held)
+  expect(await runShard({ index: 1, count: 2 }, { settings })).toMatchObject({ run: 1 })
+  await merge.release()
 })
 
 test('a run without shards makes what the shards have not, and a repeat of a shard nothing', async () => {
@@ -120,21 +150,47 @@ test('shards that are cut off at every step are repeated, in another number', as
   await expectGold()
 })
 
-test('a partition that a shard cannot read is left out, and the others are loaded', async () => {
+test('of a partition that a shard cannot read to its end nothing is kept, and the others are loaded', async () => {
   const wrap = ({ log, ...ports }: Ports): Ports => ({
     ...ports,
     log: over(log, {
       read: (topic, partition, request) =>
-        topic === TOPICS.events && partition === 1
+        topic === TOPICS.events && partition === 1 && request.fromOffset > FAILS_AFTER
           ? Promise.reject(logErrors.create('LOG_UNAVAILABLE'))
           : log.read(topic, partition, request),
     }),
   })
-  await runShard({ index: 0, count: 1 }, { wrap })
+  const settings = { BATCH_RAW_FILE_BYTES: '1024', BATCH_FETCH_RECORDS_MAX: '1' }
+  const filesOfPartition = async () =>
+    (await machine.names('raw/topic=playback.events/')).filter((name) => name.includes('/p=01/'))
+  await runShard({ index: 0, count: 1 }, { wrap, settings })
+  expect(await filesOfPartition()).not.toEqual([])
   const report = await machine.run({}, { mergeWithinMs: 0 })
   expect(report.problems).toMatchObject([
     { topic: 'playback.events', partition: 1, code: 'BATCH_PARTITION_UNREADABLE' },
   ])
+  expect(await filesOfPartition()).toEqual([])
   await machine.run()
   expect((await machine.tables())['events']?.length).toBe(gold.tables['events']?.length)
+  const ledger = await machine.query('SELECT file FROM ledger')
+  const listed = ledger.map((row) => String(row['file'])).toSorted()
+  expect(await machine.names('raw/')).toEqual(listed)
+})
+
+test('what a shard makes too late goes again, and so does what a killed one left', async () => {
+  const failpoints = new ArmedFailpoints()
+  failpoints.arm('batch.afterSomeRawFiles', async () => {
+    failpoints.arm('batch.afterSomeRawFiles', undefined)
+    await machine.run()
+  })
+  expect(await runShard({ index: 0, count: 1 }, { failpoints })).toMatchObject({ made: 1 })
+  const { objects } = machine.ports
+  const listed = (await readStagingList(objects, 1))?.map(({ name }) => name).toSorted()
+  const parquet = async () =>
+    (await machine.names(RUN)).filter((name) => name.endsWith('.parquet')).toSorted()
+  expect(await parquet()).toEqual(listed)
+  await objects.create(partFileName(1, 'events', 0, 9), Buffer.of(1))
+  await machine.batch().run()
+  expect(await parquet()).toEqual(listed)
+  await expectGold()
 })

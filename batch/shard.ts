@@ -7,14 +7,14 @@
  *   cut ─► its ranges: raw files ─► staging files ─► part        … ─► the run, from its manifest on
  */
 import { type AcceptedLoss, type Cut, type Problem, type Range } from './cut.ts'
-import { beginControl, beginCut } from './begin-run.ts'
-import { flattenFiles, type StagingFile } from './flatten.ts'
+import { flattenFiles, removeLateFiles, type StagingFile } from './flatten.ts'
 import { FlattenDatabase } from './flatten-database.ts'
 import { readManifest } from './manifest.ts'
 import { partFileName } from './object-names.ts'
 import { keepPart, missingParts } from './parts.ts'
 import { writeRawFiles, type WrittenRange } from './raw-files.ts'
 import type { BatchParts } from './run.ts'
+import { cutOfShard } from './shard-cut.ts'
 import type { StagingKind } from './staging.ts'
 
 export interface Shard {
@@ -49,26 +49,23 @@ interface Assigned {
   readonly range: Range
 }
 
+/** Throws `LEASE_HELD` when a new cut has to be taken and another holds the lease for too long. */
 export async function runShard(parts: BatchParts, options: ShardOptions): Promise<ShardOutcome> {
   const { shard, acceptLoss = [], signal, onRange } = options
-  const control = await beginControl(parts.warehouse)
-  const cut = await beginCut({ ...parts, acceptLoss }, control)
+  const cut = await cutOfShard({ ...parts, acceptLoss, signal })
   if (cut.ranges.length === 0) return { outcome: 'idle', problems: cut.leftOut }
   await parts.failpoints.hit('batch.afterCut')
   const assigned = assignedTo(cut, shard)
   const waiting = await notMade(parts, cut, assigned)
   const maker = new PartMaker(parts, cut, () => signal?.throwIfAborted())
   const atOnce = parts.config.partitionsAtOnce
+  let made = 0
   for (let done = 0; done < waiting.length; done += atOnce) {
+    if (await isMerged(parts, cut)) break
     onRange?.(done, waiting.length)
-    await maker.make(waiting.slice(done, done + atOnce))
+    made += await maker.make(waiting.slice(done, done + atOnce))
   }
-  return {
-    outcome: 'completed',
-    run: cut.run,
-    ranges: assigned.length,
-    made: waiting.length,
-  }
+  return { outcome: 'completed', run: cut.run, ranges: assigned.length, made }
 }
 
 /** Ranges stand in the order of topics and partitions: dealt out, every shard has some of each topic. */
@@ -78,13 +75,16 @@ function assignedTo({ ranges }: Cut, { index, count }: Shard): Assigned[] {
     .filter(({ place }) => place % count === index)
 }
 
+/** Whether whoever merges has gone on already: what a shard would make now is not looked at. */
+async function isMerged({ objects }: BatchParts, { run }: Cut): Promise<boolean> {
+  return (await readManifest(objects, run)) !== undefined
+}
+
 async function notMade(
   { objects }: BatchParts,
   cut: Cut,
   assigned: readonly Assigned[],
 ): Promise<Assigned[]> {
-  // Whoever merges has gone on already: what a shard would make now is not looked at.
-  if ((await readManifest(objects, cut.run)) !== undefined) return []
   const missing = new Set(await missingParts(objects, cut))
   return assigned.filter(({ place }) => missing.has(place))
 }
@@ -100,8 +100,17 @@ class PartMaker {
     this.#assertMayGoOn = assertMayGoOn
   }
 
+  /** Resolves with how many it has made; what comes too late for the list of the run goes again. */
+  async make(assigned: readonly Assigned[]): Promise<number> {
+    try {
+      return await this.#make(assigned)
+    } finally {
+      await removeLateFiles(this.#parts.objects, this.#cut.run)
+    }
+  }
+
   /** Raw files of several ranges at a time, staging files one after another. */
-  async make(assigned: readonly Assigned[]): Promise<void> {
+  async #make(assigned: readonly Assigned[]): Promise<number> {
     const { objects, failpoints } = this.#parts
     const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
     const ranges = assigned.map(({ range }) => range)
@@ -113,6 +122,7 @@ class PartMaker {
       await keepPart(objects, { run: this.#cut.run, range: place, written: range, staging })
       await failpoints.hit('batch.afterSomeParts')
     }
+    return assigned.length
   }
 
   #flatten(place: number, written: WrittenRange): Promise<StagingFile[]> {

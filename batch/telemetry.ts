@@ -139,6 +139,8 @@ export interface BatchTelemetry {
   /** How far the files are behind the log at the cut of a run. */
   lagMeasured(lag: Lag): void
   partitionLeftOut(problem: Problem): void
+  /** Shards have not made so many ranges in time; the run makes them. */
+  shardsLate(of: { readonly run: number; readonly missing: number; readonly ranges: number }): void
   /** What the run has flagged, the worst of each check first. */
   qualityChecked(flags: readonly QualityFlag[]): void
   stepDone(step: string, durationMs: number): void
@@ -181,6 +183,9 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       metrics.partitionsLeftOut.inc({ topic, code })
       log.error(problem, 'a partition is left out of the run')
     },
+    shardsLate(of) {
+      log.warn(of, 'shards have not made every range in time; the run makes what is missing')
+    },
     qualityChecked(flags) {
       for (const check of Object.keys(QUALITY_CHECKS)) {
         const [worst, ...others] = flags.filter((flag) => flag.check === check)
@@ -191,13 +196,6 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
     stepDone(step, durationMs) {
       metrics.stepSeconds.observe({ step }, durationMs / 1_000)
       log.debug({ step, durationMs }, 'a step of the run is done')
-    },
-    runCompleted({ run, atMs, boundaryMs }) {
-      metrics.runs.inc({ outcome: 'completed' })
-      metrics.lastRun.set(run)
-      metrics.lastCompletedAt.set(atMs)
-      if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
-      log.info({ run, boundaryMs }, 'a run is completed')
     },
     reconciled({ compared, explained, erased, defects, pending, reconciledAtMs, verdict }) {
       const equal = compared - explained - erased - defects
@@ -212,6 +210,24 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       else log.info(counts, 'live and history were compared')
     },
     ...contentEvents(metrics, log),
+    ...outcomeEvents(metrics, log),
+  }
+}
+
+function outcomeEvents(
+  metrics: MetricsOf<
+    Pick<typeof batchMetrics, 'runs' | 'lastRun' | 'lastCompletedAt' | 'boundary'>
+  >,
+  log: Logger,
+): Pick<BatchTelemetry, 'runCompleted' | 'runIdle' | 'runRefused' | 'runFailed'> {
+  return {
+    runCompleted({ run, atMs, boundaryMs }) {
+      metrics.runs.inc({ outcome: 'completed' })
+      metrics.lastRun.set(run)
+      metrics.lastCompletedAt.set(atMs)
+      if (boundaryMs !== undefined) metrics.boundary.set(boundaryMs)
+      log.info({ run, boundaryMs }, 'a run is completed')
+    },
     runIdle() {
       metrics.runs.inc({ outcome: 'idle' })
     },

@@ -35,7 +35,7 @@ function exitCodeOf(error: BackhaulError, signal = new AbortController().signal)
 test('what passes by itself is told from what somebody must mend', async () => {
   expect(await exitCodeOf(logErrors.create('LOG_UNAVAILABLE'))).toBe(75)
   expect(await exitCodeOf(objectErrors.create('OBJECT_UNAVAILABLE'))).toBe(75)
-  expect(await exitCodeOf(batchErrors.create('BATCH_SHARDS_UNFINISHED'))).toBe(75)
+  expect(await exitCodeOf(batchErrors.create('BATCH_DISK_FULL'))).toBe(75)
   expect(await exitCodeOf(objectErrors.create('LEASE_HELD'))).toBe(3)
   expect(await exitCodeOf(objectErrors.create('OBJECT_BUCKET_MISSING'))).toBe(1)
   expect(await exitCodeOf(batchErrors.create('BATCH_TOPIC_RECREATED'))).toBe(1)

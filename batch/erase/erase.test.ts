@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ArmedFailpoints, type FailpointName } from '../../shared/runtime/failpoints.ts'
 import type { Row, Warehouse } from '../../shared/warehouse/warehouse.ts'
 import { ERASE_DATES_PER_WRITE } from '../limits.ts'
+import { partFileName } from '../object-names.ts'
 import { rawLines } from '../raw-reader.ts'
 import { sha256Of } from '../run-objects.ts'
 import { over } from '../testing/altered-port.ts'
@@ -49,6 +50,8 @@ describe('an erasure', () => {
     const before = await machine.tables()
     const leftover = 'batch/replays/of-a-killed-one/frames-00000.parquet'
     await machine.ports.objects.create(leftover, Buffer.from(NEW))
+    const ofLateShard = partFileName(2, 'frames', 0, 9)
+    await machine.ports.objects.create(ofLateShard, Buffer.from(NEW))
     expect(await everything(opened)).toContain(NEW)
     expect([await liveSessionsOf(NEW), await liveSessionsOf(OLD)]).toEqual([
       ['seen-new'],

@@ -22,6 +22,7 @@ import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
+import { removeLateFiles } from '../flatten.ts'
 import { DATES_MAX, ERASE_DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import {
@@ -175,7 +176,10 @@ class Erasure {
     const earlier = await readPlan(objects, names.plan)
     if (earlier !== undefined) return earlier
     // A run that took its cut before the record has frames of the viewer on their way.
-    await refuseUnfinishedRun(objects, await readControl(session), 'BATCH_ERASE_RUN_UNFINISHED')
+    const control = await readControl(session)
+    await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
+    // What a shard left that came too late for the last run and was killed is in no list either.
+    await removeLateFiles(objects, control.lastRun)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#lease.assertHeld()

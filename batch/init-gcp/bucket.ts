@@ -122,10 +122,19 @@ function hasRule({ lifecycle }: Bucket, wanted: LifecycleRule): boolean {
   )
 }
 
-/** What a rule does with which objects, whatever their age. */
+/**
+ * What a rule does with which objects, whatever their age. Any other condition makes it another rule: one
+ * for noncurrent versions alone, say, is neither ours nor instead of ours.
+ */
 function purposeOf({ action, condition }: LifecycleRule): string {
-  const { matchesPrefix = [], matchesSuffix = [] } = condition
-  return JSON.stringify([action.type, action.storageClass ?? '', matchesPrefix, matchesSuffix])
+  const { age: _, matchesPrefix = [], matchesSuffix = [], ...others } = condition
+  return JSON.stringify([
+    action.type,
+    action.storageClass ?? '',
+    matchesPrefix,
+    matchesSuffix,
+    others,
+  ])
 }
 
 function ageOf({ condition }: LifecycleRule): unknown {

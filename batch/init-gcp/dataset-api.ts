@@ -4,18 +4,22 @@ import type { CloudClient } from '../../shared/cloud/cloud-client.ts'
 import { isCloudFailure } from '../../shared/cloud/cloud-failure.ts'
 import { initFailure } from './errors.ts'
 
+/** What never expires has none, or `null`. */
+const expirationSchema = z.coerce
+  .number()
+  .nullish()
+  .transform((ms) => ms ?? undefined)
+
 const datasetSchema = z.object({
   location: z.string().optional(),
   labels: z.record(z.string(), z.string()).default({}),
-  defaultTableExpirationMs: z.coerce
-    .number()
-    .nullish()
-    .transform((ms) => ms ?? undefined),
+  defaultTableExpirationMs: expirationSchema,
+  defaultPartitionExpirationMs: expirationSchema,
 })
 
 const partitioningSchema = z.looseObject({
   type: z.string(),
-  expirationMs: z.coerce.number().optional(),
+  expirationMs: expirationSchema,
 })
 
 const tableSchema = z.object({

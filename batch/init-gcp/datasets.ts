@@ -1,5 +1,5 @@
 /** The datasets of the history: made if they are missing, and how long what is in them is kept. */
-import { tables } from '../../shared/warehouse/tables.ts'
+import { allTables, tables } from '../../shared/warehouse/tables.ts'
 import { STAGING_TABLES_KEPT_DAYS } from '../limits.ts'
 import type { DatasetApi } from './dataset-api.ts'
 import { initErrors } from './errors.ts'
@@ -14,24 +14,19 @@ export interface Datasets {
   /** Of what runs write in between. */
   readonly staging: string
   readonly location: string
-  /** How long partitions of tables with a row for each event or session are kept, days; absent: as they are. */
+  /** How long partitions of sessions and metrics are kept, days; absent: as they are. */
   readonly keepDays: number | undefined
 }
 
 /**
- * Tables whose old days may go. What runs have taken, and in which files it is, is never old: without
- * its control rows a partition would be taken from its beginning again.
+ * Tables whose old days may go: what is computed of others. Never what runs have taken, and in which
+ * files it is: without its control rows a partition would be taken from its beginning again. And never
+ * events, frames, rejects and exceptions: by them an erasure finds the sessions of a viewer and the raw
+ * files that they are in.
  */
-const EXPIRING: readonly string[] = [
-  tables.events,
-  tables.eventCopies,
-  tables.frames,
-  tables.rejects,
-  tables.exceptions,
-  tables.sessions,
-  tables.sessionMinutes,
-  tables.qoeMinute,
-].map(({ name }) => name)
+const EXPIRING: readonly string[] = [tables.sessions, tables.sessionMinutes, tables.qoeMinute].map(
+  ({ name }) => name,
+)
 
 export async function initDatasets(
   api: DatasetApi,
@@ -51,9 +46,11 @@ export async function initDatasets(
     await initDataset(api, { ...wanted, ...kept, name: dataset }, isDryRun),
     await initDataset(api, { ...wanted, ...passing, name: staging }, isDryRun),
   ]
-  if (keepDays === undefined) return steps
-  for (const table of EXPIRING)
-    steps.push(...(await initExpiry(api, { ...wanted, table, keepDays }, isDryRun)))
+  for (const { name: table } of allTables) {
+    const keptDays = EXPIRING.includes(table) ? keepDays : 'ever'
+    if (keptDays !== undefined)
+      steps.push(...(await initExpiry(api, { ...wanted, table, keptDays }, isDryRun)))
+  }
   return steps
 }
 
@@ -74,10 +71,12 @@ async function initDataset(
   const found = await api.read(name)
   const days = defaultTableExpirationMs === undefined ? '' : ', tables kept for a day'
   const what = `dataset in ${location}${days}`
-  // Without a value it is taken away: control rows must not expire because a dataset says so.
+  // Without a value it is taken away: control rows must not expire because a dataset says so, and a
+  // project may give each new dataset an expiry of partitions.
   const expiry = {
     defaultTableExpirationMs:
       defaultTableExpirationMs === undefined ? null : `${defaultTableExpirationMs}`,
+    defaultPartitionExpirationMs: null,
   }
   if (found === undefined) {
     if (!isDryRun) await api.create(name, { location, description, labels: LABELS, ...expiry })
@@ -89,32 +88,39 @@ async function initDataset(
       received: found.location ?? 'none',
     })
   const isLabelled = Object.entries(LABELS).every(([label, text]) => found.labels[label] === text)
-  if (isLabelled && found.defaultTableExpirationMs === defaultTableExpirationMs)
-    return { resource, state: 'present', what }
+  const isKept =
+    found.defaultTableExpirationMs === defaultTableExpirationMs &&
+    found.defaultPartitionExpirationMs === undefined
+  if (isLabelled && isKept) return { resource, state: 'present', what }
   if (!isDryRun) await api.change(name, { labels: { ...found.labels, ...LABELS }, ...expiry })
   return { resource, state: 'changed', what }
 }
 
 interface WantedExpiry extends Datasets {
   readonly table: string
-  readonly keepDays: number
+  readonly keptDays: number | 'ever'
 }
 
-/** A table that the first run has yet to make is left for a repeat of the command. */
+/**
+ * A table that the first run has yet to make is left for a repeat of the command. One that is kept for
+ * ever, as it should be, is not worth a line.
+ */
 async function initExpiry(
   api: DatasetApi,
-  { project, dataset, table, keepDays }: WantedExpiry,
+  { project, dataset, table, keptDays }: WantedExpiry,
   isDryRun: boolean,
 ): Promise<InitStep[]> {
   const found = await api.readTable(dataset, table)
   if (found?.timePartitioning === undefined) return []
   const resource = `${project}.${dataset}.${table}`
-  const what = `partitions kept for ${keepDays} days`
-  const expirationMs = keepDays * DAY_MS
+  const isForEver = keptDays === 'ever'
+  const what = `partitions kept for ${isForEver ? 'ever' : `${keptDays} days`}`
+  const expirationMs = isForEver ? undefined : keptDays * DAY_MS
   if (found.timePartitioning.expirationMs === expirationMs)
-    return [{ resource, state: 'present', what }]
+    return isForEver ? [] : [{ resource, state: 'present', what }]
   if (isDryRun) return [{ resource, state: 'changed', what }]
-  const timePartitioning = { ...found.timePartitioning, expirationMs: `${expirationMs}` }
+  const changed = expirationMs === undefined ? null : `${expirationMs}`
+  const timePartitioning = { ...found.timePartitioning, expirationMs: changed }
   await api.changeTable(dataset, table, { timePartitioning })
   const after = await api.readTable(dataset, table)
   const isKept = after?.timePartitioning?.expirationMs === expirationMs

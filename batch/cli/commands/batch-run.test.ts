@@ -2,7 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openLmdbEventLog } from '../../../shared/log/lmdb-event-log.ts'
+import { TOPICS } from '../../../shared/log/topics.ts'
+import { openFolderObjectStore } from '../../../shared/objects/folder-object-store.ts'
 import { ManualClock } from '../../../shared/runtime/clock.ts'
+import { keepPart } from '../../parts.ts'
 import { BatchMachine, PARTITIONS } from '../../testing/batch-machine.ts'
 import { fillLog } from '../../testing/scenario.ts'
 import { runCommandLine } from '../command-line.ts'
@@ -76,5 +79,29 @@ describe('after a run that was cut off', () => {
     const { runs } = JSON.parse(output) as { runs: readonly { run: number }[] }
     expect(runs.length).toBeGreaterThan(2)
     expect((await batchRun()).output).toBe('nothing new since the last run')
+  })
+})
+
+describe('when a partition could not be read', () => {
+  test.each([
+    { code: 75, line: [], whose: 'a run asks to be tried again' },
+    { code: 0, line: ['--shard', '0/1', '--merge'], whose: 'a merge leaves it to the next job' },
+  ])('$whose', async ({ code, line }) => {
+    await batchRun()
+    // Takes the cut, and has no range of it.
+    expect((await batchRun('--shard', '49/50')).code).toBe(0)
+    const objects = await openFolderObjectStore({ folder: join(machine.folder, 'objects'), clock })
+    const problem = {
+      topic: TOPICS.events,
+      partition: 0,
+      code: 'BATCH_PARTITION_UNREADABLE',
+      message: 'no broker',
+    }
+    await keepPart(objects, { run: 2, range: 0, written: { problem, files: [] }, staging: [] })
+    await objects.close()
+    const done = await batchRun(...line)
+    expect(done.output).toContain('run 2 is complete')
+    expect(done.output).toContain('left out: playback.events/0: no broker')
+    expect(done.code).toBe(code)
   })
 })

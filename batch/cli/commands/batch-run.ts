@@ -31,7 +31,9 @@ began. Exits with 1 when a partition had to be left out, with 75 when it will be
 with 3 while another run is under way; --retry-for tries again what passes by itself.
 
 Several processes may share the files of a run: each with --shard makes those of some partitions of one
-cut, and --merge waits for them, loads the files and ends the run. With both, shard 0 merges.`,
+cut, and --merge waits for them, makes what they have not made in time, loads the files and ends the run;
+it takes no cut, so start it alone after the shards. With both, shard 0 merges. What the next run will
+take does not make a merge exit with 75: another try of its job would be another run, without shards.`,
   examples: [
     'batch run',
     'batch run --all --retry-for 30',
@@ -54,7 +56,7 @@ cut, and --merge waits for them, loads the files and ends the run. With both, sh
     merge: { doc: 'Wait for the shards of the run, and load what they have made.' },
     wait: {
       value: 'MINUTES',
-      doc: `How long --merge waits for the shards; ${SHARDS_WAIT_MINUTES} by default.`,
+      doc: `How long --merge waits for the shards before it makes what is missing; ${SHARDS_WAIT_MINUTES} by default.`,
     },
     'accept-loss': {
       value: 'TOPIC/PARTITION',
@@ -93,20 +95,29 @@ cut, and --merge waits for them, loads the files and ends the run. With both, sh
       )
       runs.push(last)
     } while (isAll && !hasReached(last, startedAtMs))
-    return runsResult(runs, { isAll, startedAtMs })
+    return runsResult(runs, { isAll, isMerge: mergeWithinMs !== undefined, startedAtMs })
   },
+}
+
+interface RunsOf {
+  readonly isAll: boolean
+  readonly isMerge: boolean
+  readonly startedAtMs: number
 }
 
 function runsResult(
   runs: readonly RunOutcome[],
-  { isAll, startedAtMs }: { readonly isAll: boolean; readonly startedAtMs: number },
+  { isAll, isMerge, startedAtMs }: RunsOf,
 ): CommandResult {
   const last = runs.at(-1)
   assert(last !== undefined, 'a command has run')
   const problems = last.outcome === 'idle' ? last.problems : last.report.problems
   const lines = runs.map((done) => textOf(done, startedAtMs))
+  const code = exitCodeOf(problems)
+  // A second try would take another cut, of which the shards that are done make nothing.
+  const isForNextJob = isMerge && last.outcome === 'completed' && code === EXIT.passing
   return {
-    exitCode: exitCodeOf(problems),
+    exitCode: isForNextJob ? EXIT.done : code,
     json: isAll ? { runs: runs.map(jsonOf) } : jsonOf(last),
     text: [...lines, ...problems.map(problemText)].join('\n'),
   }

@@ -90,27 +90,53 @@ test("others' rules and labels stay, and one of ours with other days is replaced
   expect(cloud.resources.get(BUCKET)?.['labels']).toEqual({ team: 'a', app: 'backhaul' })
 })
 
+test('a rule for the same objects under one more condition is neither ours nor replaced', async () => {
+  const action = { type: 'SetStorageClass', storageClass: 'ARCHIVE' }
+  const noncurrent = [7, 90].map((age) => ({
+    action,
+    condition: { age, matchesPrefix: ['raw/'], isLive: false },
+  }))
+  cloud.resources.set(BUCKET, { location: 'EU', lifecycle: { rule: noncurrent } })
+  expect((await commands.json('init gcp')).code).toBe(0)
+  expect(rulesOf()).toEqual(expect.arrayContaining(noncurrent))
+  expect(rulesOf()).toContainEqual({ action, condition: { age: 7, matchesPrefix: ['raw/'] } })
+})
+
 test('datasets are made, and the partitions of tables that are there are kept for so long', async () => {
-  const events = 'datasets/history/tables/events'
-  const controlRows = 'datasets/history/tables/batch_runs'
+  const sessions = 'datasets/history/tables/sessions'
+  const others = ['batch_runs', 'ledger', 'events', 'event_copies', 'frames', 'rejects']
   const timePartitioning = { type: 'DAY', field: 'received_date' }
-  cloud.resources.set(events, { timePartitioning })
-  cloud.resources.set(controlRows, { timePartitioning })
-  const byMistake = { location: 'EU', defaultTableExpirationMs: '3600000' }
+  cloud.resources.set(sessions, { timePartitioning })
+  for (const table of others)
+    cloud.resources.set(`datasets/history/tables/${table}`, { timePartitioning })
+  const ofProject = { ...timePartitioning, expirationMs: '5184000000' }
+  cloud.resources.set('datasets/history/tables/ledger', { timePartitioning: ofProject })
+  const byMistake = {
+    location: 'EU',
+    defaultTableExpirationMs: '3600000',
+    defaultPartitionExpirationMs: '5184000000',
+  }
   cloud.resources.set('datasets/history', byMistake)
   expect((await commands.json(withDatasets(LINE))).code).toBe(0)
   expect(cloud.resources.get('datasets/history')).toMatchObject({
     labels: { app: 'backhaul' },
     defaultTableExpirationMs: null,
+    defaultPartitionExpirationMs: null,
   })
   expect(cloud.resources.get('datasets/history_staging')).toMatchObject({
     defaultTableExpirationMs: `${86_400_000}`,
   })
-  expect(cloud.resources.get(events)).toEqual({
+  expect(cloud.resources.get(sessions)).toEqual({
     timePartitioning: { ...timePartitioning, expirationMs: `${400 * 86_400_000}` },
   })
-  // What was taken, and where it is, is never old.
-  expect(cloud.resources.get(controlRows)).toEqual({ timePartitioning })
+  // What was taken, where it is, and whose it is, is never old.
+  for (const table of others) {
+    const kept = cloud.resources.get(`datasets/history/tables/${table}`)?.['timePartitioning']
+    expect(kept, table).toEqual({
+      ...timePartitioning,
+      ...(table === 'ledger' ? { expirationMs: null } : {}),
+    })
+  }
   const changes = [...cloud.changes]
   expect(new Set(statesOf((await commands.json(withDatasets(LINE))).found))).toEqual(
     new Set(['present']),

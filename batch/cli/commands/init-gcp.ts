@@ -41,7 +41,7 @@ run has yet to make are left for a repeat.`,
     },
     'keep-days': {
       value: 'DAYS',
-      doc: 'How long partitions of events and metrics are kept; as they are by default.',
+      doc: 'How long partitions of sessions and metrics are kept, never those of events; as they are by default.',
     },
     'bigquery-endpoint': { value: 'URL', doc: 'Where BigQuery is reached, if elsewhere.' },
   },
