@@ -60,7 +60,8 @@ export async function startTestRelay({ feeds, config, gateway, after }: TestRela
   const objects = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
   stack.add('objects', () => objects.close())
   const defaults = readConfig(relayConfig, {}, () => '')
-  const quick = { leaseMs: 600, takeoverPollMs: 50, saveMs: 20, connectTimeoutMs: 1_000 }
+  // A machine that stands still for a while must not cost a relay what it owns.
+  const quick = { leaseMs: 20_000, takeoverPollMs: 50, saveMs: 20, connectTimeoutMs: 1_000 }
   const relay = await startRelay({
     ...common,
     ingest,
