@@ -355,7 +355,14 @@ describe('an answer without the history it needs', () => {
       speed: world.speed,
       clock: world.clock,
       batch: { warehouse },
-      limits: { historyRowsPerQueryMax: 15, historyTimelineEventsMax: 10 },
+      limits: {
+        historyRowsPerQueryMax: 15,
+        historyTimelineEventsMax: 10,
+        historyPartsMax: 10,
+        viewerSessionsMax: 5,
+        viewerSessionsDefault: 5,
+        viewerSessionsAtOnceMax: 10,
+      },
     })
     const response = await fetch(`${serving.url}/v1/qoe?by=cdn&${range}`)
     expect([response.status, await response.json()]).toMatchObject([

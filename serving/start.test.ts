@@ -226,6 +226,7 @@ describe('the OpenAPI document', () => {
       '/v1/top',
       '/v1/sessions',
       '/v1/sessions/{id}',
+      '/v1/viewers/{pseudonym}/sessions',
       '/v1/status',
       '/v1/alerts',
     ])
