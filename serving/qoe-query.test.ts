@@ -80,6 +80,7 @@ describe('the time range of a query', () => {
   it('refuses a range that runs backwards', () => {
     expect(refusal(() => parse('from=2000&to=1000')).code).toBe('SERVING_RANGE_INVALID')
     expect(refusal(() => parse('from=1000&to=1000')).code).toBe('SERVING_RANGE_INVALID')
+    expect(refusal(() => parse('to=0')).code).toBe('SERVING_RANGE_INVALID')
   })
 
   it('takes the longest range and refuses one millisecond more', () => {

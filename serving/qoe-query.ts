@@ -204,14 +204,14 @@ export function parseRange(
   const wantedToMs = toText === null ? context.nowMs + 1 : parseTimeMs('to', toText)
   const wantedFromMs =
     fromText === null
-      ? ceilTo(wantedToMs, stepMs) - Math.max(DEFAULT_RANGE_MS, stepMs)
+      ? Math.max(0, ceilTo(wantedToMs, stepMs) - Math.max(DEFAULT_RANGE_MS, stepMs))
       : parseTimeMs('from', fromText)
   if (wantedFromMs >= wantedToMs)
     throw servingErrors.create('SERVING_RANGE_INVALID', {
       expected: 'from to be earlier than to',
       received: `${wantedFromMs} and ${wantedToMs}`,
     })
-  const fromMs = Math.max(0, floorTo(wantedFromMs, stepMs))
+  const fromMs = floorTo(wantedFromMs, stepMs)
   const toMs = ceilTo(wantedToMs, stepMs)
   if (wantedToMs - wantedFromMs > context.limits.rangeMaxMs)
     throw servingErrors.create('SERVING_RANGE_INVALID', {

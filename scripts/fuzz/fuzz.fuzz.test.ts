@@ -1,12 +1,14 @@
-/** Every parser of what comes from outside, for a few seconds each, from another seed in each run. */
+/**
+ * Every parser of what comes from outside, for a few seconds each. The seed stands, so that what is red is
+ * red for everyone; `npm run fuzz` takes another one each time.
+ */
 import { expect, test } from 'vitest'
-import { systemRandom } from '../../shared/runtime/random.ts'
 import { reportText } from './report.ts'
 import { runFuzz } from './run.ts'
 import { TARGET_NAMES } from './targets.ts'
 
 const SECONDS_EACH = 8
-const SEED = systemRandom.below(2 ** 31)
+const SEED = 20_261_126
 
 for (const target of TARGET_NAMES)
   test(`${target}: whatever comes is judged, or refused by code (seed ${SEED})`, async ({
