@@ -29,6 +29,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
   const config = configOf(settings)
   const ending = new AbortController()
   const telemetry = createProcessorTelemetry(base)
+  const role = { isPrimary: true }
   const writer = new RowWriter({
     partition: 0,
     fold,
@@ -37,7 +38,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
     config,
     telemetry,
     failpoints: noFailpoints,
-    role: { isPrimary: true },
+    role,
     reached: { narrow: nothing, wide: nothing, session: nothing },
     startOffset: 0,
     retryContext: (call) => ({
@@ -58,6 +59,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
     failures,
     ending,
     config,
+    role,
     dirty(queue: DirtyQueue, tickets: readonly RowTicket[]) {
       fold.queues[queue].push(...tickets)
     },
@@ -123,6 +125,25 @@ describe('the row writer', () => {
     gate.open()
     await test.run(500)
     expect([await rows('fresh'), await rows('stale')]).toEqual([3, 2])
+  })
+
+  it('says nothing of how fresh the rows of a view are that nobody is given', async () => {
+    const gate = gatedPut()
+    const test = writerOf({ putMinutes: () => gate.put() })
+    const rows = () => metricValue(test.base, 'processor_narrow_rows_total', { outcome: 'stale' })
+    const writeOld = async () => {
+      test.writer.noteRecord(test.clock.nowMs() - FRESHNESS_OBJECTIVE_MS)
+      test.dirty('narrow', minutes(2))
+      await test.run(500)
+      gate.open()
+      await test.run(500)
+    }
+    test.role.isPrimary = false
+    await writeOld()
+    expect(await rows()).toBe(0)
+    test.role.isPrimary = true
+    await writeOld()
+    expect(await rows()).toBe(2)
   })
 
   it('spreads wide rows over their interval', async () => {

@@ -1,6 +1,11 @@
 /** Settings of the warehouse, the same for every service that uses it. */
+import {
+  checkEndpoint,
+  credentialsSetting,
+  endpointSetting,
+  requestTimeoutSetting,
+} from '../cloud/cloud-settings.ts'
 import { configErrors, defineConfig, setting, type ValuesOf } from '../runtime/config.ts'
-import { describeValue } from '../runtime/errors.ts'
 
 export const warehouseConfig = defineConfig({
   prefix: 'WAREHOUSE',
@@ -42,22 +47,9 @@ export const bigQueryConfig = defineConfig({
       expected: 'a location, such as EU or europe-west1',
       doc: 'Location of the datasets and of the jobs.',
     }),
-    endpoint: setting.text({
-      default: 'https://bigquery.googleapis.com',
-      doc: 'Where the API is reached, such as a private endpoint.',
-    }),
-    credentials: setting.choice({
-      default: 'default',
-      choices: ['default', 'none'],
-      doc: 'Whose credentials requests bear: the application default credentials of the process (workload identity, or the file GOOGLE_APPLICATION_CREDENTIALS), or none, for a server that asks for none.',
-    }),
-    requestTimeoutMs: setting.integer({
-      default: 60_000,
-      min: 100,
-      max: 10 * 60_000,
-      unit: 'ms',
-      doc: 'A request that is not answered after this time has failed and is repeated. Jobs take longer: they are asked after.',
-    }),
+    endpoint: endpointSetting('https://bigquery.googleapis.com'),
+    credentials: credentialsSetting,
+    requestTimeoutMs: requestTimeoutSetting('Jobs take longer: they are asked after.'),
     maximumMibBilled: setting.integer({
       default: 1_048_576,
       min: 10,
@@ -72,11 +64,7 @@ export const bigQueryConfig = defineConfig({
         expected: 'BIGQUERY_PROJECT with WAREHOUSE_STORE=bigquery',
         received: 'none',
       })
-    if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol))
-      throw configErrors.create('CONFIG_INVALID', {
-        expected: 'BIGQUERY_ENDPOINT to be an http or https URL',
-        received: describeValue(endpoint),
-      })
+    checkEndpoint('BIGQUERY_ENDPOINT', endpoint)
   },
 })
 
