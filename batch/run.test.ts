@@ -1,3 +1,4 @@
+import { zstdDecompressSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TOPICS } from '../shared/log/topics.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
@@ -23,6 +24,8 @@ const fill = (of: BatchMachine, seed = SEED) =>
     turns: TURNS,
   })
 
+const placeOf = (line: string) =>
+  JSON.parse(line) as { readonly offset: number; readonly loggedAt: number }
 const without = (rows: readonly Row[] | undefined, columns: readonly string[]) =>
   (rows ?? []).map((row) =>
     Object.fromEntries(Object.entries(row).filter(([name]) => !columns.includes(name))),
@@ -83,6 +86,38 @@ describe('a run', () => {
     expect((await machine.names('raw/')).toSorted()).toEqual(
       ledger.map((row) => String(row['file'])).toSorted(),
     )
+  })
+
+  it('names a raw file by topic, hour of append, partition and offsets, and has a line a record in it', async () => {
+    const names = await machine.names('raw/')
+    for (const name of names) {
+      const stored = await machine.ports.objects.read(name)
+      const text = zstdDecompressSync(stored?.bytes ?? new Uint8Array(0)).toString()
+      const lines = text.split('\n').slice(0, -1).map(placeOf)
+      const [topic = '', partition = ''] = /topic=([^/]+).*\/p=(\d+)\//.exec(name)?.slice(1) ?? []
+      const offsets = lines.map(({ offset }) => offset)
+      expect(offsets).toEqual(offsets.map((_, index) => (offsets[0] ?? 0) + index))
+      const records = await machine.ports.log.read(topic, Number(partition), {
+        fromOffset: offsets[0] ?? 0,
+        maxRecords: offsets.length,
+        maxBytes: 2 ** 26,
+        waitMs: 0,
+      })
+      expect(lines.map(({ loggedAt }) => loggedAt)).toEqual(
+        records.records.map(({ loggedAtMs }) => loggedAtMs),
+      )
+      // Times of append never go back on this log: each line says the hour.
+      for (const { loggedAt } of lines) {
+        const [, day, hour] =
+          /^(\d{4}-\d\d-\d\d)T(\d\d)/.exec(new Date(loggedAt).toISOString()) ?? []
+        const digits = (offset: number | undefined) => String(offset).padStart(20, '0')
+        expect(name).toBe(
+          `raw/topic=${topic}/dt=${day}/hour=${hour}/p=0${Number(partition)}/` +
+            `${digits(offsets[0])}-${digits(offsets.at(-1))}.ndjson.zst`,
+        )
+      }
+    }
+    expect(names.length).toBeGreaterThan(3 * PARTITIONS)
   })
 
   it('writes control rows with the watermark at the cut, ticks included, and a report', async () => {
