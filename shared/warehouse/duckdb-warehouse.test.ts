@@ -12,6 +12,7 @@ import { openDuckDbWarehouse } from './duckdb-warehouse.ts'
 import {
   FILES_PER_DATE_MAX,
   JOBS_REMEMBERED,
+  ROW_GROUP_ROWS,
   RETIRED_KEEP_MS,
   SESSION_MAX_MS,
 } from './duckdb-limits.ts'
@@ -111,6 +112,24 @@ describe('the DuckDB warehouse', () => {
     expect(files).toMatchObject([{ date: DAY, rows: 2, columns: 0 }])
     expect(await objects()).toEqual(files.map(({ name }) => name))
     expect(files[0]?.name).toMatch(/^warehouse\/files\/plays\/day=2026-03-01\/[0-9a-f-]+\.parquet$/)
+  })
+
+  it('writes zstd in the table’s order, so that a reader passes over all but few rows', async () => {
+    const rows = 3 * ROW_GROUP_ROWS
+    await session.insertMissing({
+      table: 'plays',
+      select: {
+        sql: `SELECT DATE '${DAY}' AS day, MD5(CAST(range AS STRING)) AS id FROM range(${rows})`,
+      },
+      key: plays.key,
+      dates: [DAY],
+      jobId: 'many',
+    })
+    const groups = await columnChunks(await pathOf(0), 'id')
+    expect(new Set(groups.map(({ compression }) => compression))).toEqual(new Set(['ZSTD']))
+    expect(groups).toHaveLength(3)
+    for (const [index, { least }] of groups.slice(1).entries())
+      expect(least > (groups[index]?.largest ?? '')).toBe(true)
   })
 
   it('leaves the table as it was when the writer dies before the manifest, and clears up later', async () => {
@@ -419,6 +438,31 @@ function withoutFiles(store: ObjectStore, other: Partial<ObjectStore> = {}): Obj
     delete: (name, ifGeneration) => store.delete(name, ifGeneration),
     close: () => store.close(),
     ...other,
+  }
+}
+
+interface ColumnChunk {
+  readonly compression: string
+  readonly least: string
+  readonly largest: string
+}
+
+/** What a Parquet file says of a column, row group by row group. */
+async function columnChunks(path: string, column: string): Promise<ColumnChunk[]> {
+  const sql = `SELECT compression, stats_min_value, stats_max_value FROM parquet_metadata('${path}')
+    WHERE path_in_schema = '${column}' ORDER BY row_group_id`
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+  try {
+    const connection = await instance.connect()
+    const rows = (await connection.runAndReadAll(sql)).getRows()
+    connection.closeSync()
+    return rows.map(([compression, least, largest]) => ({
+      compression: String(compression),
+      least: String(least),
+      largest: String(largest),
+    }))
+  } finally {
+    instance.closeSync()
   }
 }
 
