@@ -213,6 +213,26 @@ export async function computeExplained(
   await computeMinutes(session)
 }
 
+/**
+ * Computes the minutes asked for from what the warehouse holds of sessions and frames: what their rows
+ * in `qoe_minute` must be.
+ */
+export async function computeMinutesAgain(
+  session: WarehouseSession,
+  request: FactsRequest & Pick<ExplainedRequest, 'minutes'>,
+): Promise<void> {
+  await scratchParameters(session, { ...request, openMinutesOnly: false })
+  await scratchInputs(session, request)
+  await session.scratch('facts_all_touched', NO_SESSIONS)
+  await session.scratch(FACTS_SCRATCH.sessionMinutes, NO_SESSION_MINUTES)
+  await scratchRestored(session, NOTHING_RESTORED)
+  await session.scratch('facts_touched_minutes', request.minutes)
+  await run(session, 'facts_duplicates', 'known-duplicates')
+  await run(session, 'facts_arrivals', 'arrivals')
+  await run(session, 'facts_minutes', 'minutes')
+  await computeMinutes(session)
+}
+
 /** Whether incarnations are those that were numbered at loading, or numbered again. */
 type Numbering = 'known' | 'anew'
 
@@ -341,6 +361,11 @@ const NO_EXCLUSIONS: Select = {
   FROM events
   WHERE FALSE`,
 }
+
+const NO_SESSIONS: Select = {
+  sql: 'SELECT session_id, session_bucket, incarnation FROM events WHERE FALSE',
+}
+const NO_SESSION_MINUTES: Select = { sql: 'SELECT * FROM session_minutes WHERE FALSE' }
 
 const NOTHING_RESTORED: Restored = {
   copies: { sql: 'SELECT * FROM event_copies WHERE FALSE' },

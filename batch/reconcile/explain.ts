@@ -1,24 +1,32 @@
 /**
  * The proof of a difference: the SQL runs again without exactly the events that the live view set
  * aside, and must then equal the live rows to the integer. Only sessions with such an event are
- * computed again; what others add to the minutes in question stands in the warehouse.
+ * computed again; what others add to the minutes in question stands in the warehouse. A minute that
+ * is proven so must also be in the history what its sessions and frames add up to there: else it is
+ * the history's row that is wrong.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
 import { required } from '../../shared/warehouse/table-spec.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
-import { textOf } from '../../shared/warehouse/row-values.ts'
-import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import { integerOf, textOf } from '../../shared/warehouse/row-values.ts'
+import type { Select, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import {
   computeExplained,
+  computeMinutesAgain,
   EXCEPTIONS_SCRATCH,
   FACTS_SCRATCH,
   type FactsRequest,
   type Restored,
 } from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
-import { QUERY_TIMEOUT_MS, RECONCILE_SESSIONS_PER_PAGE } from '../limits.ts'
+import {
+  QUERY_TIMEOUT_MS,
+  RECONCILE_DIFFERENCES_MAX,
+  RECONCILE_SESSIONS_PER_PAGE,
+} from '../limits.ts'
+import { readSql } from '../read-sql.ts'
 import { RESTORED_SESSIONS } from './erased.ts'
 import { EXCLUDED_SESSIONS } from './exclusions.ts'
 import { readDiffering, type MinuteDifference } from './minutes.ts'
@@ -32,6 +40,7 @@ import {
 } from './sessions.ts'
 
 const MINUTES = 'reconcile_minutes'
+const DIFFERING_MINUTES: Select = { sql: `SELECT minute_date, minute_ms FROM ${MINUTES}` }
 
 export interface Differences {
   readonly minutes: readonly MinuteDifference[]
@@ -43,6 +52,8 @@ export interface MinuteDefect extends MinuteDifference {
   readonly expected: MinuteAggregates
   /** The same without viewers who were erased. */
   readonly toWrite: MinuteAggregates
+  /** What the history's row should be, where it is the one that is wrong. */
+  readonly restated?: MinuteAggregates
 }
 
 export interface SessionDefect extends SessionDifference {
@@ -58,6 +69,8 @@ export interface Unexplained {
 export interface ExplainRequest {
   readonly facts: FactsRequest
   readonly partsMax: number
+  /** Whether somebody writes the facts at this time, so that one table may be ahead of another. */
+  readonly historyMoves: boolean
   /** Records that the tables do not hold any more, and the sessions that they are of. */
   readonly restored?: Restored & { readonly sessions: ReadonlySet<string> }
 }
@@ -74,11 +87,11 @@ export async function explain(
   await computeExplained(session, {
     ...facts,
     sessions: { sql: `${EXCLUDED_SESSIONS}${computed}` },
-    minutes: { sql: `SELECT minute_date, minute_ms FROM ${MINUTES}` },
+    minutes: DIFFERING_MINUTES,
     ...(restored === undefined ? {} : { restored }),
   })
   return {
-    minutes: await unexplainedMinutes(session, minutes, facts.cuts),
+    minutes: await unexplainedMinutes(session, minutes, request),
     sessions: await unexplainedSessions(session, sessions, request),
   }
 }
@@ -104,20 +117,55 @@ async function scratchMinutes(
 async function unexplainedMinutes(
   session: WarehouseSession,
   differences: readonly MinuteDifference[],
-  cuts: readonly Cut[],
+  { facts, historyMoves }: ExplainRequest,
 ): Promise<MinuteDefect[]> {
-  const defects: MinuteDefect[] = []
-  for (const cut of cuts) {
-    const ofCut = differences.filter((difference) => difference.cut === cut.id)
-    if (ofCut.length === 0) continue
-    const table = FACTS_SCRATCH.qoeMinute
-    const computed = await readDiffering(session, cut, { table, differences: ofCut })
-    for (const [difference, expected] of computed)
-      if (!isDeepStrictEqual(difference.live, expected))
-        // What was found without the erased stays when they are restored.
-        defects.push({ toWrite: expected, ...difference, expected })
+  const computed = await readComputed(session, differences, facts.cuts)
+  const [proven, defects]: [MinuteDefect[], MinuteDefect[]] = [[], []]
+  for (const [difference, expected] of computed) {
+    const isProven = isDeepStrictEqual(difference.live, expected)
+    // What was found without the erased stays when they are restored.
+    ;(isProven ? proven : defects).push({ toWrite: expected, ...difference, expected })
   }
+  if (!historyMoves) defects.push(...(await wrongInHistory(session, proven, facts)))
   return defects
+}
+
+/** Those of the minutes whose rows in the history are not what their sessions and frames add up to. */
+async function wrongInHistory(
+  session: WarehouseSession,
+  minutes: readonly MinuteDefect[],
+  facts: FactsRequest,
+): Promise<MinuteDefect[]> {
+  if (minutes.length === 0) return []
+  const later = await session.query(
+    { sql: readSql('reconcile/minutes-of-later-runs'), parameters: { run: facts.run } },
+    { maxRows: RECONCILE_DIFFERENCES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
+  )
+  const unfinished = new Set(later.map((row) => integerOf(row, 'minute_ms')))
+  await computeMinutesAgain(session, { ...facts, minutes: DIFFERING_MINUTES })
+  const computed = await readComputed(session, minutes, facts.cuts)
+  return [...computed].flatMap(([minute, restated]) =>
+    isDeepStrictEqual(minute.history, restated) || unfinished.has(minute.minuteMs)
+      ? []
+      : [{ ...minute, restated }],
+  )
+}
+
+/** What was computed last of the minutes. */
+async function readComputed<Minute extends MinuteDifference>(
+  session: WarehouseSession,
+  minutes: readonly Minute[],
+  cuts: readonly Cut[],
+): Promise<Map<Minute, MinuteAggregates>> {
+  const computed = new Map<Minute, MinuteAggregates>()
+  for (const cut of cuts) {
+    const differences = minutes.filter((minute) => minute.cut === cut.id)
+    if (differences.length === 0) continue
+    const table = FACTS_SCRATCH.qoeMinute
+    for (const [minute, aggregates] of await readDiffering(session, cut, { table, differences }))
+      computed.set(minute, aggregates)
+  }
+  return computed
 }
 
 async function unexplainedSessions(

@@ -47,8 +47,8 @@ export interface MinuteTally {
   readonly differences: MinuteDifference[]
 }
 
-type Minute = Map<string, MinuteAggregates>
-type Minutes = ReadonlyMap<number, Minute>
+type Keys = Map<string, MinuteAggregates>
+type Minutes = ReadonlyMap<number, Keys>
 
 export interface MinutesParts {
   readonly session: WarehouseSession
@@ -118,13 +118,13 @@ interface Pair {
 }
 
 /** Key by key; as sums over all keys where the live side has put keys together. */
-function sameKeys(cut: Cut, live: Minute, history: Minute): Map<string, Pair> {
+function sameKeys(cut: Cut, live: Keys, history: Keys): Map<string, Pair> {
   const other = JSON.stringify(cut.dimensions.map(() => OTHER_KEY))
   if (cut.dimensions.length > 0 && live.has(other)) {
     const pair = { left: comparable([...live.values()]), right: comparable([...history.values()]) }
     return new Map([[ALL_KEYS, pair]])
   }
-  const of = (side: Minute, key: string) => comparable([side.get(key) ?? EMPTY_AGGREGATES])
+  const of = (side: Keys, key: string) => comparable([side.get(key) ?? EMPTY_AGGREGATES])
   const keys = new Set([...live.keys(), ...history.keys()])
   return new Map([...keys].map((key) => [key, { left: of(live, key), right: of(history, key) }]))
 }
@@ -134,21 +134,21 @@ function comparable(list: readonly MinuteAggregates[]): MinuteAggregates {
 }
 
 /** Those of the differing minutes that `table` says now, in the terms of `MinuteDifference`. */
-export async function readDiffering(
+export async function readDiffering<Minute extends MinuteDifference>(
   session: WarehouseSession,
   cut: Cut,
-  { table, differences }: { table: string; differences: readonly MinuteDifference[] },
-): Promise<Map<MinuteDifference, MinuteAggregates>> {
+  { table, differences }: { table: string; differences: readonly Minute[] },
+): Promise<Map<Minute, MinuteAggregates>> {
   const byWindow = Map.groupBy(differences, ({ minuteMs }) =>
     Math.floor(minuteMs / RECONCILE_WINDOW_MS),
   )
-  const found = new Map<MinuteDifference, MinuteAggregates>()
+  const found = new Map<Minute, MinuteAggregates>()
   for (const [window, asked] of byWindow) {
     const fromMs = window * RECONCILE_WINDOW_MS
     const range = { fromMs, toMs: fromMs + RECONCILE_WINDOW_MS }
     const minutes = await readHistory(session, cut, selectMinutes(cut, range, table))
     for (const difference of asked) {
-      const minute: Minute = minutes.get(difference.minuteMs) ?? new Map()
+      const minute: Keys = minutes.get(difference.minuteMs) ?? new Map()
       const all = difference.key === ALL_KEYS
       const list = all ? [...minute.values()] : [minute.get(difference.key) ?? EMPTY_AGGREGATES]
       found.set(difference, comparable(list))
@@ -177,7 +177,7 @@ WHERE cut = @cut
 
 async function readHistory(session: WarehouseSession, cut: Cut, select: Select): Promise<Minutes> {
   const limits = { maxRows: RECONCILE_ROWS_MAX, timeoutMs: QUERY_TIMEOUT_MS }
-  const minutes = new Map<number, Minute>()
+  const minutes = new Map<number, Keys>()
   for (const row of await session.query(select, limits)) {
     const minuteMs = integerOf(row, 'minute_ms')
     const minute = minutes.get(minuteMs) ?? new Map<string, MinuteAggregates>()

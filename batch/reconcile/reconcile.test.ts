@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DecodedRecord } from '../../shared/log/record.ts'
+import { acquireLease } from '../../shared/objects/lease.ts'
 import { EMPTY_AGGREGATES } from '../../shared/qoe/merge.ts'
+import type { MinuteRow } from '../../shared/speed/rows.ts'
 import { readReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
+import { LEASE_NAME } from '../object-names.ts'
 import {
   AUDIENCE_SESSIONS,
   ComparedMachine,
@@ -67,6 +70,52 @@ describe('of one log', () => {
       }),
     ])
     expect(reportText(report)).toContain(`cdn ${row.key}: watchedMs is`)
+  })
+
+  describe('of which a number of the history is altered', () => {
+    let row: MinuteRow
+    let restore: () => Promise<void>
+    beforeAll(async () => {
+      row = await built.watchedMinute('cdn')
+      restore = await built.alterHistory(row)
+    })
+    afterAll(() => restore())
+
+    test('the history is told to be the wrong side, with what it should be', async () => {
+      const report = await built.reconcile()
+      const { watchedMs } = row.aggregates
+      expect(report).toMatchObject({ verdict: 'defect', defects: 1 })
+      expect(report.defectsListed).toEqual([
+        {
+          kind: 'minute',
+          cut: 'cdn',
+          key: row.key,
+          minute: new Date(row.minuteStartMs).toISOString(),
+          name: 'watchedMs',
+          live: `${watchedMs}`,
+          history: `${watchedMs + 1}`,
+          expected: `${watchedMs}`,
+          wrong: 'history',
+        },
+      ])
+      const told = `${watchedMs + 1} in history, where it should be ${watchedMs}: backfill the day`
+      expect(reportText(report)).toContain(told)
+    })
+
+    test('a repair leaves the live row as it is', async () => {
+      const report = await built.reconcile({ repair: true })
+      expect(report.repaired).toEqual({ minutes: 0, sessions: 0, left: 1 })
+      expect(await built.watchedMinute('cdn')).toEqual(row)
+    })
+
+    test('nothing is said of it while somebody writes the history', async () => {
+      const { clock, parts } = built
+      const of = { name: LEASE_NAME, holder: 'another', durationMs: 60_000, clock }
+      const lease = await acquireLease(parts.objects, of)
+      const report = await built.reconcile()
+      await lease.release()
+      expect(report).toMatchObject({ verdict: 'explained', defects: 0 })
+    })
   })
 
   test('a row that counts twice is found', async () => {
@@ -140,17 +189,24 @@ test(
 test(
   'an event that the live view dropped is found in its session and its minutes',
   async () => {
-    let dropped = false
+    let dropped: string | undefined
     const machine = await build({}, (record) => {
       const isOne = record.kind === 'frame' && record.offset >= 40 && record.events.length > 1
-      if (dropped || !isOne) return record
-      dropped = true
+      if (dropped !== undefined || !isOne) return record
+      dropped = record.context.sessionId
       return { ...record, events: record.events.slice(1) }
     })
-    expect(dropped).toBe(true)
+    expect(dropped).toBeDefined()
     const report = await machine.reconcile()
     expect(report).toMatchObject({ verdict: 'defect', sessions: { defects: 1 } })
     expect(report.minutes.defects).toBeGreaterThan(0)
+    const [minutes, sessions] = ['minute', 'session'].map((kind) =>
+      report.defectsListed.filter((line) => line.kind === kind),
+    )
+    expect(new Set(sessions?.map(({ key }) => key.split('#')[0]))).toEqual(new Set([dropped]))
+    // The event is missing from the live rows of its minute in every cut.
+    const total = minutes?.find(({ cut, name }) => cut === 'total' && name === 'events')
+    expect(Number(total?.live)).toBe(Number(total?.expected) - 1)
   },
   BUILD_TIMEOUT_MS,
 )

@@ -7,7 +7,7 @@
  *   by erasures → repair → report
  */
 import type { EventLog } from '../../shared/log/event-log.ts'
-import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
+import { acquireLease, isHeld, type Lease } from '../../shared/objects/lease.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
@@ -89,28 +89,33 @@ export async function reconcile(
   parts: ReconcileParts,
   { repair: isRepair = false, ...range }: ReconcileRequest = {},
 ): Promise<ReconcileReport> {
-  if (!isRepair) return reconcileUntilSure(parts, range)
+  if (!isRepair) return reconcileUntilSure(parts, range, undefined)
   const { objects, holder, leaseMs: durationMs, clock } = parts
   const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
   try {
-    return await reconcileUntilSure(parts, { ...range, repairUnder: lease })
+    return await reconcileUntilSure(parts, range, lease)
   } finally {
     await lease.release()
   }
 }
 
 interface Asked extends Omit<ReconcileRequest, 'repair'> {
-  /** The lease under which defects are repaired; none are without. */
-  readonly repairUnder?: Lease
+  /** The lease of the batch, where it is held to repair defects. */
+  readonly lease: Lease | undefined
+  /** Whether what differs is a defect now, and is repaired under the lease. */
+  readonly isLast: boolean
 }
 
-async function reconcileUntilSure(parts: ReconcileParts, asked: Asked): Promise<ReconcileReport> {
+async function reconcileUntilSure(
+  parts: ReconcileParts,
+  range: Omit<ReconcileRequest, 'repair'>,
+  lease: Lease | undefined,
+): Promise<ReconcileReport> {
   for (let attempt = 1; ; attempt++) {
     // An exception that is on its way to the log looks like a defect: the processor gets its time,
     // and nothing is repaired before.
     const isLast = attempt === RECONCILE_TRIES
-    const { repairUnder: _, ...withoutRepair } = asked
-    const report = await reconcileOnce(parts, isLast ? asked : withoutRepair)
+    const report = await reconcileOnce(parts, { ...range, lease, isLast })
     if (report.verdict !== 'defect' || isLast) {
       await keepReport(parts, report)
       parts.telemetry.reconciled(report)
@@ -159,7 +164,8 @@ async function reconcileAsOf(
   )
   refuseTooMany(minutes, sessions)
   const differences = { minutes: minutes.differences, sessions: sessions.differences }
-  const request = { facts: factsRequest(parts, asOf, range), partsMax }
+  const historyMoves = asked.lease === undefined && (await isHeld(parts, LEASE_NAME))
+  const request = { facts: factsRequest(parts, asOf, range), partsMax, historyMoves }
   const unexplained = await explain(session, differences, request)
   const judged = await explainErased(session, unexplained, { ...parts, asOf, explain: request })
   return reportOf({
@@ -177,10 +183,10 @@ async function reconcileAsOf(
 
 async function repairAll(
   parts: ReconcileParts,
-  { session, asOf, asked: { repairUnder } }: Opened,
+  { session, asOf, asked: { lease, isLast } }: Opened,
   defects: Unexplained,
 ): Promise<Repaired | undefined> {
-  if (repairUnder === undefined) return undefined
+  if (lease === undefined || !isLast) return undefined
   return repair(
     {
       ...parts,
@@ -188,7 +194,7 @@ async function repairAll(
       asOf,
       partsMax: parts.limits.partsPerSessionMax,
       paneLifeMs: paneLifeOf(parts.limits),
-      assertMayWrite: () => repairUnder.assertHeld(),
+      assertMayWrite: () => lease.assertHeld(),
     },
     defects,
   )

@@ -29,8 +29,8 @@ export interface Repaired {
   readonly sessions: number
   /**
    * Defects that were left: minutes that a pane may still change, minutes that are known as the sum
-   * over more keys than a cut may have, and what the history does not know of sessions of which
-   * something came after the cut.
+   * over more keys than a cut may have, those of which the history is the wrong side, and what the
+   * history does not know of sessions of which something came after the cut.
    */
   readonly left: number
 }
@@ -55,7 +55,8 @@ export async function repair(
 
 function repairedMinute(parts: RepairParts, defect: MinuteDefect): MinuteRow[] {
   const { view, asOf, paneLifeMs, rowRetentionMs } = parts
-  const { cut, key, minuteMs, toWrite } = defect
+  const { cut, key, minuteMs, toWrite, restated } = defect
+  if (restated !== undefined) return []
   const endMs = minuteMs + MINUTE_MS
   if (key === ALL_KEYS || endMs + paneLifeMs >= asOf.watermarkMs) return []
   return [

@@ -28,6 +28,8 @@ export interface DefectLine {
   readonly history: string
   /** What the live value would be without exactly what was set aside. */
   readonly expected?: string
+  /** Where it is the history that is wrong; `expected` is then what it should be. */
+  readonly wrong?: 'history'
 }
 
 export interface ReconcileReport extends ReconcileSummary {
@@ -112,10 +114,12 @@ function verdictOf(counts: Pick<Tally, 'compared' | 'explained' | 'defects'>) {
   return counts.explained > 0 ? 'explained' : 'equal'
 }
 
-function minuteLines({ cut, key, minuteMs, live, history, expected }: MinuteDefect): DefectLine[] {
+function minuteLines(defect: MinuteDefect): DefectLine[] {
+  const { cut, key, minuteMs, live, history, restated } = defect
   const minute = new Date(minuteMs).toISOString()
+  const [wrong, right] = restated === undefined ? [live, defect.expected] : [history, restated]
   return aggregateNames.flatMap((name) =>
-    print(live[name]) === print(expected[name])
+    print(wrong[name]) === print(right[name])
       ? []
       : [
           {
@@ -126,7 +130,8 @@ function minuteLines({ cut, key, minuteMs, live, history, expected }: MinuteDefe
             name,
             live: print(live[name]),
             history: print(history[name]),
-            expected: print(expected[name]),
+            expected: print(right[name]),
+            ...(restated !== undefined && { wrong: 'history' as const }),
           },
         ],
   )
@@ -224,8 +229,13 @@ function tallyLine(name: string, tally: Tally): string {
   return `  ${name.padEnd(9)} ${columns.join(' ')}`
 }
 
-function defectText({ kind, cut, key, minute, name, live, history, expected }: DefectLine): string {
+function defectText(defect: DefectLine): string {
+  const { kind, cut, key, minute, name, live, history } = defect
   const place = kind === 'minute' ? `${minute} ${cut} ${key}` : `session ${key}`
-  const proof = expected === undefined || expected === history ? '' : `, expected ${expected}`
-  return `  ${place}: ${name} is ${live} live, ${history} in history${proof}`
+  return `  ${place}: ${name} is ${live} live, ${history} in history${proofText(defect)}`
+}
+
+function proofText({ history, expected, wrong }: DefectLine): string {
+  if (wrong === 'history') return `, where it should be ${expected}: backfill the day`
+  return expected === undefined || expected === history ? '' : `, expected ${expected}`
 }

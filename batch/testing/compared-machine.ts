@@ -13,6 +13,8 @@ import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
+import { utcDate } from '../../shared/warehouse/minute-rows.ts'
+import { tables } from '../../shared/warehouse/tables.ts'
 import { deliver, ROUGH_DELIVERY, type DeliveredFrame } from '../../loadtest/simulator/delivery.ts'
 import { simulateAudience } from '../../loadtest/simulator/simulate-audience.ts'
 import { reconcile, type ReconcileParts, type ReconcileRequest } from '../reconcile/reconcile.ts'
@@ -159,6 +161,34 @@ export class ComparedMachine {
       .toSorted((a, b) => b.aggregates.events - a.aggregates.events)
     if (row === undefined) throw new Error('there is a minute that somebody watched')
     return row
+  }
+
+  /** Adds to what `qoe_minute` says was watched in a minute of a CDN; resolves with what takes it back. */
+  async alterHistory({ minuteStartMs, key }: MinuteRow): Promise<() => Promise<void>> {
+    const [cdn] = JSON.parse(key) as string[]
+    const add = async (ms: number) => {
+      const session = await this.machine.ports.warehouse.open()
+      const columns = tables.qoeMinute.columns.map(({ name }) =>
+        name === 'watched_ms'
+          ? `watched_ms + IF(cut = 'cdn' AND cdn = '${cdn}', ${ms}, 0) AS watched_ms`
+          : name,
+      )
+      const ofMinute = `FROM ${tables.qoeMinute.name} WHERE minute_ms = ${minuteStartMs}`
+      try {
+        await session.replaceRows({
+          table: tables.qoeMinute.name,
+          select: { sql: `SELECT ${columns.join(', ')} ${ofMinute}` },
+          scope: ['minute_ms'],
+          scopeSelect: { sql: `SELECT DISTINCT minute_ms ${ofMinute}` },
+          dates: [utcDate(minuteStartMs)],
+          jobId: `alter-${ms}`,
+        })
+      } finally {
+        await session.close()
+      }
+    }
+    await add(1)
+    return () => add(-1)
   }
 
   async sessions(): Promise<SessionRow[]> {

@@ -50,6 +50,15 @@ export async function acquireLease(objects: ObjectStore, options: LeaseOptions):
   }
 }
 
+/** Whether somebody has the lease at this moment; for those who only look. Throws `LEASE_INVALID`. */
+export async function isHeld(
+  { objects, clock }: { readonly objects: ObjectStore; readonly clock: Clock },
+  name: string,
+): Promise<boolean> {
+  const found = await objects.read(name)
+  return found !== undefined && holderOf(found, name).untilMs > clock.nowMs()
+}
+
 class ObjectLease implements Lease {
   readonly #objects: ObjectStore
   readonly #options: LeaseOptions
@@ -129,16 +138,19 @@ const leaseSchema = z.object({ holder: z.string(), untilMs: z.int() })
 
 function refuseIfHeld(found: StoredObject | undefined, { name, clock }: LeaseOptions): void {
   if (found === undefined) return
-  const text = Buffer.from(found.bytes).toString()
-  const verdict = leaseSchema.safeParse(jsonOf(text))
-  if (!verdict.success)
-    throw objectErrors.create('LEASE_INVALID', { expected: name, received: describeValue(text) })
-  const { holder, untilMs } = verdict.data
+  const { holder, untilMs } = holderOf(found, name)
   if (untilMs > clock.nowMs())
     throw objectErrors.create('LEASE_HELD', {
       expected: `${name} to be free`,
       received: `held by ${holder} until ${new Date(untilMs).toISOString()}`,
     })
+}
+
+function holderOf(found: StoredObject, name: string): z.infer<typeof leaseSchema> {
+  const text = Buffer.from(found.bytes).toString()
+  const verdict = leaseSchema.safeParse(jsonOf(text))
+  if (verdict.success) return verdict.data
+  throw objectErrors.create('LEASE_INVALID', { expected: name, received: describeValue(text) })
 }
 
 function jsonOf(text: string): unknown {
