@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { logErrors } from '../../shared/log/log-errors.ts'
 import { objectErrors } from '../../shared/objects/object-errors.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import type { BackhaulError } from '../../shared/runtime/errors.ts'
 import { batchErrors } from '../errors.ts'
-import type { Command } from './command.ts'
+import { type Command, EXIT } from './command.ts'
 import { runCommandLine } from './command-line.ts'
 import { cliErrors } from './errors.ts'
 import { silentProgress } from './progress.ts'
@@ -45,4 +47,10 @@ test('what passes by itself is told from what somebody must mend', async () => {
 test('a command that was ended says so, whatever it failed with', async () => {
   const error = objectErrors.create('LEASE_LOST')
   expect(await exitCodeOf(error, AbortSignal.abort())).toBe(130)
+})
+
+test('docs/cli.md says what each of them means, and of no other', () => {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'cli.md'), 'utf8')
+  const documented = [...page.matchAll(/^\| (\d+) +\| \S/gm)].map(([, code]) => Number(code))
+  expect(documented).toEqual(Object.values(EXIT))
 })
