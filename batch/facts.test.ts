@@ -139,6 +139,24 @@ test.each(SOME_DEFECTS)(
   TIMEOUT_MS,
 )
 
+test('the SQL side runs no code of the fold: of its folder it has names of aggregates, and limits', () => {
+  const reached = modulesFrom(new URL('./fact-step.ts', import.meta.url))
+  const ofFold = [...reached].flatMap((path) => path.split('/shared/qoe/')[1] ?? [])
+  expect(ofFold.toSorted()).toEqual(['aggregates.ts', 'fold.ts'])
+})
+
+/** Paths of the modules of ours that are run when a module is: types are imported by `import type`. */
+function modulesFrom(url: URL, reached = new Set<string>()): ReadonlySet<string> {
+  if (reached.has(url.pathname)) return reached
+  reached.add(url.pathname)
+  const text = readFileSync(url, 'utf8')
+  for (const [, names = '', from = ''] of text.matchAll(
+    /^(?:import|export)\s+(?!type\b)([^;'"]*?)\s+from '(\.[^']+)'/gm,
+  ))
+    if (/[\w*]/.test(names.replaceAll(/\btype \w+/g, ''))) modulesFrom(new URL(from, url), reached)
+  return reached
+}
+
 test('every file of SQL is a step that is run', () => {
   const source = ['./facts.ts', './load-copies.ts']
     .map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'))

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
+import { readConfig } from '../shared/runtime/config.ts'
 import { settingsOfFlags } from './arguments.ts'
+import { scheduleConfig } from './config.ts'
+
+test('the batch runs every six hours unless a flag or setting says otherwise', () => {
+  const everyMsOf = (args: readonly string[]) =>
+    readConfig(scheduleConfig, settingsOfFlags(args) ?? {}, () => '').everyMs
+  expect(everyMsOf([])).toBe(6 * 60 * 60_000)
+  expect(everyMsOf(['--batch-every', '1m'])).toBe(60_000)
+})
 
 test.each([
   ['30s', '30000'],
