@@ -108,6 +108,19 @@ describe('with a run', () => {
     expectRefusal(await run('ledger show nothing'), 2, 'CLI_USAGE_INVALID')
   })
 
+  test('of the events of a frame the one that is asked for is listed, and the others counted', async () => {
+    const [frame] = await withMachine((opened) =>
+      opened.query(
+        'SELECT session_id, MAX(seq) AS seq, COUNT(*) AS n FROM events GROUP BY session_id, log_partition, log_offset HAVING COUNT(*) > 2 LIMIT 1',
+      ),
+    )
+    const [id, seq, count] = [frame?.['session_id'], frame?.['seq'], Number(frame?.['n'])]
+    const { output } = await run(`ledger show ${String(id)}/${String(seq)}`)
+    expect(output.match(/ seq \d+,/g)).toEqual([` seq ${String(seq)},`])
+    expect(output).toContain(`events: ${count}\n`)
+    expect(output).toContain(`… and ${count - 1} more of the same record`)
+  })
+
   test('backfill puts back facts that are lost, with several threads too', async () => {
     const names = ['sessions', 'session_minutes', 'qoe_minute']
     const before = await withMachine((opened) => opened.tables())

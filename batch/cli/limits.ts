@@ -6,7 +6,7 @@ export const DATABASE_THREADS = 1
 /** Time of one query of a command, ms. */
 export const QUERY_TIMEOUT_MS = 600_000
 
-/** Places in the log that `ledger show` lists of an event or a file. */
+/** Places in the log that `ledger show` lists of an event or a file, and rows of a place. */
 export const SHOWN_ROWS_MAX = 1_000
 
 /** Rejects that one command lists or replays. */

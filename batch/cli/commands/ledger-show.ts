@@ -95,11 +95,17 @@ async function stepsOf(session: WarehouseSession, what: string): Promise<Step[]>
   const event = EVENT.exec(what)?.groups
   if (event === undefined)
     throw usage('<what> to be sessionId/seq, topic/partition@offset or the name of a file', what)
-  const { session: sessionId = '', seq } = event
-  return stepsOfPlaces(session, await placesOfEvent(session, sessionId, Number(seq)))
+  const sessionId = event['session'] ?? ''
+  const seq = Number(event['seq'])
+  return stepsOfPlaces(session, await placesOfEvent(session, sessionId, seq), seq)
 }
 
-async function stepsOfPlaces(session: WarehouseSession, places: readonly Place[]): Promise<Step[]> {
+/** With `seq`, of the events of a frame only that one is listed. */
+async function stepsOfPlaces(
+  session: WarehouseSession,
+  places: readonly Place[],
+  seq?: number,
+): Promise<Step[]> {
   const steps: Step[] = []
   for (const place of places) {
     const [entry] = await readLedger(session, {
@@ -108,7 +114,7 @@ async function stepsOfPlaces(session: WarehouseSession, places: readonly Place[]
       parameters: { topic: place.topic, partition: place.partition, offset: place.first },
     })
     if (entry === undefined) continue
-    steps.push({ place, entry, tables: await rowsOf(session, place) })
+    steps.push({ place, entry, tables: await rowsOf(session, place, seq) })
   }
   return steps
 }
@@ -147,7 +153,7 @@ function placeOf(topic: string, partition: number, offset: number): Place {
   return { topic, partition, first: offset, last: offset }
 }
 
-async function rowsOf(session: WarehouseSession, place: Place): Promise<TableRows[]> {
+async function rowsOf(session: WarehouseSession, place: Place, seq?: number): Promise<TableRows[]> {
   const topic = RAW_TOPICS.find((one) => one === place.topic)
   if (topic === undefined) return []
   const found: TableRows[] = []
@@ -158,12 +164,29 @@ async function rowsOf(session: WarehouseSession, place: Place): Promise<TableRow
       WHERE log_partition = @partition AND log_offset BETWEEN @first AND @last`
     const [count] = await query(session, { sql: `SELECT COUNT(*) AS n ${where}`, parameters })
     const listed =
-      first === last
-        ? await query(session, { sql: `SELECT ${columns.join(', ')} ${where}`, parameters })
-        : []
+      first === last ? await listedOf(session, { columns, where, parameters, seq }) : []
     found.push({ table, rows: Number(count?.['n']), listed })
   }
   return found
+}
+
+interface Listing {
+  readonly columns: readonly string[]
+  readonly where: string
+  readonly parameters: NonNullable<Select['parameters']>
+  readonly seq: number | undefined
+}
+
+/** The first rows of a record, or those of one event of it. */
+function listedOf(
+  session: WarehouseSession,
+  { columns, where, parameters, seq }: Listing,
+): Promise<readonly Row[]> {
+  const sql = `SELECT ${columns.join(', ')} ${where}`
+  if (seq !== undefined && columns.includes('seq'))
+    return query(session, { sql: `${sql} AND seq = @seq`, parameters: { ...parameters, seq } })
+  const limit = `ORDER BY ${columns.join(', ')} LIMIT ${SHOWN_ROWS_MAX}`
+  return query(session, { sql: `${sql} ${limit}`, parameters })
 }
 
 function query(session: WarehouseSession, select: Select): Promise<readonly Row[]> {
@@ -180,12 +203,17 @@ function textOf({ place, entry, tables: found }: Step): string {
     `run       ${entry.run}, manifest ${entry.manifest}`,
     `staging   ${entry.stagingFile ?? 'none'}`,
     `job       ${entry.jobId ?? 'none'}, ${entry.rowsLoaded ?? 0} rows of the file`,
-    ...found.map(({ table, rows, listed }) =>
-      [`rows      ${table}: ${rows}`, ...listed.map((row) => `          ${rowText(row)}`)].join(
-        '\n',
-      ),
-    ),
+    ...found.flatMap(tableLines),
   ].join('\n')
+}
+
+function tableLines({ table, rows, listed }: TableRows): string[] {
+  const more = listed.length > 0 ? rows - listed.length : 0
+  return [
+    `rows      ${table}: ${rows}`,
+    ...listed.map((row) => `          ${rowText(row)}`),
+    ...(more > 0 ? [`          … and ${more} more of the same record`] : []),
+  ]
 }
 
 function rowText(row: Row): string {
