@@ -10,6 +10,7 @@
 import { acquireLease } from '../shared/objects/lease.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
+import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { readControl, type Control } from './control.ts'
@@ -25,6 +26,7 @@ import {
   removeReplayLeftovers,
 } from './replay/reload-run.ts'
 import { replacingWarehouse } from './replay/replacing-warehouse.ts'
+import { settleLate } from './settle-late.ts'
 import { refuseUnfinishedRun } from './unfinished-run.ts'
 
 export interface BackfillParts extends FactStepContext, ReloadParts {
@@ -70,6 +72,8 @@ export async function backfill(
     const { control, files } = await lookUp(parts, range)
     await refuseUnfinishedRun(objects, control, 'BATCH_REPLAY_RUN_UNFINISHED')
     if (control.lastRun === 0) return { run: undefined, runs: [], days: [] }
+    // What is loaded again is not held back: nothing may wait that came before it.
+    await settleLate({ ...parts, failpoints: noFailpoints, assertMayGoOn }, true)
     await removeReplayLeftovers(objects)
     const jobs = `backfill-${clock.nowMs()}`
     const runs = await reloadRuns(parts, { files, jobs, assertMayGoOn })

@@ -75,6 +75,13 @@ export const batchConfig = defineConfig({
       unit: 'groups',
       doc: 'Into how many groups sessions are divided when their metrics are computed: more take less memory and more time.',
     }),
+    lateAfterMs: setting.integer({
+      default: 6 * HOUR_MS,
+      min: 0,
+      max: 7 * 24 * HOUR_MS,
+      unit: 'ms',
+      doc: 'How long copies wait in late_events before a run searches all days for earlier ones: the search reads as many days as the oldest of them is old, so it costs what many runs do.',
+    }),
     qualityThresholds: setting.list({
       default: [],
       expected: 'comma-separated <check>=<rate from 0 to 1>',

@@ -92,8 +92,25 @@ export async function computeHistory(
   const newFrom = dayBefore(request.fromDate, aloneMs)
   await computeTouched(session, request, {
     fromDate: newFrom,
-    sessions: select('touched-by-run'),
-    minutes: select('touched-minutes'),
+    sessions: select('touched-by-run', { from_date: newFrom }),
+    minutes: select('touched-minutes', { from_date: newFrom }),
+  })
+}
+
+/**
+ * Computes anew the sessions whose copies `loadCopies` has just loaded out of `late_waiting`, from the
+ * incarnation on that it took the first of them for, and every minute that they or their frames reach
+ * into.
+ */
+export async function computeWaiting(
+  session: WarehouseSession,
+  request: FactsRequest,
+): Promise<void> {
+  const { limits } = request
+  await computeTouched(session, request, {
+    fromDate: dayBefore(request.fromDate, limits.sessionTimeoutMs + limits.sessionKeepMs),
+    sessions: select('touched-by-waiting'),
+    minutes: select('touched-minutes-of-waiting'),
   })
 }
 
@@ -135,7 +152,7 @@ async function computeTouched(
   await scratchParameters(session, { ...request, fromDate: firstDate, openMinutesOnly: false })
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
   await scratchRestored(session, NOTHING_RESTORED)
-  await computeSessions(session, request.bucketCount, 'known')
+  await computeSessions(session, { ...request, fromDate: firstDate, numbering: 'known' })
   await session.append('facts_all_incarnations', select('held-incarnations'))
   await session.scratch('facts_touched_minutes', minutes)
   await run(session, 'facts_duplicates', 'known-duplicates')
@@ -205,7 +222,7 @@ export async function computeExplained(
   await run(session, 'facts_all_touched', 'touched-as-asked')
   await run(session, 'facts_exclusions', 'exclusions')
   await scratchRestored(session, request.restored ?? NOTHING_RESTORED)
-  await computeSessions(session, request.bucketCount, 'anew')
+  await computeSessions(session, { ...request, numbering: 'anew' })
   await session.scratch('facts_touched_minutes', request.minutes)
   await session.append('facts_duplicates', select('known-duplicates-besides'))
   await run(session, 'facts_arrivals', 'arrivals')
@@ -274,17 +291,20 @@ const MINUTE_STEPS = [
 /** A session that returned more often than this in one go is a defect of its clock or log. */
 const INCARNATION_PASSES_MAX = 1_000
 
+interface SessionsRequest extends Pick<FactsRequest, 'fromDate' | 'bucketCount'> {
+  readonly numbering: Numbering
+}
+
 async function computeSessions(
   session: WarehouseSession,
-  bucketCount: number,
-  numbering: Numbering,
+  { fromDate, bucketCount, numbering }: SessionsRequest,
 ): Promise<void> {
   const touched = { sql: 'SELECT session_id FROM facts_all_touched' }
   const groups = await sessionGroups(session, touched, bucketCount)
   for (const [index, group] of groups.entries()) {
     await run(session, 'facts_touched', 'touched', group)
     await run(session, 'facts_excluded', 'excluded')
-    await run(session, 'facts_copies', 'copies', group)
+    await run(session, 'facts_copies', 'copies', { ...group, from_date: fromDate })
     if (numbering === 'known') await run(session, 'facts_incarnation_starts', 'known-starts')
     else await numberIncarnations(session)
     for (const [scratch, file] of SESSION_STEPS) await run(session, scratch, file)

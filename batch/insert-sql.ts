@@ -64,21 +64,32 @@ export const STAGED_OFFSETS = `
     FROM ${scratchOf('frames')}`
 
 /**
- * Where the copies come from that other runs loaded of the days from `@from_date` to `@to_date`, with
- * offsets from `@first_offset` to `@last_offset`: few as a rule, and the files of all other offsets
- * are passed over.
+ * Where the copies come from that other runs loaded, or hold back, of the days `dates` (parameters),
+ * with offsets from `@first_offset` to `@last_offset`: few as a rule, and the files of all other
+ * offsets are passed over. A copy that comes again from the same place arrived on the same day.
  */
-export function loadedPlaces(): string {
-  const places = [tables.events, tables.eventCopies].map(
+export function loadedPlaces(dates: readonly string[]): string {
+  const days = dates.map((date) => `CAST(@${date} AS DATE)`).join(', ')
+  const places = [tables.events, tables.eventCopies, tables.lateEvents].map(
     ({ name }) => `
     SELECT log_partition, log_offset, log_index
     FROM ${name}
-    WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
+    WHERE received_date IN (${days})
       AND log_offset BETWEEN CAST(@first_offset AS INT64) AND CAST(@last_offset AS INT64)
       AND run <> ${RUN}`,
   )
   return places.join('\n    UNION ALL')
 }
+
+/** Every copy that waits, in the columns of `stagedCopies`. */
+export function waitingCopies(): string {
+  const columns = tables.eventCopies.columns.filter(({ name }) => !DECIDED_LATER.includes(name))
+  const names = columns.map(({ name }) => name).join(', ')
+  return `SELECT ${names}, kind = 'accepted' AS accepted FROM ${WAITING}`
+}
+
+/** Name of the scratch table of the copies that wait. */
+export const WAITING = 'late_waiting'
 
 /** The rows of a table that has the columns of a kind of staging file. */
 export function stagedRows({ columns }: TableSpec, kind: StagingKind): string {

@@ -137,6 +137,9 @@ export const RECONCILE_DIFFERENCES_MAX = 500_000
 /** Differing values that a report lists. */
 export const RECONCILE_DEFECTS_LISTED_MAX = 200
 
+/** Sessions of which copies wait that a report names. */
+export const RECONCILE_LATE_LISTED_MAX = 20
+
 /** How often a comparison is made before an unexplained difference is a defect. */
 export const RECONCILE_TRIES = 3
 

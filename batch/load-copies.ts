@@ -74,10 +74,10 @@ async function decide(
   })
   await scratchParameters(session, { ...bounds, fromDate: dayBefore(firstDate, aloneMs) })
   const [kept] = await session.query({ sql: readSql('load/kept-from-date') }, oneRow)
-  await scratchParameters(session, { ...bounds, fromDate: String(kept?.['from_date']) })
-  await session.scratch('facts_touched', { sql: readSql('load/touched') })
+  const parameters = { from_date: String(kept?.['from_date']) }
+  await session.scratch('facts_touched', { sql: readSql('load/touched'), parameters })
   await session.scratch('facts_excluded', { sql: readSql('load/nothing-excluded') })
-  await session.scratch('facts_copies', { sql: readSql('load/copies') })
+  await session.scratch('facts_copies', { sql: readSql('load/copies'), parameters })
   await numberIncarnations(session)
   await session.scratch('facts_incarnation_ranges', { sql: readSql('facts/incarnation-ranges') })
   for (const [scratch, file] of DECIDED) {
@@ -100,6 +100,6 @@ function decidedRows(copies: Select, { columns }: TableSpec, rows: string): Sele
 }
 
 /** `sql`, in which `copies` stands for the staged copies. */
-function withCopies(sql: string, copies: Select): string {
+export function withCopies(sql: string, copies: Select): string {
   return `WITH copies AS (${copies.sql})\n${sql}`
 }

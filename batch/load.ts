@@ -8,14 +8,8 @@ import type { ParameterValue, Warehouse, WarehouseSession } from '../shared/ware
 import { tables } from '../shared/warehouse/tables.ts'
 import { type FactsLimits, oneRow } from './facts.ts'
 import type { StagingFile } from './flatten.ts'
-import {
-  LOADED_PLACES,
-  loadedPlaces,
-  scratchOf,
-  STAGED_OFFSETS,
-  stagedCopies,
-  stagedRows,
-} from './insert-sql.ts'
+import { LOADED_PLACES, loadedPlaces, scratchOf, STAGED_OFFSETS, stagedRows } from './insert-sql.ts'
+import { holdBack } from './hold-back.ts'
 import { DATES_MAX, LOAD_COPIES_PER_BUCKET, PARTITIONS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
 import { loadCopies } from './load-copies.ts'
 import { readSql } from './read-sql.ts'
@@ -39,7 +33,7 @@ export interface PartitionRows {
 }
 
 export interface Loaded {
-  /** UTC days of the arrival of what was loaded, ascending. */
+  /** UTC days of the arrival of what was loaded and not held back, ascending. */
   readonly dates: readonly string[]
   readonly partitions: readonly PartitionRows[]
 }
@@ -56,17 +50,16 @@ export function loadJobId(jobs: string, kind: StagingKind): string {
 
 export async function load(
   context: LoadContext,
-  { run, files, jobs }: FilesOfRun,
+  { run, files, jobs, heldAtMs }: FilesOfRun,
 ): Promise<Loaded> {
   const session = await context.warehouse.open()
   try {
     await loadStaging(context, session, { run, files, jobs })
-    const dates = await datesOf(session, `SELECT received_date FROM ${scratchOf('frames')}`)
-    if (dates.length > 0) {
-      const rows = files.filter(({ kind }) => kind === 'events').map(({ rows }) => rows)
-      const stagedCount = rows.reduce((sum, count) => sum + count, 0)
-      await insertCopies(context, session, { run, dates, jobs, stagedCount })
-    }
+    const arrived = await datesOf(session, `SELECT received_date FROM ${scratchOf('frames')}`)
+    const rows = files.filter(({ kind }) => kind === 'events').map(({ rows }) => rows)
+    const stagedCount = rows.reduce((sum, count) => sum + count, 0)
+    const ofRun = { run, dates: arrived, jobs, stagedCount, heldAtMs }
+    const dates = arrived.length === 0 ? [] : await insertCopies(context, session, ofRun)
     for (const kind of ['frames', 'rejects', 'exceptions'] as const)
       await insertRows(context, session, { run, kind, jobs })
     await context.failpoints.hit('batch.afterMerge')
@@ -84,6 +77,11 @@ interface OfRun {
 
 export interface FilesOfRun extends OfRun {
   readonly files: readonly StagingFile[]
+  /**
+   * When the run took its cut, epoch ms: what would take a search of more days than a run searches is
+   * held back. Absent, nothing is, and as many days are searched as need be.
+   */
+  readonly heldAtMs?: number
 }
 
 async function loadStaging(
@@ -105,37 +103,60 @@ interface CopiesOfRun extends OfRun {
   readonly dates: readonly string[]
   /** How many copies are staged. */
   readonly stagedCount: number
+  readonly heldAtMs: number | undefined
 }
 
-/** The copies of events, accepted and rejected, into `events` and `event_copies`. */
+/**
+ * The copies of events, accepted and rejected, into `events` and `event_copies`, but for those that are
+ * held back. Resolves with the days of what was not.
+ */
 async function insertCopies(
   { failpoints, telemetry, limits, assertMayGoOn }: LoadContext,
   session: WarehouseSession,
-  { run, dates, jobs, stagedCount }: CopiesOfRun,
-): Promise<void> {
+  { run, dates: arrived, jobs, stagedCount, heldAtMs }: CopiesOfRun,
+): Promise<readonly string[]> {
   assertMayGoOn()
-  const [offsets] = await session.query({ sql: STAGED_OFFSETS }, oneRow)
-  await session.scratch(LOADED_PLACES, {
-    sql: loadedPlaces(),
-    parameters: {
-      run,
-      from_date: dates[0] ?? '',
-      to_date: dates.at(-1) ?? '',
-      first_offset: Number(offsets?.['first_offset']),
-      last_offset: Number(offsets?.['last_offset']),
-    },
-  })
+  await scratchLoadedPlaces(session, run, arrived)
+  const jobId = `${jobs}-insert`
+  const atOnce = await holdBack(session, { run, limits, dates: arrived, heldAtMs, jobId })
+  const { copies: staged, dates, heldBack } = atOnce
+  telemetry.rowsInserted(tables.lateEvents.name, heldBack)
+  if (dates.length === 0) return dates
   const { events, copies } = await loadCopies(session, {
     run,
     limits,
-    copies: { sql: stagedCopies(), parameters: { run } },
+    copies: staged,
     dates,
-    bucketCount: Math.max(1, Math.ceil(stagedCount / LOAD_COPIES_PER_BUCKET)),
-    jobId: `${jobs}-insert`,
+    bucketCount: bucketsOf(stagedCount),
+    jobId,
   })
   telemetry.rowsInserted(tables.events.name, events)
   telemetry.rowsInserted(tables.eventCopies.name, copies)
   await failpoints.hit('batch.afterSomeInserts')
+  return dates
+}
+
+/** Into how many groups sessions with so many copies are divided. */
+export function bucketsOf(copies: number): number {
+  return Math.max(1, Math.ceil(copies / LOAD_COPIES_PER_BUCKET))
+}
+
+async function scratchLoadedPlaces(
+  session: WarehouseSession,
+  run: number,
+  dates: readonly string[],
+): Promise<void> {
+  const [offsets] = await session.query({ sql: STAGED_OFFSETS }, oneRow)
+  const days = Object.fromEntries(dates.map((date, index) => [`date_${index}`, date]))
+  await session.scratch(LOADED_PLACES, {
+    sql: loadedPlaces(Object.keys(days)),
+    parameters: {
+      run,
+      ...days,
+      first_offset: Number(offsets?.['first_offset']),
+      last_offset: Number(offsets?.['last_offset']),
+    },
+  })
 }
 
 interface KindOfRun extends OfRun {
@@ -163,7 +184,7 @@ async function insertRows(
 }
 
 /** The distinct dates of a select of one DATE column, ascending. */
-async function datesOf(session: WarehouseSession, select: string): Promise<string[]> {
+export async function datesOf(session: WarehouseSession, select: string): Promise<string[]> {
   const sql = `SELECT DISTINCT * FROM (${select}) AS dates`
   const limits = { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS }
   const rows = await session.query({ sql }, limits)

@@ -16,6 +16,7 @@ export const QUALITY_CHECKS: Readonly<Record<string, QualityCheck>> = {
   stage_records: { meaning: 'records with something in them, of all records, ticks included' },
   stage_frames: { meaning: 'frames that could be read, of the records of playback.events' },
   stage_events: { meaning: 'events that were new, of all copies that came' },
+  held_back: { meaning: 'copies that wait in late_events, of the copies that came' },
   poison: { meaning: 'records that could not be read, of all records', threshold: 0 },
   refused: { meaning: 'rejects, of accepted events and rejects', threshold: 0.01 },
   rejected: { meaning: 'copies that the gateway rejected, of all copies', threshold: 0.01 },

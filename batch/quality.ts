@@ -80,13 +80,13 @@ export async function checkQuality(
     await scratchValues(session, {
       scratch: COUNTS,
       columns: columnsOf(NAME, 'player_name', 'player_version', 'found', 'checked'),
-      rows: stageRows(of.manifest),
+      rows: stageRows(of.manifest, await countWaiting(session)),
     })
     await countArrivals(session, of)
     await countExceptions(session, of)
     await countSessions(session, of, config.factBuckets)
     await insertRows(session, of)
-    await countVersions(session, of)
+    await countVersions(session, { dates: of.dates, jobId: `batch-${of.cut.run}-versions` })
     const flags = await readFlags(session, of.cut)
     telemetry.qualityChecked(flags)
     return flags
@@ -101,7 +101,7 @@ function thresholdRows(thresholds: ReadonlyMap<string, number>): ValueRow[] {
 }
 
 /** What the manifest says of the whole run. */
-function stageRows(manifest: Manifest): ValueRow[] {
+function stageRows(manifest: Manifest, waiting: number): ValueRow[] {
   const countsOf = (topics: readonly RawTopic[]): RawCounts =>
     manifest.files
       .filter(({ topic }) => topics.includes(topic))
@@ -114,9 +114,16 @@ function stageRows(manifest: Manifest): ValueRow[] {
   return [
     row('stage_records', all.records - all.ticks, all.records),
     row('stage_frames', events.rows, events.records),
+    row('held_back', waiting, events.events + events.rejectedSeqs),
     row('poison', all.poison, all.records),
     row('refused', rejects, events.events + rejects),
   ]
+}
+
+/** Copies that wait for all days to be searched, those of earlier runs included. */
+async function countWaiting(session: WarehouseSession): Promise<number> {
+  const [row] = await session.query({ sql: readSql('late/waiting') }, limitsOf(1))
+  return Number(row?.['copies'] ?? 0)
 }
 
 async function countArrivals(
@@ -186,10 +193,10 @@ async function insertRows(session: WarehouseSession, { cut }: QualityOfRun): Pro
   })
 }
 
-/** `events_by_version` for the days that the run has added to. */
-async function countVersions(
+/** `events_by_version` for days, ascending, to which events were added. */
+export async function countVersions(
   session: WarehouseSession,
-  { cut, dates }: QualityOfRun,
+  { dates, jobId }: { readonly dates: readonly string[]; readonly jobId: string },
 ): Promise<void> {
   const [fromDate] = dates
   if (fromDate === undefined) return
@@ -208,7 +215,7 @@ async function countVersions(
     scope: [partitionColumn],
     scopeSelect: { sql: `SELECT ${partitionColumn} FROM quality_days` },
     dates,
-    jobId: `batch-${cut.run}-versions`,
+    jobId,
   })
 }
 

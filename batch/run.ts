@@ -6,6 +6,7 @@
  *   cut ─► raw files ─► manifest ─► staging files ─► tables ─► facts ─► quality ─► ledger, report
  *   ─► control rows
  *
+ * What a run holds back is loaded after such a run, every so often (`settle-late.ts`).
  * Raw and staging files may have been made by shards (`shard.ts`); the run makes what they have not.
  */
 import type { ContentSource } from '../shared/content/content-source.ts'
@@ -35,6 +36,7 @@ import { checkQuality, type QualityFlag } from './quality.ts'
 import { readParts, waitForParts } from './parts.ts'
 import { manifestOf, writeRawFiles, type WrittenRange } from './raw-files.ts'
 import { reportOf, type RunReport, writeReport } from './report.ts'
+import { settleLate } from './settle-late.ts'
 import type { BatchTelemetry } from './telemetry.ts'
 import { nextRun } from './unfinished-run.ts'
 
@@ -79,6 +81,8 @@ export interface RunOptions {
    * takes no cut by itself.
    */
   readonly mergeWithinMs?: number
+  /** Decides about all copies in `late_events` afterwards, however long they have waited. */
+  readonly settleLate?: boolean
   /** Ends the run at its next step; the next run goes on with it. */
   readonly signal?: AbortSignal
   /** Called when a step begins, with its name and how many of all are done. */
@@ -104,7 +108,9 @@ export async function runBatch(parts: BatchParts, options: RunOptions): Promise<
         lease.assertHeld()
         options.signal?.throwIfAborted()
       }
-      return await new Run(parts, options, assertMayGoOn).run()
+      const outcome = await new Run(parts, options, assertMayGoOn).run()
+      await settleLate({ ...parts, assertMayGoOn }, options.settleLate === true)
+      return outcome
     } finally {
       await lease.release()
     }
@@ -243,9 +249,9 @@ class Run {
   }
 
   #load(cut: Cut, staging: readonly StagingFile[]): Promise<Loaded> {
-    const { run } = cut
+    const { run, cutAtMs: heldAtMs } = cut
     const context = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
-    return load(context, { run, files: staging, jobs: jobsOf(run) })
+    return load(context, { run, files: staging, jobs: jobsOf(run), heldAtMs })
   }
 
   /** The metadata as it is now, or the last good; a source that cannot be read holds no run up. */

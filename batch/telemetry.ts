@@ -115,6 +115,16 @@ export const batchMetrics = defineMetrics({
     help: 'Rows that runs inserted into tables; a repeat inserts none.',
     labels: ['table'],
   },
+  lateWaiting: {
+    kind: 'gauge',
+    name: 'batch_late_events_waiting',
+    help: 'Rows of late_events: copies that wait until all days are searched for earlier ones.',
+  },
+  lateSettled: {
+    kind: 'counter',
+    name: 'batch_late_events_settled_total',
+    help: 'Copies that have left late_events for events and event_copies.',
+  },
   contentFailures: {
     kind: 'counter',
     name: 'batch_content_failures_total',
@@ -136,6 +146,8 @@ export interface BatchTelemetry {
   ): void
   fileFlattened(kind: StagingKind, rows: number, bytes: number): void
   rowsInserted(table: string, rows: number): void
+  /** So many copies have left `late_events` now, and so many wait there. */
+  lateSettled(settled: number, waiting: number): void
   /** How far the files are behind the log at the cut of a run. */
   lagMeasured(lag: Lag): void
   partitionLeftOut(problem: Problem): void
@@ -172,6 +184,11 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
     },
     rowsInserted(table, rows) {
       metrics.insertedRows.inc({ table }, rows)
+    },
+    lateSettled(settled, waiting) {
+      metrics.lateSettled.inc(settled)
+      metrics.lateWaiting.set(waiting)
+      if (settled > 0) log.info({ settled }, 'copies that waited in late_events are in events')
     },
     lagMeasured(lag) {
       metrics.lagRecords.set(lag.records)

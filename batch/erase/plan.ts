@@ -27,6 +27,7 @@ import { firstGenerationName } from './rewrite-file.ts'
 export const SESSION_TABLES: readonly TableSpec[] = [
   tables.events,
   tables.eventCopies,
+  tables.lateEvents,
   tables.frames,
   tables.sessions,
   tables.sessionMinutes,
@@ -83,7 +84,7 @@ async function sessionsOfTables(
 ): Promise<string[]> {
   const parameters = Object.fromEntries(pseudonyms.map((one, index) => [`p_${index}`, one]))
   const names = Object.keys(parameters).map((name) => `@${name}`)
-  const selects = [tables.events, tables.eventCopies].map(
+  const selects = [tables.events, tables.eventCopies, tables.lateEvents].map(
     ({ name }) => `SELECT session_id
 FROM ${name}
 WHERE viewer_pseudonym IN (${names.join(', ')}) AND logged_at_ms <= @erased_at_ms`,

@@ -27,17 +27,17 @@ import {
 } from '../limits.ts'
 import { readSql } from '../read-sql.ts'
 import type { AsOf } from './as-of.ts'
+import type { RestoredSessions } from './late.ts'
 
 const COPIES = 'reconcile_erased_copies'
 const FRAMES = 'reconcile_erased_frames'
 
-export const RESTORED: Restored = {
+/** What is restored of erased sessions. */
+export const RESTORED: Restored & Pick<RestoredSessions, 'select'> = {
   copies: { sql: readSql('reconcile/restored-copies') },
   frames: { sql: readSql('reconcile/restored-frames') },
+  select: `SELECT session_id, session_bucket FROM ${COPIES}`,
 }
-
-/** Sessions of which anything is restored. */
-export const RESTORED_SESSIONS = `SELECT session_id, session_bucket FROM ${COPIES}`
 
 export interface ErasedParts {
   readonly log: EventLog

@@ -9,6 +9,7 @@ import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import { RESTORED, scratchErased, type Erased, type ErasedParts } from './erased.ts'
 import { scratchExceptions } from './exclusions.ts'
 import { explain, type ExplainRequest, type MinuteDefect, type Unexplained } from './explain.ts'
+import { both } from './late.ts'
 import type { SessionDifference } from './sessions.ts'
 
 export interface ErasedRequest extends ErasedParts {
@@ -43,7 +44,7 @@ export async function explainErased(
   await scratchExceptions(session, { ...request, erased: erased.sessions }, request.asOf)
   const rest = await explain(session, unexplained, {
     ...request.explain,
-    restored: { ...RESTORED, sessions: erased.sessions },
+    restored: both({ ...RESTORED, sessions: erased.sessions }, request.explain.restored),
   })
   const minutes = rest.minutes.filter((defect) => !isUndecidedMinute(erased, defect))
   const sessions = rest.sessions.filter((defect) => !isUndecidedSession(erased, defect))

@@ -18,7 +18,6 @@ import {
   EXCEPTIONS_SCRATCH,
   FACTS_SCRATCH,
   type FactsRequest,
-  type Restored,
 } from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
 import {
@@ -27,8 +26,8 @@ import {
   RECONCILE_SESSIONS_PER_PAGE,
 } from '../limits.ts'
 import { readSql } from '../read-sql.ts'
-import { RESTORED_SESSIONS } from './erased.ts'
 import { EXCLUDED_SESSIONS } from './exclusions.ts'
+import type { RestoredSessions } from './late.ts'
 import { readDiffering, type MinuteDifference } from './minutes.ts'
 import {
   incarnationId,
@@ -71,8 +70,8 @@ export interface ExplainRequest {
   readonly partsMax: number
   /** Whether somebody writes the facts at this time, so that one table may be ahead of another. */
   readonly historyMoves: boolean
-  /** Records that the tables do not hold any more, and the sessions that they are of. */
-  readonly restored?: Restored & { readonly sessions: ReadonlySet<string> }
+  /** Records that the tables do not hold any more, or not yet, and the sessions that they are of. */
+  readonly restored?: RestoredSessions
 }
 
 export async function explain(
@@ -83,7 +82,7 @@ export async function explain(
   if (minutes.length + sessions.length === 0) return { minutes: [], sessions: [] }
   const { facts, restored } = request
   await scratchMinutes(session, minutes)
-  const computed = restored === undefined ? '' : `\nUNION DISTINCT\n${RESTORED_SESSIONS}`
+  const computed = restored === undefined ? '' : `\nUNION DISTINCT\n${restored.select}`
   await computeExplained(session, {
     ...facts,
     sessions: { sql: `${EXCLUDED_SESSIONS}${computed}` },

@@ -11,6 +11,7 @@ import {
   ComparedMachine,
   type AudienceRequest,
 } from '../testing/compared-machine.ts'
+import { DELAYED, LASTING, LateLog } from '../testing/late-log.ts'
 import { LIVE_VIEW } from '../testing/live-side.ts'
 import { reportText } from './report.ts'
 
@@ -216,3 +217,28 @@ test('before the first run there is nothing to compare', async () => {
   await machine.machine.ports.warehouse.ensureTables(allTables)
   await expect(machine.reconcile()).rejects.toThrow('BATCH_RECONCILE_NO_RUN')
 })
+
+test(
+  'sessions of which copies wait are pending, and what they add to minutes is proven; then all is equal',
+  async () => {
+    const machine = await open()
+    const log = new LateLog(machine.machine.ports.log, machine.clock)
+    await log.begin()
+    await machine.catchUp()
+    await log.goOn()
+    await machine.catchUp()
+    const waiting = await machine.reconcile()
+    expect(waiting.defectsListed).toEqual([])
+    expect(waiting.late).toEqual({ copies: 10, sessions: 2, listed: [DELAYED, LASTING] })
+    expect(waiting).toMatchObject({ verdict: 'explained', sessions: { explained: 0 } })
+    expect(waiting.minutes.explained).toBeGreaterThan(0)
+    expect(waiting.sessions.pending).toBeGreaterThanOrEqual(2)
+    expect(reportText(waiting)).toContain(`10 copies in late_events of 2 sessions: ${DELAYED}`)
+    await machine.machine.batch().run({ settleLate: true })
+    const settled = await machine.reconcile()
+    expect(settled.defectsListed).toEqual([])
+    expect(settled).toMatchObject({ defects: 0, late: { copies: 0, sessions: 0, listed: [] } })
+    expect(settled.sessions.compared).toBe(waiting.sessions.compared + 2)
+  },
+  BUILD_TIMEOUT_MS,
+)

@@ -48,6 +48,7 @@ import {
   type MinuteTally,
   type TimeRange,
 } from './minutes.ts'
+import { readLate, type LateCopies } from './late.ts'
 import { repair, type Repaired } from './repair.ts'
 import { reportOf, type ReconcileReport } from './report.ts'
 import { compareSessions, type SessionTally } from './sessions.ts'
@@ -155,17 +156,31 @@ async function reconcileAsOf(
   const range = rangeOf(asked, asOf, expiredBeforeMs)
   const exclusions = await scratchExceptions(session, parts, asOf)
   const waiting = await readWaiting(parts, session, asOf)
+  const late = await readLate(session, asOf.run)
   const minutes = await compareAllMinutes(parts, { session, asOf, range, waiting })
   parts.onProgress?.('sessions')
   const sessions = await compareSessions(
-    { ...parts, session, asOf, partsMax, maxAgeMs, expiredBeforeMs, waiting: waiting.sessions },
+    {
+      ...parts,
+      session,
+      asOf,
+      partsMax,
+      maxAgeMs,
+      expiredBeforeMs,
+      waiting: new Set([...waiting.sessions, ...(late?.restored.sessions ?? [])]),
+    },
     // What was logged up to the cut is compared, and what came after it is pending.
     { fromMs: asked.fromMs ?? range.fromMs, toMs: asked.toMs ?? Number.MAX_SAFE_INTEGER },
   )
   refuseTooMany(minutes, sessions)
   const differences = { minutes: minutes.differences, sessions: sessions.differences }
   const historyMoves = asked.lease === undefined && (await isHeld(parts, LEASE_NAME))
-  const request = { facts: factsRequest(parts, asOf, range), partsMax, historyMoves }
+  const request = {
+    facts: factsRequest(parts, { asOf, range, late }),
+    partsMax,
+    historyMoves,
+    ...(late === undefined ? {} : { restored: late.restored }),
+  }
   const unexplained = await explain(session, differences, request)
   const judged = await explainErased(session, unexplained, { ...parts, asOf, explain: request })
   return reportOf({
@@ -177,6 +192,7 @@ async function reconcileAsOf(
     sessions,
     judged,
     exceptions: exclusions.byReason,
+    late,
     repaired: await repairAll(parts, { session, asOf, asked }, judged.defects),
   })
 }
@@ -211,13 +227,21 @@ function rangeOf(
   return wholeMinutes({ fromMs: Math.max(0, beginMs, expiredBeforeMs), toMs: endMs })
 }
 
-function factsRequest(parts: ReconcileParts, asOf: AsOf, { fromMs }: TimeRange) {
+interface Explained {
+  readonly asOf: AsOf
+  readonly range: TimeRange
+  readonly late: LateCopies | undefined
+}
+
+function factsRequest(parts: ReconcileParts, { asOf, range: { fromMs }, late }: Explained) {
   // What arrived up to the longest age before may have its session time in the range.
   const { maxAgeMs, sessionTimeoutMs, sessionKeepMs } = parts.limits
   const earliestMs = Math.max(0, fromMs - maxAgeMs - sessionTimeoutMs - sessionKeepMs)
+  const fromDate = utcDate(earliestMs)
   return {
     run: asOf.run,
-    fromDate: utcDate(earliestMs),
+    // Sessions of which copies wait are computed from all that there is of them.
+    fromDate: late !== undefined && late.fromDate < fromDate ? late.fromDate : fromDate,
     limits: parts.limits,
     cuts: parts.cuts,
     watermarks: asOf.watermarks,

@@ -1,9 +1,10 @@
 /** What a reconciliation found: an object for machines, a text for people. */
 import { COUNTER_NAMES, type MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { ReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
-import { RECONCILE_DEFECTS_LISTED_MAX } from '../limits.ts'
+import { RECONCILE_DEFECTS_LISTED_MAX, RECONCILE_LATE_LISTED_MAX } from '../limits.ts'
 import type { MinuteDefect } from './explain.ts'
 import type { WithoutErased } from './explain-erased.ts'
+import type { LateCopies } from './late.ts'
 import type { TimeRange } from './minutes.ts'
 import type { Repaired } from './repair.ts'
 import type { SessionDifference } from './sessions.ts'
@@ -41,6 +42,8 @@ export interface ReconcileReport extends ReconcileSummary {
   readonly sessions: Tally
   /** Copies that the live view set aside below the cut, by reason. */
   readonly exceptions: Readonly<Record<string, number>>
+  /** What waits in `late_events`: its sessions are pending, its copies are counted in the proofs. */
+  readonly late: LateInReport
   /** The first of them; `defects` counts all. */
   readonly defectsListed: readonly DefectLine[]
   readonly repaired: Repaired | undefined
@@ -55,7 +58,24 @@ export interface Found {
   readonly sessions: { readonly compared: number; readonly equal: number; readonly pending: number }
   readonly judged: WithoutErased
   readonly exceptions: Readonly<Record<string, number>>
+  readonly late: LateCopies | undefined
   readonly repaired: Repaired | undefined
+}
+
+interface LateInReport {
+  readonly copies: number
+  readonly sessions: number
+  /** The first of them. */
+  readonly listed: readonly string[]
+}
+
+function lateOf(late: LateCopies | undefined): LateInReport {
+  const sessions = [...(late?.restored.sessions ?? [])]
+  return {
+    copies: late?.copies ?? 0,
+    sessions: sessions.length,
+    listed: sessions.slice(0, RECONCILE_LATE_LISTED_MAX),
+  }
 }
 
 export function reportOf(found: Found): ReconcileReport {
@@ -83,6 +103,7 @@ export function reportOf(found: Found): ReconcileReport {
     minutes,
     sessions,
     exceptions: found.exceptions,
+    late: lateOf(found.late),
     defectsListed: [
       ...defects.minutes.flatMap(minuteLines),
       ...defects.sessions.flatMap(sessionLines),
@@ -191,14 +212,14 @@ function print(value: unknown): string {
 const VERDICTS = {
   equal: 'Live and history are equal to the integer.',
   explained:
-    'Live and history differ only by what the live view listed as set aside, or who was erased.',
+    'Live and history differ only by what the live view listed as set aside, who was erased, or what waits in late_events.',
   defect: 'Live and history differ without a proof.',
   pending: 'Nothing could be compared yet.',
 } as const
 
 /** The report as text, the defects last. */
 export function reportText(report: ReconcileReport): string {
-  const { minutes, sessions, exceptions, defectsListed, repaired } = report
+  const { minutes, sessions, exceptions, late, defectsListed, repaired } = report
   const exceptionText = Object.entries(exceptions).map(([reason, count]) => `${count} ${reason}`)
   const lines = [
     VERDICTS[report.verdict],
@@ -208,6 +229,11 @@ export function reportText(report: ReconcileReport): string {
     tallyLine('minutes', minutes),
     tallyLine('sessions', sessions),
     `set aside by the live view: ${exceptionText.length === 0 ? 'nothing' : exceptionText.join(', ')}`,
+    ...(late.copies === 0
+      ? []
+      : [
+          `pending until settled: ${late.copies} copies in late_events of ${late.sessions} sessions: ${late.listed.join(', ')}${late.listed.length < late.sessions ? ', …' : ''}`,
+        ]),
     ...(repaired === undefined
       ? []
       : [

@@ -7,6 +7,7 @@ import { acquireLease } from '../../shared/objects/lease.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import type { Cut as QoeCut } from '../../shared/qoe/cuts.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
+import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { computeFacts } from '../fact-step.ts'
@@ -19,6 +20,7 @@ import {
   reloadRun,
   removeReplayLeftovers,
 } from './reload-run.ts'
+import { settleLate } from '../settle-late.ts'
 import { refuseUnfinishedRun } from '../unfinished-run.ts'
 
 export interface ReplayTablesParts extends ReloadParts {
@@ -61,6 +63,8 @@ export async function replayIntoTables(
         expected: `raw files of ${range.topic}/${range.partition}`,
         received: `none from offset ${range.fromOffset} to ${range.toOffset}`,
       })
+    // What is loaded again is not held back: nothing may wait that came before it.
+    await settleLate({ ...parts, failpoints: noFailpoints, assertMayGoOn }, true)
     await removeReplayLeftovers(objects)
     const replayed: ReloadedRun[] = []
     for (const run of runs.toSorted((a, b) => a - b)) {

@@ -89,6 +89,28 @@ const eventCopies: TableSpec = {
   clusterColumns: clusterBySession,
 }
 
+/** What is not decided yet of a copy that waits: which one is the event, in which life of its id. */
+const UNDECIDED = ['kind', 'incarnation']
+
+const lateEvents: TableSpec = {
+  name: 'late_events',
+  description:
+    'Copies that wait until all days are searched for earlier ones; those in events are not in here.',
+  columns: [
+    required('kind', 'STRING', 'accepted or rejected, by the gateway.'),
+    required(
+      'reason',
+      'STRING',
+      'old_arrival (it came too long before it was logged), old_session (its session began so) or waits (another copy of its session does).',
+    ),
+    required('held_at', 'TIMESTAMP', 'When the run that holds it back took its cut.'),
+    ...eventCopies.columns.filter(({ name }) => !UNDECIDED.includes(name)),
+  ],
+  partitionColumn: 'received_date',
+  key: eventCopies.key,
+  clusterColumns: clusterBySession,
+}
+
 /** Dimensions of cuts, as columns of the context. */
 const FRAME_DIMENSIONS = [
   'content_id',
@@ -175,7 +197,7 @@ const exceptions: TableSpec = {
   clusterColumns: clusterBySession,
 }
 
-export const eventTables = { events, eventCopies, frames, rejects, exceptions }
+export const eventTables = { events, eventCopies, lateEvents, frames, rejects, exceptions }
 
 function plain({ name, type, required: isRequired, description }: EventColumn): ColumnSpec {
   return { name, type, required: isRequired, description }

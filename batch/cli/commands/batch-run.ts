@@ -30,6 +30,9 @@ it had decided to take; --all runs again until everything is loaded that the log
 began. Exits with 1 when a partition had to be left out, with 75 when it will be taken by the next run,
 with 3 while another run is under way; --retry-for tries again what passes by itself.
 
+Copies that reach behind the days that a run searches wait in the table late_events. A run decides about
+them when one has waited for BATCH_LATE_AFTER_MS; --settle-late does so now.
+
 Several processes may share the files of a run: each with --shard makes those of some partitions of one
 cut, and --merge waits for them, makes what they have not made in time, loads the files and ends the run;
 it takes no cut, so start it alone after the shards. With both, shard 0 merges. What the next run will
@@ -38,6 +41,7 @@ take does not make a merge exit with 75: another try of its job would be another
     'batch run',
     'batch run --all --retry-for 30',
     'batch run --json',
+    'batch run --settle-late',
     'batch run --accept-loss playback.events/3 --accept-loss playback.rejects/3',
     'batch run --shard 0/4',
     'batch run --shard 4 --merge',
@@ -57,6 +61,9 @@ take does not make a merge exit with 75: another try of its job would be another
     wait: {
       value: 'MINUTES',
       doc: `How long --merge waits for the shards before it makes what is missing; ${SHARDS_WAIT_MINUTES} by default.`,
+    },
+    'settle-late': {
+      doc: 'Afterwards decide about all copies in late_events, however short they have waited.',
     },
     'accept-loss': {
       value: 'TOPIC/PARTITION',
@@ -89,6 +96,7 @@ take does not make a merge exit with 75: another try of its job would be another
         (await batch()).run({
           acceptLoss,
           signal,
+          settleLate: given.flag('settle-late'),
           ...(mergeWithinMs === undefined ? {} : { mergeWithinMs }),
           onStep: (step, done, steps) => progress.show(step, done, steps),
         }),

@@ -41,6 +41,7 @@ const TABLES_OF: Readonly<Record<RawTopic, Readonly<Record<string, readonly stri
     [tables.frames.name]: ['session_id', 'event_count', 'run'],
     [tables.events.name]: ['session_id', 'seq', 'type', 'log_index', 'run'],
     [tables.eventCopies.name]: ['kind', 'session_id', 'seq', 'log_index', 'run'],
+    [tables.lateEvents.name]: ['reason', 'session_id', 'seq', 'log_index', 'run'],
   },
   [TOPICS.rejects]: { [tables.rejects.name]: ['stage', 'code', 'session_id', 'seq', 'run'] },
   [TOPICS.exceptions]: { [tables.exceptions.name]: ['session_id', 'seq', 'reason', 'run'] },
@@ -137,7 +138,7 @@ async function placesOfEvent(
   sessionId: string,
   seq: number,
 ): Promise<Place[]> {
-  const copies = [tables.events.name, tables.eventCopies.name].map(
+  const copies = [tables.events.name, tables.eventCopies.name, tables.lateEvents.name].map(
     (table) => `SELECT log_partition, log_offset FROM ${table}
       WHERE session_id = @session_id AND seq = @seq`,
   )

@@ -79,7 +79,9 @@ function acceptedIn(
     ...rest,
     sql: `SELECT session_id, seq FROM ${tables.events.name} WHERE ${sql}
       UNION DISTINCT
-      SELECT session_id, seq FROM ${tables.eventCopies.name} WHERE kind = 'duplicate' AND ${sql}`,
+      SELECT session_id, seq FROM ${tables.eventCopies.name} WHERE kind = 'duplicate' AND ${sql}
+      UNION DISTINCT
+      SELECT session_id, seq FROM ${tables.lateEvents.name} WHERE kind = 'accepted' AND ${sql}`,
   }
   return session.query(select, { maxRows: KNOWN_EVENTS_MAX, timeoutMs: QUERY_TIMEOUT_MS })
 }

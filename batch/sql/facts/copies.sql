@@ -1,6 +1,7 @@
 -- Every copy of an event, and every rejected seq, of the sessions to compute: one row a copy.
 -- Only what a metric needs is carried on, and an integer stands for the sessionId, because every
--- step below sorts or hashes these rows. Restored ones are none but where `reconcile` asks for them.
+-- step below sorts or hashes these rows. The first day is a value and not a column, so that BigQuery
+-- reads no day before it. Restored ones are none but where `reconcile` asks for them.
 SELECT
   t.session_key,
   e.incarnation,
@@ -24,8 +25,7 @@ SELECT
   e.startup_ms
 FROM events AS e
 JOIN facts_touched AS t ON t.session_id = e.session_id
-CROSS JOIN facts_parameters AS p
-WHERE e.received_date >= p.from_date AND e.incarnation >= t.incarnation
+WHERE e.received_date >= CAST(@from_date AS DATE) AND e.incarnation >= t.incarnation
   AND e.session_id BETWEEN @first_session AND @last_session
 UNION ALL
 SELECT
@@ -51,8 +51,7 @@ SELECT
   c.startup_ms
 FROM event_copies AS c
 JOIN facts_touched AS t ON t.session_id = c.session_id
-CROSS JOIN facts_parameters AS p
-WHERE c.received_date >= p.from_date AND c.incarnation >= t.incarnation
+WHERE c.received_date >= CAST(@from_date AS DATE) AND c.incarnation >= t.incarnation
   AND c.session_id BETWEEN @first_session AND @last_session
 UNION ALL
 SELECT
@@ -78,6 +77,5 @@ SELECT
   r.startup_ms
 FROM facts_restored_copies AS r
 JOIN facts_touched AS t ON t.session_id = r.session_id
-CROSS JOIN facts_parameters AS p
-WHERE r.received_date >= p.from_date AND r.incarnation >= t.incarnation
+WHERE r.received_date >= CAST(@from_date AS DATE) AND r.incarnation >= t.incarnation
   AND r.session_id BETWEEN @first_session AND @last_session

@@ -14,7 +14,7 @@ WITH minutes AS (
   SELECT f.received_at_ms - MOD(f.received_at_ms, 60000) AS minute_ms
   FROM frames AS f
   CROSS JOIN facts_parameters AS p
-  WHERE f.received_date >= p.from_date AND f.run = p.run
+  WHERE f.received_date >= CAST(@from_date AS DATE) AND f.run = p.run
 )
 SELECT DATE(TIMESTAMP_MILLIS(minute_ms)) AS minute_date, minute_ms
 FROM minutes

@@ -1,6 +1,7 @@
 -- All copies that decide about those in staging: the latest known incarnation of their sessions, as
--- earlier runs loaded it, and the staged copies themselves. What this run may have loaded before it
--- was interrupted is staged again.
+-- earlier runs loaded it, and the staged copies themselves. What the staged runs may have loaded before
+-- they were interrupted is staged again. The first day is a value and not a column: so BigQuery reads
+-- no day before it.
 SELECT
   t.session_key,
   e.incarnation,
@@ -13,8 +14,9 @@ SELECT
   e.watermark_ms
 FROM events AS e
 JOIN facts_touched AS t ON t.session_id = e.session_id
-CROSS JOIN facts_parameters AS p
-WHERE e.received_date >= p.from_date AND e.incarnation >= t.incarnation AND e.run <> p.run
+WHERE e.received_date >= CAST(@from_date AS DATE)
+  AND e.incarnation >= t.incarnation
+  AND e.run NOT BETWEEN t.first_run AND t.last_run
 UNION ALL
 SELECT
   t.session_key,
@@ -28,8 +30,9 @@ SELECT
   c.watermark_ms
 FROM event_copies AS c
 JOIN facts_touched AS t ON t.session_id = c.session_id
-CROSS JOIN facts_parameters AS p
-WHERE c.received_date >= p.from_date AND c.incarnation >= t.incarnation AND c.run <> p.run
+WHERE c.received_date >= CAST(@from_date AS DATE)
+  AND c.incarnation >= t.incarnation
+  AND c.run NOT BETWEEN t.first_run AND t.last_run
 UNION ALL
 SELECT
   t.session_key,

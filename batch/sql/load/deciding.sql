@@ -1,6 +1,7 @@
 -- What decides about the staged copies of one group of sessions.
 SELECT
   session_id,
+  run,
   seq,
   accepted,
   log_partition,

@@ -1,4 +1,4 @@
--- The events of the days on which something arrived that the run loaded, counted anew.
+-- The events of the days on which something arrived that was loaded, counted anew.
 SELECT received_date, schema, player_name, player_version, COUNT(*) AS events
 FROM events
 WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
