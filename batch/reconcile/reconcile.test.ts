@@ -18,6 +18,9 @@ import { reportText } from './report.ts'
 /** A machine under load takes its time for a thousand durable appends. */
 const BUILD_TIMEOUT_MS = 300_000
 
+/** The minutes of what came before lie within those that are compared. */
+const MINUTES_MS = 5 * 60_000
+
 const opened: ComparedMachine[] = []
 afterAll(async () => {
   for (const machine of opened) await machine.close()
@@ -226,6 +229,7 @@ test(
     await log.begin()
     await machine.catchUp()
     await log.goOn()
+    await log.pass(MINUTES_MS)
     await machine.catchUp()
     const waiting = await machine.reconcile()
     expect(waiting.defectsListed).toEqual([])
