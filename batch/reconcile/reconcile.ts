@@ -22,6 +22,7 @@ import {
 } from '../../shared/warehouse/reconcile-summary.ts'
 import { textOf } from '../../shared/warehouse/row-values.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import { oneRow } from '../facts.ts'
 import { scratchValues } from '../insert-values.ts'
 import {
   QUERY_TIMEOUT_MS,
@@ -176,7 +177,7 @@ async function reconcileAsOf(
   const differences = { minutes: minutes.differences, sessions: sessions.differences }
   const historyMoves = asked.lease === undefined && (await isHeld(parts, LEASE_NAME))
   const request = {
-    facts: factsRequest(parts, { asOf, range, late }),
+    facts: await factsRequest(parts, session, { asOf, range, late }),
     partsMax,
     historyMoves,
     ...(late === undefined ? {} : { restored: late.restored }),
@@ -233,15 +234,23 @@ interface Explained {
   readonly late: LateCopies | undefined
 }
 
-function factsRequest(parts: ReconcileParts, { asOf, range: { fromMs }, late }: Explained) {
+async function factsRequest(
+  parts: ReconcileParts,
+  session: WarehouseSession,
+  { asOf, range: { fromMs }, late }: Explained,
+) {
   // What arrived up to the longest age before may have its session time in the range.
   const { maxAgeMs, sessionTimeoutMs, sessionKeepMs } = parts.limits
   const earliestMs = Math.max(0, fromMs - maxAgeMs - sessionTimeoutMs - sessionKeepMs)
-  const fromDate = utcDate(earliestMs)
+  const [excluded] = await session.query(
+    { sql: readSql('reconcile/explained-from-date'), parameters: { from_ms: earliestMs } },
+    oneRow,
+  )
+  // What is computed again is computed from all that there is of its sessions.
+  const days = [utcDate(earliestMs), late?.fromDate, textOf(excluded ?? {}, 'from_date')]
   return {
     run: asOf.run,
-    // Sessions of which copies wait are computed from all that there is of them.
-    fromDate: late !== undefined && late.fromDate < fromDate ? late.fromDate : fromDate,
+    fromDate: days.flatMap((day) => day ?? []).toSorted()[0] ?? '',
     limits: parts.limits,
     cuts: parts.cuts,
     watermarks: asOf.watermarks,
