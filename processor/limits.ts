@@ -36,6 +36,18 @@ export const PAUSE_POLL_MS = 250
 /** Age of a narrow row's oldest change when it is durable, ms: older counts against the objective (docs/slo.md). */
 export const FRESHNESS_OBJECTIVE_MS = 10_000
 
+/**
+ * A partition whose last record is older, and that has not come to the end of the log for as long,
+ * catches up, ms: its rows count as stale anyway.
+ */
+export const CATCH_UP_AFTER_MS = FRESHNESS_OBJECTIVE_MS
+
+/** How long rows may wait at most while their partition catches up, ms. */
+export const CATCH_UP_WAIT_MAX_MS = 60_000
+
+/** They wait no longer once this share of PROCESSOR_DIRTY_ROWS_MAX does. */
+export const CATCH_UP_DIRTY_SHARE = 1 / 4
+
 /** Sessions of a partition whose trace context is remembered, those that sent last. */
 export const TRACED_SESSIONS_MAX = 10_000
 

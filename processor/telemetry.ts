@@ -6,7 +6,7 @@ import {
   type TelemetryBase,
 } from '../shared/runtime/telemetry.ts'
 import type { DirtyQueue, FoldCounters, FoldStatus } from '../shared/qoe/fold.ts'
-import { FRESHNESS_OBJECTIVE_MS } from './limits.ts'
+import { CATCH_UP_WAIT_MAX_MS, FRESHNESS_OBJECTIVE_MS } from './limits.ts'
 import type { PartitionTaskStatus, TaskState } from './task-state.ts'
 import { TASK_STATES } from './task-state.ts'
 
@@ -132,6 +132,12 @@ export const processorMetrics = defineMetrics({
     kind: 'gauge',
     name: 'processor_oldest_write_ms',
     help: 'Age of the oldest row write under way (limit: PROCESSOR_WRITE_STALL_MS).',
+    labels: partition,
+  },
+  rowsMayWaitMs: {
+    kind: 'gauge',
+    name: 'processor_rows_may_wait_ms',
+    help: `How long rows may wait because the partition catches up with the log, 0 when it follows (limit: ${CATCH_UP_WAIT_MAX_MS}).`,
     labels: partition,
   },
   rowsWritten: {
@@ -352,6 +358,9 @@ function storeEvents(metrics: Metrics, log: Logger) {
     oldestWrite(of: number, ageMs: number) {
       metrics.oldestWriteMs.set({ partition: of }, ageMs)
     },
+    rowsMayWait(of: number, waitMs: number) {
+      metrics.rowsMayWaitMs.set({ partition: of }, waitMs)
+    },
     rowsWritten(of: number, queue: string, done: { rows: number; durationMs: number }) {
       metrics.rowsWritten.inc({ partition: of, queue }, done.rows)
       metrics.writeDurationMs.observe({ queue }, done.durationMs)
@@ -497,6 +506,7 @@ function forget(metrics: Metrics, of: number): void {
     metrics.panes,
     metrics.outputsPending,
     metrics.oldestWriteMs,
+    metrics.rowsMayWaitMs,
     metrics.checkpointBytes,
     metrics.checkpointOffset,
     metrics.generation,
