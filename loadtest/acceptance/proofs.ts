@@ -1,6 +1,7 @@
 /** Every proof, in the order in which they run. */
 import { commandProofs } from './command-proofs.ts'
 import { compareProofs } from './compare-proofs.ts'
+import { foldProofs } from './fold-proofs.ts'
 import { imageProofs } from './image-proofs.ts'
 import { loadProofs } from './load-proofs.ts'
 import { pipelineProofs } from './pipeline-proofs.ts'
@@ -12,6 +13,7 @@ import { relayProofs } from './relay-proofs.ts'
 export const PROOFS: readonly Proof[] = [
   ...loadProofs,
   ...profileProofs,
+  ...foldProofs,
   ...processorProofs,
   ...commandProofs,
   ...pipelineProofs,
