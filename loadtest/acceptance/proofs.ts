@@ -1,4 +1,5 @@
 /** Every proof, in the order in which they run. */
+import { chartProofs } from './chart-proofs.ts'
 import { commandProofs } from './command-proofs.ts'
 import { compareProofs } from './compare-proofs.ts'
 import { imageProofs } from './image-proofs.ts'
@@ -17,5 +18,6 @@ export const PROOFS: readonly Proof[] = [
   ...pipelineProofs,
   ...compareProofs,
   ...relayProofs,
+  ...chartProofs,
   ...imageProofs,
 ]
