@@ -1,4 +1,5 @@
 /** Every proof, in the order in which they run. */
+import { chartProofs } from './chart-proofs.ts'
 import { commandProofs } from './command-proofs.ts'
 import { compareProofs } from './compare-proofs.ts'
 import { foldProofs } from './fold-proofs.ts'
@@ -19,5 +20,6 @@ export const PROOFS: readonly Proof[] = [
   ...pipelineProofs,
   ...compareProofs,
   ...relayProofs,
+  ...chartProofs,
   ...imageProofs,
 ]
