@@ -2,6 +2,7 @@
 import { type LedgerEntry, readWholeLedger } from '../../raw-archive.ts'
 import { RAW_TOPICS, type RawTopic } from '../../raw-line.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
+import { integerOf, optionalIntegerOf } from '../../../shared/warehouse/row-values.ts'
 import { tables } from '../../../shared/warehouse/tables.ts'
 import type { Row, Select, WarehouseSession } from '../../../shared/warehouse/warehouse.ts'
 import { usage } from '../arguments.ts'
@@ -31,7 +32,18 @@ interface Step {
   readonly entry: LedgerEntry
   /** Its row of the run that took it, another one when files were joined since. */
   readonly written: LedgerEntry
+  readonly bytes: RunBytes | undefined
   readonly tables: readonly TableRows[]
+}
+
+/** What the run that took a place has moved. */
+interface RunBytes {
+  /** Of the partition that the place is in. */
+  readonly raw: number
+  readonly staging: number | null
+  /** Of the whole run; `null` where nobody bills. */
+  readonly warehouseRead: number | null
+  readonly warehouseBilled: number | null
 }
 
 const POSITION = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})@(?<offset>\d{1,15})$/
@@ -119,15 +131,31 @@ async function stepsOfPlaces(
     })
     const entry = rows.find(({ supersededBy }) => supersededBy === null)
     if (entry === undefined) continue
-    const written = entry.joinedFiles === null ? entry : rows.find(isOfRun)
-    steps.push({
-      place,
-      entry,
-      written: written ?? entry,
-      tables: await rowsOf(session, place, seq),
-    })
+    const written = entry.joinedFiles === null ? entry : (rows.find(isOfRun) ?? entry)
+    const bytes = await bytesOfRun(session, written)
+    steps.push({ place, entry, written, bytes, tables: await rowsOf(session, place, seq) })
   }
   return steps
+}
+
+async function bytesOfRun(
+  session: WarehouseSession,
+  { run, topic, partition }: LedgerEntry,
+): Promise<RunBytes | undefined> {
+  const [row] = await query(session, {
+    sql: `SELECT bytes, staging_bytes, warehouse_read_bytes, warehouse_billed_bytes
+      FROM ${tables.batchRuns.name}
+      WHERE run = @run AND topic = @topic AND log_partition = @partition`,
+    parameters: { run, topic, partition },
+  })
+  return (
+    row && {
+      raw: integerOf(row, 'bytes'),
+      staging: optionalIntegerOf(row, 'staging_bytes') ?? null,
+      warehouseRead: optionalIntegerOf(row, 'warehouse_read_bytes') ?? null,
+      warehouseBilled: optionalIntegerOf(row, 'warehouse_billed_bytes') ?? null,
+    }
+  )
 }
 
 /** The files that runs wrote, whatever of them the name is of, or of what replaced them. */
@@ -220,7 +248,7 @@ function query(session: WarehouseSession, select: Select): Promise<readonly Row[
   return session.query(select, { maxRows: SHOWN_ROWS_MAX, timeoutMs: QUERY_TIMEOUT_MS })
 }
 
-function textOf({ place, entry, written, tables: found }: Step): string {
+function textOf({ place, entry, written, bytes, tables: found }: Step): string {
   const { topic, partition, first, last } = place
   const offsets = first === last ? `@${first}` : ` offsets ${first} to ${last}`
   return [
@@ -231,6 +259,7 @@ function textOf({ place, entry, written, tables: found }: Step): string {
     `run       ${written.run}, manifest ${written.manifest}`,
     `staging   ${written.stagingFile ?? 'none'}`,
     `job       ${written.jobId ?? 'none'}, ${written.rowsLoaded ?? 0} rows of the file`,
+    ...(bytes === undefined ? [] : [bytesText(bytes)]),
     ...found.flatMap(tableLines),
   ].join('\n')
 }
@@ -242,6 +271,13 @@ function tableLines({ table, rows, listed }: TableRows): string[] {
     ...listed.map((row) => `          ${rowText(row)}`),
     ...(more > 0 ? [`          … and ${more} more of the same record`] : []),
   ]
+}
+
+function bytesText({ raw, staging, warehouseRead, warehouseBilled }: RunBytes): string {
+  const ofPartition = `bytes     ${raw} in raw files and ${staging ?? 'unknown'} in staging files of the partition`
+  return warehouseRead === null
+    ? ofPartition
+    : `${ofPartition}, ${warehouseRead} read and ${warehouseBilled} billed by the warehouse for the run`
 }
 
 function rowText(row: Row): string {
