@@ -176,6 +176,9 @@ assert(
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000
 
+/** Files of runs that one raw file may be joined of: each of the runs reads it whole to be loaded again. */
+export const JOINED_FILES_MAX = 64
+
 /** Raw files that a replay or a command looks up in the ledger. */
 export const LEDGER_ROWS_MAX = 1_000_000
 

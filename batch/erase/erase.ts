@@ -20,6 +20,7 @@ import { RETIRED_KEEP_MS } from '../../shared/warehouse/duckdb-limits.ts'
 import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import { settleCompaction } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { removeLateFiles } from '../flatten.ts'
@@ -180,6 +181,7 @@ class Erasure {
     await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
     // What a shard left that came too late for the last run and was killed is in no list either.
     await removeLateFiles(objects, control.lastRun)
+    await settleCompaction(objects, session)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#lease.assertHeld()

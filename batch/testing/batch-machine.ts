@@ -148,8 +148,8 @@ export class BatchMachine {
   }
 }
 
-/** Of `batch_runs`: when a run began and ended. */
-const TIMES = ['started_at', 'ended_at']
+/** Of `batch_runs`: when a run began and ended, and what it cost. */
+const TIMES = ['started_at', 'ended_at', 'warehouse_read_bytes', 'warehouse_billed_bytes']
 
 /** All rows of all tables, in the order of their keys, without what depends on when a run was. */
 export async function tablesOf(warehouse: Warehouse): Promise<Record<string, readonly Row[]>> {
