@@ -165,6 +165,9 @@ export const ERASE_FILES_MAX = 200_000
 /** Live sessions that are read at a time in search of a viewer's. */
 export const ERASE_SESSIONS_PER_PAGE = 500
 
+/** Sessions of one append of an erasure, whose keys it ends. */
+export const ERASE_KEYS_PER_APPEND = 500
+
 /** Dates of one write of an erasure; a viewer may have watched for years. */
 export const ERASE_DATES_PER_WRITE = 400
 

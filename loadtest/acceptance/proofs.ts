@@ -4,6 +4,7 @@ import { commandProofs } from './command-proofs.ts'
 import { compareProofs } from './compare-proofs.ts'
 import { foldProofs } from './fold-proofs.ts'
 import { imageProofs } from './image-proofs.ts'
+import { lakeProofs } from './lake-proofs.ts'
 import { loadProofs } from './load-proofs.ts'
 import { pipelineProofs } from './pipeline-proofs.ts'
 import { processorProofs } from './processor-proofs.ts'
@@ -22,4 +23,5 @@ export const PROOFS: readonly Proof[] = [
   ...relayProofs,
   ...chartProofs,
   ...imageProofs,
+  ...lakeProofs,
 ]
