@@ -26,6 +26,7 @@ export default defineConfig({
           include: ['**/*.test.ts'],
           exclude: [...UNIT_EXCLUDE, 'batch/**'],
           testTimeout: 120_000,
+          hookTimeout: 120_000,
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           // A native server that a failed test leaves open would abort a thread pool's process.
           pool: 'forks',
@@ -40,6 +41,7 @@ export default defineConfig({
           include: ['batch/**/*.test.ts'],
           exclude: UNIT_EXCLUDE,
           testTimeout: 120_000,
+          hookTimeout: 120_000,
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           pool: 'forks',
         },
@@ -58,6 +60,7 @@ export default defineConfig({
           include: ['**/*.process.test.ts'],
           expect: { poll: { timeout: POLL_TIMEOUT_MS } },
           testTimeout: 120_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

@@ -18,7 +18,6 @@ import { computeDays, replaceFacts } from './facts.ts'
 import type { FactStepContext } from './fact-step.ts'
 import { DATES_MAX, LEDGER_ROWS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
 import { LEASE_NAME, rawFileDay } from './object-names.ts'
-import { type LedgerEntry, readLedger } from './raw-archive.ts'
 import {
   type ReloadedRun,
   type ReloadParts,
@@ -26,6 +25,7 @@ import {
   removeReplayLeftovers,
 } from './replay/reload-run.ts'
 import { replacingWarehouse } from './replay/replacing-warehouse.ts'
+import { readRunFiles, type RunFile } from './run-files.ts'
 import { settleLate } from './settle-late.ts'
 import { refuseUnfinishedRun } from './unfinished-run.ts'
 
@@ -93,10 +93,10 @@ export async function backfill(
 async function lookUp(
   { warehouse }: BackfillParts,
   { fromDate, toDate }: BackfillRange,
-): Promise<{ readonly control: Control; readonly files: readonly LedgerEntry[] }> {
+): Promise<{ readonly control: Control; readonly files: readonly RunFile[] }> {
   const session = await warehouse.open()
   try {
-    const entries = await readLedger(session)
+    const entries = await readRunFiles(session)
     // A frame may be appended on another day than it arrived.
     const arrived = await session.query(
       {
@@ -107,11 +107,11 @@ async function lookUp(
       { maxRows: LEDGER_ROWS_MAX, timeoutMs: QUERY_TIMEOUT_MS },
     )
     const runs = new Set(arrived.map((row) => Number(row['run'])))
-    for (const { run, file } of entries) {
-      const day = rawFileDay(file)
-      if (day >= fromDate && day <= toDate) runs.add(run)
+    for (const { written } of entries) {
+      const day = rawFileDay(written.file)
+      if (day >= fromDate && day <= toDate) runs.add(written.run)
     }
-    const files = entries.filter(({ run }) => runs.has(run))
+    const files = entries.filter(({ written }) => runs.has(written.run))
     return { control: await readControl(session), files }
   } finally {
     await session.close()
@@ -119,7 +119,7 @@ async function lookUp(
 }
 
 interface Reload {
-  readonly files: readonly LedgerEntry[]
+  readonly files: readonly RunFile[]
   readonly jobs: string
   assertMayGoOn(): void
 }
@@ -128,7 +128,7 @@ async function reloadRuns(
   parts: BackfillParts,
   { files, jobs, assertMayGoOn }: Reload,
 ): Promise<ReloadedRun[]> {
-  const runs = [...new Set(files.map(({ run }) => run))].toSorted((a, b) => a - b)
+  const runs = [...new Set(files.map(({ written }) => written.run))].toSorted((a, b) => a - b)
   const reloaded: ReloadedRun[] = []
   let filesDone = 0
   parts.onProgress('files', filesDone, files.length)
@@ -138,7 +138,7 @@ async function reloadRuns(
       { ...parts, warehouse },
       {
         run,
-        files: files.filter((file) => file.run === run),
+        files: files.filter(({ written }) => written.run === run),
         jobs: `${jobs}-${run}`,
         workers: parts.workers,
         assertMayGoOn,

@@ -33,6 +33,13 @@ export const batchConfig = defineConfig({
       unit: 'bytes before compression',
       doc: 'A raw file is closed when it has reached this size, or when the hour is over.',
     }),
+    compactFileBytes: setting.integer({
+      default: 128 * 2 ** 20,
+      min: 2 ** 10,
+      max: 2 ** 28,
+      unit: 'bytes, compressed',
+      doc: 'Up to which size `batch compact` joins raw files; those of half of it stay as they are.',
+    }),
     fetchRecordsMax: setting.integer({
       default: 2_000,
       min: 1,

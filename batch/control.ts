@@ -6,8 +6,9 @@
 import { TOPICS } from '../shared/log/topics.ts'
 import { paneLifeOf, type FoldLimits } from '../shared/qoe/fold.ts'
 import { tables } from '../shared/warehouse/tables.ts'
-import type { Row, WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import type { Row, WarehouseSession, WarehouseUsage } from '../shared/warehouse/warehouse.ts'
 import type { Cut } from './cut.ts'
+import type { StagingFile } from './flatten.ts'
 import { insertValues, type ValueRow } from './insert-values.ts'
 import type { PartitionRows } from './load.ts'
 import type { Manifest, TakenRange } from './manifest.ts'
@@ -62,7 +63,9 @@ export interface ControlOfRun {
   readonly cut: Cut
   readonly manifest: Manifest
   readonly partitions: readonly PartitionRows[]
+  readonly staging: readonly StagingFile[]
   readonly boundaryMs: number | undefined
+  readonly usage: WarehouseUsage | undefined
   readonly endedAtMs: number
 }
 
@@ -74,11 +77,13 @@ export async function writeControl(session: WarehouseSession, of: ControlOfRun):
 }
 
 function controlValues(of: ControlOfRun, range: TakenRange): ValueRow {
-  const { cut, manifest, partitions, boundaryMs, endedAtMs } = of
+  const { cut, manifest, staging, partitions, boundaryMs, usage, endedAtMs } = of
   const { topic, topicId, partition, first, end, loggedAtMaxMs, watermarkMs } = range
   const files = manifest.files.filter(
     (file) => file.topic === topic && file.partition === partition,
   )
+  const names = new Set(files.map(({ name }) => name))
+  const staged = staging.filter(({ rawFile }) => names.has(rawFile))
   const rows =
     topic === TOPICS.events ? partitions.find((row) => row.partition === partition) : undefined
   return {
@@ -98,6 +103,9 @@ function controlValues(of: ControlOfRun, range: TakenRange): ValueRow {
     bytes: sum(files.map(({ sizeBytes }) => sizeBytes)),
     started_at: cut.cutAtMs,
     ended_at: endedAtMs,
+    staging_bytes: sum(staged.map(({ sizeBytes }) => sizeBytes)),
+    warehouse_read_bytes: usage?.bytesRead,
+    warehouse_billed_bytes: usage?.bytesBilled,
   }
 }
 

@@ -70,6 +70,12 @@ export const batchErrors = defineErrors({
     action:
       'Nothing was removed. Many sessions under one viewer id mean that a client sends the same id for everybody: correct it, and report this with the number in the message.',
   },
+  BATCH_COMPACT_ERASURE_UNFINISHED: {
+    rule: 'raw files are joined when no erasure is half done',
+    retryable: false,
+    action:
+      'Nothing was changed. Give the command of the erasure again, npx backhaul erase --viewer <id>, so that it goes on to its proof, and then this one.',
+  },
   BATCH_REPLAY_RUN_UNFINISHED: {
     rule: 'past runs are loaded into the tables again when no run of the batch is half done',
     retryable: true,

@@ -427,15 +427,26 @@ describe('two runs at once', () => {
 
   it('a run that slept past its lease stops at its next step', async () => {
     const failpoints = new ArmedFailpoints()
+    const refused = Promise.withResolvers<void>()
+    const wrap = withObjects((objects) => ({
+      replace: async (name, bytes, generation) => {
+        try {
+          return await objects.replace(name, bytes, generation)
+        } catch (error) {
+          // Once whoever asked has been told.
+          setImmediate(refused.resolve)
+          throw error
+        }
+      },
+    }))
     failpoints.arm('batch.afterManifest', async () => {
       const stored = await machine.ports.objects.stat('leases/batch')
       const heir = Buffer.from(JSON.stringify({ holder: 'heir', untilMs: clock.nowMs() + 1e9 }))
       await machine.ports.objects.replace('leases/batch', heir, stored?.generation ?? 0)
       await clock.advance(30_000)
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      await clock.advance(30_000)
+      await refused.promise
     })
-    await expect(machine.run({ failpoints })).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    await expect(machine.run({ failpoints, wrap })).rejects.toMatchObject({ code: 'LEASE_LOST' })
     expect(await machine.names(`${RUN}/events`)).toEqual([])
   })
 })

@@ -168,6 +168,9 @@ export const ERASE_FILES_MAX = 200_000
 /** Live sessions that are read at a time in search of a viewer's. */
 export const ERASE_SESSIONS_PER_PAGE = 500
 
+/** Sessions of one append of an erasure, whose keys it ends. */
+export const ERASE_KEYS_PER_APPEND = 500
+
 /** Dates of one write of an erasure; a viewer may have watched for years. */
 export const ERASE_DATES_PER_WRITE = 400
 
@@ -178,6 +181,9 @@ assert(
 
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000
+
+/** Files of runs that one raw file may be joined of: each of the runs reads it whole to be loaded again. */
+export const JOINED_FILES_MAX = 64
 
 /** Raw files that a replay or a command looks up in the ledger. */
 export const LEDGER_ROWS_MAX = 1_000_000

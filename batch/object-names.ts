@@ -67,6 +67,9 @@ export function replayViewName(view: string): string {
   return `${REPLAY_VIEWS_FOLDER}${view}.json`
 }
 
+/** Stands while raw files are being joined. */
+export const COMPACTION_NAME = 'batch/compaction.json'
+
 export interface RawFilePlace {
   readonly topic: string
   readonly partition: number
@@ -86,6 +89,13 @@ export function rawFileName({ topic, partition, hourOfMs, first, last }: RawFile
     `${digits(first, OFFSET_DIGITS)}-${digits(last, OFFSET_DIGITS)}.ndjson.zst`,
   ]
   return `${RAW_FOLDER}${folders.join('/')}`
+}
+
+/** Of a file that begins as the one of this name and ends with the offset `last`. */
+export function joinedFileName(name: string, last: number): string {
+  const [first = ''] = name.slice(name.lastIndexOf('/') + 1).split('-')
+  const folder = name.slice(0, name.lastIndexOf('/'))
+  return `${folder}/${first}-${digits(last, OFFSET_DIGITS)}.ndjson.zst`
 }
 
 /** The UTC day of append of a raw file's records. */

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { assert, BackhaulError } from '../shared/runtime/errors.ts'
 import { integerOf, optionalIntegerOf, textOf } from '../shared/warehouse/row-values.ts'
 import { tables } from '../shared/warehouse/tables.ts'
-import type { Row, Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import type { Row, Select, Warehouse, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { batchErrors } from './errors.ts'
 import { LEDGER_ROWS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
 import { RAW_TOPICS, type RawTopic } from './raw-line.ts'
@@ -15,6 +15,8 @@ import { sha256Of } from './run-objects.ts'
 /** A row of the ledger: a raw file, and what was made of it. */
 export interface LedgerEntry {
   readonly run: number
+  /** UTC day of the run's cut. */
+  readonly runDate: string
   readonly topic: RawTopic
   readonly partition: number
   readonly first: number
@@ -29,6 +31,9 @@ export interface LedgerEntry {
   readonly jobId: string | null
   readonly rowsLoaded: number | null
   readonly supersedes: string | null
+  readonly supersededBy: string | null
+  /** Files of runs that are joined in it; `null` for the file of one run. */
+  readonly joinedFiles: number | null
 }
 
 /** What is wrong with a file, if anything. */
@@ -38,11 +43,22 @@ export type FileFault = 'missing' | 'altered'
  * Rows of the ledger by a condition, ascending by topic, partition and offset. Of a file whose
  * content was replaced only the present content counts.
  */
-export async function readLedger(
+export function readLedger(
   session: WarehouseSession,
   condition: Select = { sql: 'TRUE' },
 ): Promise<LedgerEntry[]> {
-  const sql = `SELECT * FROM ${tables.ledger.name} WHERE superseded_by IS NULL AND (${condition.sql})
+  return readWholeLedger(session, {
+    ...condition,
+    sql: `superseded_by IS NULL AND (${condition.sql})`,
+  })
+}
+
+/** The same with the rows of content that was replaced. */
+export async function readWholeLedger(
+  session: WarehouseSession,
+  condition: Select = { sql: 'TRUE' },
+): Promise<LedgerEntry[]> {
+  const sql = `SELECT * FROM ${tables.ledger.name} WHERE ${condition.sql}
     ORDER BY topic, log_partition, first_offset`
   const rows = await session.query(
     { ...condition, sql },
@@ -89,14 +105,55 @@ export async function readArchived(objects: ObjectStore, entry: LedgerEntry): Pr
   return found
 }
 
-/** The file's records; one compressed file and one line are held at a time. */
+export interface Archive {
+  readonly objects: ObjectStore
+  readonly warehouse: Pick<Warehouse, 'open'>
+}
+
+/**
+ * The file's records; one compressed file and one line are held at a time. Whoever holds no lease may
+ * find that the file was replaced since the ledger was read: then what replaced it is read.
+ */
 export async function* archivedRecords(
-  objects: ObjectStore,
+  archive: Archive,
   entry: LedgerEntry,
 ): AsyncGenerator<LogRecord> {
-  const bytes = await readArchived(objects, entry)
-  for await (const line of rawLines(entry.file, bytes))
-    yield recordOfLine(entry.file, entry.partition, line)
+  const { file, bytes } = await readPresent(archive, entry)
+  for await (const line of rawLines(file, bytes)) {
+    const record = recordOfLine(file, entry.partition, line)
+    if (record.offset >= entry.first && record.offset <= entry.last) yield record
+  }
+}
+
+async function readPresent(
+  { objects, warehouse }: Archive,
+  entry: LedgerEntry,
+): Promise<{ readonly file: string; readonly bytes: Uint8Array }> {
+  try {
+    return { file: entry.file, bytes: await readArchived(objects, entry) }
+  } catch (error) {
+    if (!(error instanceof BackhaulError) || error.code !== 'BATCH_OBJECT_MISSING') throw error
+    const session = await warehouse.open()
+    try {
+      const replacing = (await readReplacing(session, entry)).at(0)
+      if (replacing === undefined) throw error
+      return { file: replacing.file, bytes: await readArchived(objects, replacing) }
+    } finally {
+      await session.close()
+    }
+  }
+}
+
+/** What has the file's records now, if it is no longer in force; of a younger session. */
+export async function readReplacing(
+  session: WarehouseSession,
+  { file, topic, partition, first, last }: LedgerEntry,
+): Promise<LedgerEntry[]> {
+  return readLedger(session, {
+    sql: `file <> @file AND topic = @topic AND log_partition = @partition
+      AND first_offset <= @first AND last_offset >= @last`,
+    parameters: { file, topic, partition, first, last },
+  })
 }
 
 function entryOf(row: Row): LedgerEntry {
@@ -105,6 +162,7 @@ function entryOf(row: Row): LedgerEntry {
   return {
     topic,
     run: integerOf(row, 'run'),
+    runDate: textOf(row, 'run_date') ?? '',
     partition: integerOf(row, 'log_partition'),
     first: integerOf(row, 'first_offset'),
     last: integerOf(row, 'last_offset'),
@@ -117,5 +175,7 @@ function entryOf(row: Row): LedgerEntry {
     jobId: textOf(row, 'job_id') ?? null,
     rowsLoaded: optionalIntegerOf(row, 'rows_loaded') ?? null,
     supersedes: textOf(row, 'supersedes') ?? null,
+    supersededBy: textOf(row, 'superseded_by') ?? null,
+    joinedFiles: optionalIntegerOf(row, 'joined_files') ?? null,
   }
 }

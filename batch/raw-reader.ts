@@ -5,6 +5,7 @@ import type { LogRecord } from '../shared/log/event-log.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import { batchErrors } from './errors.ts'
 import { RAW_LINE_BYTES_MAX } from './limits.ts'
+import { NO_COUNTS, type RawLine } from './raw-line.ts'
 
 /** What every line says, whatever topic it is of. */
 export interface ParsedLine {
@@ -19,6 +20,7 @@ export interface ParsedLine {
 }
 
 const LF = 0x0a
+const LINE_END = Buffer.from('\n')
 /** Stands before the value: of what is before it, only `headers` ends in a brace. */
 const VALUE = Buffer.from('},"value":')
 const TAIL_BYTES = '}'.length
@@ -50,6 +52,11 @@ export function parseRawLine(name: string, line: Buffer): ParsedLine {
   } catch {
     throw unreadable(name, `a line of ${line.length} bytes that is no JSON`)
   }
+}
+
+/** The line as it goes into another file: what it counts was counted when it was written. */
+export function keptLine(line: Buffer): RawLine {
+  return { bytes: Buffer.concat([line, LINE_END]), counts: NO_COUNTS }
 }
 
 /** The record as it stands in the log, to the byte. */

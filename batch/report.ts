@@ -1,5 +1,6 @@
 /** What a run did, as an object beside its cut, for people and for the CLI. */
 import type { ObjectStore } from '../shared/objects/object-store.ts'
+import type { WarehouseUsage } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
 import type { Cut, Problem } from './cut.ts'
 import type { StagingFile } from './flatten.ts'
@@ -23,6 +24,8 @@ export interface RunReport {
   readonly topics: readonly TopicReport[]
   readonly stagingRows: Readonly<Record<string, number>>
   readonly stagingBytes: number
+  /** What the warehouse has read and billed for this try of the run; absent where nobody bills. */
+  readonly warehouse: WarehouseUsage | undefined
   /** Rows of `events` and `event_copies` that came of the run. */
   readonly events: number
   readonly copies: number
@@ -57,6 +60,7 @@ export interface DoneRun {
   readonly staging: readonly StagingFile[]
   readonly loaded: Loaded
   readonly boundaryMs: number | undefined
+  readonly usage: WarehouseUsage | undefined
   readonly flags: readonly QualityFlag[]
   readonly stepsMs: Readonly<Record<string, number>>
 }
@@ -73,6 +77,7 @@ export function reportOf({ cut, manifest, staging, loaded, ...rest }: DoneRun): 
     topics: RAW_TOPICS.map((topic) => topicReport(manifest, topic)),
     stagingRows: Object.fromEntries(STAGING_KINDS.map((kind) => [kind, rowsOf(kind)])),
     stagingBytes: sum(staging.map(({ sizeBytes }) => sizeBytes)),
+    warehouse: rest.usage,
     events: sum(loaded.partitions.map(({ events }) => events)),
     copies: sum(loaded.partitions.map(({ copies }) => copies)),
     flags: rest.flags,

@@ -5,11 +5,14 @@ import { ManualClock } from '../shared/runtime/clock.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { Row } from '../shared/warehouse/warehouse.ts'
 import type { RunReport } from './report.ts'
-import { BatchMachine, PARTITIONS } from './testing/batch-machine.ts'
+import { over } from './testing/altered-port.ts'
+import { BatchMachine, PARTITIONS, type Ports } from './testing/batch-machine.ts'
 import { fillLog, type SentFrame } from './testing/scenario.ts'
 
 const SEED = 7
 const TURNS = 40
+/** A machine under load takes its time for a hundred durable appends. */
+const BUILD_TIMEOUT_MS = 120_000
 
 const clockOf = ({ clock }: BatchMachine): ManualClock => {
   if (clock instanceof ManualClock) return clock
@@ -39,8 +42,11 @@ describe('a run', () => {
   beforeAll(async () => {
     machine = await BatchMachine.open()
     sent = await fill(machine)
-    report = await machine.run()
-  })
+    let asked = 0
+    const usage = () => ({ bytesRead: 1_000 * (asked += 1), bytesBilled: 10 * asked })
+    const wrap = (ports: Ports) => ({ ...ports, warehouse: over(ports.warehouse, { usage }) })
+    report = await machine.run({ wrap })
+  }, BUILD_TIMEOUT_MS)
   afterAll(() => machine.close())
 
   it('puts every event exactly once into the tables, and every other copy beside it', async () => {
@@ -118,6 +124,16 @@ describe('a run', () => {
       }
     }
     expect(names.length).toBeGreaterThan(3 * PARTITIONS)
+  })
+
+  it('writes down what it has moved, and what the warehouse has billed for it', async () => {
+    const rows = await machine.query('SELECT * FROM batch_runs')
+    for (const row of rows)
+      expect(row).toMatchObject({ warehouse_read_bytes: 1_000n, warehouse_billed_bytes: 10n })
+    expect(report.warehouse).toEqual({ bytesRead: 1_000, bytesBilled: 10 })
+    const staged = rows.reduce((sum, row) => sum + Number(row['staging_bytes']), 0)
+    expect(staged).toBe(report.stagingBytes)
+    expect(staged).toBeGreaterThan(0)
   })
 
   it('writes control rows with the watermark at the cut, ticks included, and a report', async () => {

@@ -19,7 +19,7 @@ import type { FoldLimits } from '../shared/qoe/fold.ts'
 import type { Clock } from '../shared/runtime/clock.ts'
 import { BackhaulError } from '../shared/runtime/errors.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
-import type { Warehouse } from '../shared/warehouse/warehouse.ts'
+import type { Warehouse, WarehouseUsage } from '../shared/warehouse/warehouse.ts'
 import { beginControl, beginCut } from './begin-run.ts'
 import type { BatchConfig } from './config.ts'
 import type { ContentOfRun } from './content-facts.ts'
@@ -126,11 +126,13 @@ class Run {
   readonly #options: RunOptions
   readonly #assertMayGoOn: () => void
   readonly #stepsMs: Record<string, number> = {}
+  readonly #usedBefore: WarehouseUsage | undefined
 
   constructor(parts: BatchParts, options: RunOptions, assertMayGoOn: () => void) {
     this.#parts = parts
     this.#options = options
     this.#assertMayGoOn = assertMayGoOn
+    this.#usedBefore = parts.warehouse.usage?.()
   }
 
   async run(): Promise<RunOutcome> {
@@ -284,7 +286,8 @@ class Run {
     readonly flags: readonly QualityFlag[]
   }): Promise<RunReport> {
     const { warehouse, objects, clock, config, failpoints } = this.#parts
-    const report = reportOf({ ...done, config, stepsMs: this.#stepsMs })
+    const usage = this.#usage()
+    const report = reportOf({ ...done, usage, config, stepsMs: this.#stepsMs })
     const session = await warehouse.open()
     try {
       this.#assertMayGoOn()
@@ -293,11 +296,21 @@ class Run {
       await writeReport(objects, report)
       await failpoints.hit('batch.afterReport')
       const { partitions } = done.loaded
-      await writeControl(session, { ...done, partitions, endedAtMs: clock.nowMs() })
+      await writeControl(session, { ...done, usage, partitions, endedAtMs: clock.nowMs() })
     } finally {
       await session.close()
     }
     return report
+  }
+
+  /** Up to here: the statements that write it down are not in it. */
+  #usage(): WarehouseUsage | undefined {
+    const [before, now] = [this.#usedBefore, this.#parts.warehouse.usage?.()]
+    if (before === undefined || now === undefined) return undefined
+    return {
+      bytesRead: now.bytesRead - before.bytesRead,
+      bytesBilled: now.bytesBilled - before.bytesBilled,
+    }
   }
 
   #idle(problems: readonly Problem[]): RunOutcome {

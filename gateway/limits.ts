@@ -101,7 +101,10 @@ export const POOL_RESTART_MAX_MS = 30_000
 /** A process that lived this long begins its waits anew. */
 export const POOL_STABLE_MS = 60_000
 
-/** A process that does not answer within this time is left out of the merged metrics. */
+/** How often a process of a pool says what it has counted: what a kill can take from the totals. */
+export const POOL_TELL_MS = 1_000
+
+/** Of a process that does not answer within this time, the merged metrics have its last counts, no gauges. */
 export const POOL_METRICS_TIMEOUT_MS = 2_000
 
 /** Beyond the drain's grace, before a process of a pool is killed. */

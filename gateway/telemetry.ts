@@ -17,29 +17,34 @@ const flowMetrics = defineMetrics({
   events: {
     kind: 'gauge',
     name: 'gateway_events',
+    rises: true,
     help: 'Events since the start by outcome; received = accepted + rejected + refused + inFlight at every moment. What is sent again is received again.',
     labels: ['outcome'],
   },
   acceptedLate: {
     kind: 'gauge',
     name: 'gateway_accepted_after_objective_events',
+    rises: true,
     help: 'Accepted events that the log had later than a second after they arrived (ACCEPT_OBJECTIVE_MS).',
   },
   unreadable: {
     kind: 'gauge',
     name: 'gateway_unreadable_frames',
+    rises: true,
     help: 'Frames and CMCD lines that could not be read, by outcome; the same equation.',
     labels: ['outcome'],
   },
   refusals: {
     kind: 'gauge',
     name: 'gateway_refused_events',
-    help: 'Events given back to be sent again, by reason.',
+    rises: true,
+    help: 'Events given back to be sent again, by reason; in a pool, `processEnded` is what was in flight in a process that ended.',
     labels: ['reason'],
   },
   frames: {
     kind: 'gauge',
     name: 'gateway_frames',
+    rises: true,
     help: 'Frames and bodies decoded since the start, by the way they came.',
     labels: ['transport'],
   },
@@ -131,6 +136,7 @@ const logMetrics = defineMetrics({
   appendRequests: {
     kind: 'gauge',
     name: 'gateway_append_requests',
+    rises: true,
     help: 'Append requests answered since the start (aim: GATEWAY_APPEND_REQUESTS_PER_SECOND); appends that end together came back in one.',
   },
   suspectLanes: {

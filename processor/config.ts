@@ -157,7 +157,7 @@ const shellSettings = {
     min: 250,
     max: MINUTE_MS,
     unit: 'ms',
-    doc: 'How often minutes of narrow cuts are written.',
+    doc: 'How often minutes of narrow cuts are written. This interval and the next two are longer while a partition catches up (docs/decisions/0036-rows-wait-while-a-partition-catches-up.md).',
   }),
   wideFlushMs: setting.integer({
     default: 15_000,

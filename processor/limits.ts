@@ -3,6 +3,8 @@
  * Every bound shows in a metric or ends in an error.
  */
 
+import { assert } from '../shared/runtime/errors.ts'
+
 /** Period of everything that happens by time: row writes, outputs, progress, reports, ms. */
 export const TIMED_STEP_MS = 250
 
@@ -36,6 +38,18 @@ export const PAUSE_POLL_MS = 250
 /** Age of a narrow row's oldest change when it is durable, ms: older counts against the objective (docs/slo.md). */
 export const FRESHNESS_OBJECTIVE_MS = 10_000
 
+/**
+ * A partition whose last record is older, and that has not come to the end of the log for as long,
+ * catches up, ms: its rows count as stale anyway.
+ */
+export const CATCH_UP_AFTER_MS = 10_000
+
+/** How long rows may wait at most while their partition catches up, ms. */
+export const CATCH_UP_WAIT_MAX_MS = 60_000
+
+/** They wait no longer once this share of PROCESSOR_DIRTY_ROWS_MAX does. */
+export const CATCH_UP_DIRTY_SHARE = 1 / 4
+
 /** Sessions of a partition whose trace context is remembered, those that sent last. */
 export const TRACED_SESSIONS_MAX = 10_000
 
@@ -53,3 +67,5 @@ export const ROW_EXPIRY_PERIOD_MS = 60 * 60_000
 
 /** Beyond the grace of its partitions, a stop may take so long to leave the group and close, ms. */
 export const STOP_MARGIN_MS = 15_000
+
+assert(CATCH_UP_AFTER_MS >= FRESHNESS_OBJECTIVE_MS, 'only rows that are stale anyway may wait')

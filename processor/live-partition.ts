@@ -8,6 +8,7 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { Random } from '../shared/runtime/random.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import { CatchUp } from './catch-up.ts'
 import { Checkpointer } from './checkpoint.ts'
 import type { ProcessorConfig } from './config.ts'
 import { Fetcher } from './fetcher.ts'
@@ -54,6 +55,7 @@ export interface LivePartition {
   readonly ticker: IdleTicker
   readonly outputs: OutputSender
   readonly writer: RowWriter
+  readonly catchUp: CatchUp
   readonly progress: ProgressPublisher
   readonly checkpointer: Checkpointer
   readonly failpoints: Failpoints
@@ -98,7 +100,13 @@ export function openLivePartition(
 
   const owedOffset = recovered.owedOffset
   const fetcher = new Fetcher({ ...wiring, signal: endReading, nextOffset, endOffset })
-  const writer = new RowWriter({ ...wiring, reached: recovered.reached, startOffset: nextOffset })
+  const catchUp = new CatchUp({
+    clock,
+    lastLoggedAtMs: () => fold.status.lastLoggedAtMs,
+    isAtEnd: () => nextToFold() >= fetcher.endOffset,
+  })
+  const { reached } = recovered
+  const writer = new RowWriter({ ...wiring, catchUp, reached, startOffset: nextOffset })
   const outputs = new OutputSender({
     ...wiring,
     outputsPerAppendMax: config.outputsPerAppendMax,
@@ -112,6 +120,7 @@ export function openLivePartition(
     recoverUntilOffset: endOffset,
     turn: new Turn(parts.turns, clock, config),
     fetcher,
+    catchUp,
     writer,
     ticker: new IdleTicker({ ...wiring, log, tickIdleMs, enabled }),
     outputs,

@@ -4,6 +4,7 @@ import { partitionOf } from '../shared/log/partitioner.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { ArmedFailpoints } from '../shared/runtime/failpoints.ts'
 import { speedErrors } from '../shared/speed/speed-errors.ts'
+import { CATCH_UP_AFTER_MS } from './limits.ts'
 import { SpeedMonitor } from './testing/monitored-speed-store.ts'
 import { metricValue, scriptedErrors } from './testing/test-doubles.ts'
 import {
@@ -179,6 +180,45 @@ describe('a partition’s bounds', () => {
     await machine.until(() => (statusOf(processor)?.nextOffset ?? 0) >= 40, 'all is read')
     // Each record is decoded and folded; the first and the last turn may fall outside the count.
     expect(turns).toBeGreaterThanOrEqual((2 * 40) / 5 - 2)
+  })
+})
+
+describe('a partition that starts far behind', () => {
+  it('lets its rows wait until it has come to the end of the log', async () => {
+    for (let turn = 0; turn < 5; turn += 1) await send()
+    await machine.pass(2 * CATCH_UP_AFTER_MS)
+    const gate = { first: Promise.withResolvers<void>(), second: Promise.withResolvers<void>() }
+    // Each read brings one record, and the second and third begin when the test says so.
+    const gates = [Promise.resolve(), gate.first.promise, gate.second.promise]
+    let reads = 0
+    const wrap = ({ log, speed, objects }: Ports): Ports => ({
+      speed,
+      objects,
+      log: over(log, {
+        async read(topic, partition, request) {
+          if (topic !== TOPICS.events || partition !== PARTITION)
+            return log.read(topic, partition, request)
+          await gates[reads++]
+          return log.read(topic, partition, { ...request, maxRecords: 1 })
+        },
+      }),
+    })
+    const processor = await start({ wrap })
+    const mayWaitMs = () =>
+      metricValue(processor.telemetry, 'processor_rows_may_wait_ms', { partition: PARTITION })
+    const written = async () =>
+      totalOf(await readView(machine.ports.speed, processor.view, []), 'events')
+    await machine.until(() => reads === 2, 'one record is folded')
+    await machine.pass(2_000)
+    gate.first.resolve()
+    await machine.until(() => reads === 3, 'two records are folded')
+    await machine.pass(2_000)
+    expect(await mayWaitMs()).toBeGreaterThan(2 * CATCH_UP_AFTER_MS)
+    expect(await written()).toBeLessThan(2)
+    gate.second.resolve()
+    await machine.settled(processor)
+    expect(await mayWaitMs()).toBe(0)
+    expect(await written()).toBe(5)
   })
 })
 

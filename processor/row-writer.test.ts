@@ -30,6 +30,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
   const ending = new AbortController()
   const telemetry = createProcessorTelemetry(base)
   const role = { isPrimary: true }
+  const behind = { waitMs: 0 }
   const writer = new RowWriter({
     partition: 0,
     fold,
@@ -39,6 +40,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
     telemetry,
     failpoints: noFailpoints,
     role,
+    catchUp: { waitMs: () => behind.waitMs },
     reached: { narrow: nothing, wide: nothing, session: nothing },
     startOffset: 0,
     retryContext: (call) => ({
@@ -60,6 +62,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
     ending,
     config,
     role,
+    behind,
     dirty(queue: DirtyQueue, tickets: readonly RowTicket[]) {
       fold.queues[queue].push(...tickets)
     },
@@ -277,6 +280,84 @@ describe('the row writer', () => {
     expect(written).toEqual(['["new"]'])
     expect(test.fold.acknowledged).toHaveLength(2)
     expect(await metricValue(test.base, 'processor_rows_expired_total')).toBe(1)
+  })
+})
+
+describe('the row writer while its partition catches up', () => {
+  /** Every row that is written, with its time; each of its classes changes at every step. */
+  function changingWriter(settings: Readonly<Record<string, string>> = {}) {
+    const written: Record<string, number[]> = { narrow: [], wide: [], urgent: [], session: [] }
+    const note = (name: string) => written[name]?.push(test.clock.monotonicMs())
+    const test = writerOf(
+      {
+        putMinutes: async (rows) =>
+          rows.forEach(({ cut }) => note(cut === 'content' ? 'wide' : 'narrow')),
+        putSessions: async (rows) => rows.forEach(({ sessionId }) => note(sessionId)),
+      },
+      settings,
+    )
+    const change = () => {
+      const { queues } = test.fold
+      if (queues.narrow.length === 0) test.dirty('narrow', minutes(1))
+      if (queues.wide.length === 0) test.dirty('wide', [minuteTicket('w', { cut: 'content' })])
+      if (queues.session.length === 0) test.dirty('session', [sessionTicket('session')])
+      test.dirty('sessionUrgent', [sessionTicket('urgent')])
+    }
+    return {
+      ...test,
+      written,
+      async changeFor(durationMs: number) {
+        for (let elapsedMs = 0; elapsedMs < durationMs; elapsedMs += TIMED_STEP_MS) {
+          change()
+          await test.run(TIMED_STEP_MS)
+        }
+      },
+      timesOf: (name: string) => [...new Set(written[name])],
+    }
+  }
+
+  it('lets rows of every class wait, and none longer than it may', async () => {
+    const test = changingWriter()
+    test.behind.waitMs = 20_000
+    await test.changeFor(60_000)
+    const atEnds = [20_000, 40_000]
+    expect(test.timesOf('narrow')).toEqual([0, ...atEnds])
+    expect(test.timesOf('urgent')).toEqual(atEnds)
+    expect(test.written['urgent']).toHaveLength(1 + 40_000 / TIMED_STEP_MS)
+    expect(test.timesOf('wide').length).toBeLessThanOrEqual(4)
+    expect(test.timesOf('session').length).toBeLessThanOrEqual(3)
+    expect(await metricValue(test.base, 'processor_rows_may_wait_ms')).toBe(20_000)
+  })
+
+  it('writes as usual once it has caught up, what waited first', async () => {
+    const test = changingWriter()
+    test.behind.waitMs = 60_000
+    await test.changeFor(30_000)
+    test.behind.waitMs = 0
+    await test.changeFor(3_000)
+    expect(test.timesOf('narrow')).toEqual([0, 30_000, 31_000, 32_000])
+    expect(test.timesOf('urgent').slice(0, 3)).toEqual([30_000, 30_250, 30_500])
+    expect(test.timesOf('wide')).toContain(30_250)
+    expect(test.timesOf('session')).toContain(30_000)
+  })
+
+  it('lets no more rows wait than would soon make the partition pause', async () => {
+    const test = changingWriter({ PROCESSOR_DIRTY_ROWS_MAX: '40' })
+    test.behind.waitMs = 60_000
+    await test.changeFor(10_000)
+    expect(test.timesOf('urgent').length).toBeGreaterThan(2)
+  })
+
+  it('reaches what is folded as usual, if later', async () => {
+    const test = writerOf({ putMinutes: () => Promise.resolve() })
+    test.behind.waitMs = 20_000
+    await test.run(250)
+    test.fold.nextOffset = 10
+    test.dirty('narrow', minutes(2))
+    await test.run(19_500)
+    expect(test.writer.reached.narrow.offset).toBe(0)
+    await test.run(500)
+    expect(test.writer.reached.narrow.offset).toBe(10)
   })
 })
 

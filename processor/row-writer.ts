@@ -1,11 +1,7 @@
 /**
  * Writes the fold's changed rows, each class through its own queue with its own budget of writes
- * under way, so that wide cuts never hold narrow ones up.
- *
- *   narrow          every narrowFlushMs, all that changed
- *   wide            evenly over wideFlushMs
- *   sessionUrgent   at once: started, failed, closed
- *   session         sessionRowIntervalMs after the change
+ * under way, so that wide cuts never hold narrow ones up. When which rows are due is said in
+ * `row-pacing.ts`.
  *
  * A write that fails is repeated with the same rows until it succeeds or the task ends. Rows past
  * their retention count as durable without being written.
@@ -15,12 +11,14 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { MinuteRow, PositionRow, SessionRow } from '../shared/speed/rows.ts'
 import type { SpeedStore } from '../shared/speed/speed-store.ts'
+import type { CatchUp } from './catch-up.ts'
 import type { ProcessorConfig } from './config.ts'
-import { TIMED_STEP_MS } from './limits.ts'
+import { CATCH_UP_DIRTY_SHARE } from './limits.ts'
 import { retry, type RetryContext } from './retry.ts'
+import { pacings, UrgentGate } from './row-pacing.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
 import type { PartitionRole } from './view-role.ts'
-import { WriteQueue, type DurableRows, type Pacing, type Reach } from './write-queue.ts'
+import { WriteQueue, type DurableRows, type Reach } from './write-queue.ts'
 
 /** How far each write class is durable in the store. */
 export interface ClassReach {
@@ -46,6 +44,7 @@ export interface RowWriterParts {
   readonly failpoints: Failpoints
   /** Whether readers are given the view whose rows these are. */
   readonly role: Pick<PartitionRole, 'isPrimary'>
+  readonly catchUp: Pick<CatchUp, 'waitMs'>
   /** What was durable when the checkpoint was cut. */
   readonly reached: ClassReach
   /** Offset that recovery began at; a new fold does not know it before its first record. */
@@ -60,16 +59,20 @@ export class RowWriter {
   readonly #queues: readonly WriteQueue[]
   readonly #session: WriteQueue
   readonly #urgent: WriteQueue
+  readonly #gate: UrgentGate
   readonly #writes = new Set<Promise<void>>()
   #reached: ClassReach
   #flushing = false
+  /** How long rows may wait because the partition catches up. */
+  #waitMs = 0
   /** Append time of the first record folded since the last mark of the narrow queue. */
   #oldestLoggedAtMs: number | undefined
 
   constructor(parts: RowWriterParts) {
     this.#parts = parts
     this.#reached = parts.reached
-    const pacing = pacings(parts.config)
+    this.#gate = new UrgentGate(parts.clock.monotonicMs())
+    const pacing = pacings(parts.config, this.#waitMs)
     const queue = (name: DirtyQueue, onReached: (reach: Reach) => void) =>
       new WriteQueue({
         name,
@@ -127,7 +130,9 @@ export class RowWriter {
     const { fold, clock, telemetry, partition } = this.#parts
     const here = this.#here()
     const nowMs = clock.monotonicMs()
+    const pacing = this.#pacingNow()
     for (const queue of this.#queues) {
+      queue.pace(pacing[queue.name])
       const waiting = fold.dirtyCount(queue.name)
       // The urgent queue's marks come from the patient one; its entries are always due.
       if (queue !== this.#urgent) queue.markByTime(here, waiting, nowMs)
@@ -135,6 +140,7 @@ export class RowWriter {
       telemetry.queueReported(partition, queue.name, { dirty: waiting, inFlight: queue.inFlight })
     }
     telemetry.oldestWrite(partition, this.oldestWriteMs())
+    telemetry.rowsMayWait(partition, this.#waitMs)
   }
 
   /** Writes everything that is dirty now, without regard to pacing, and waits for it. */
@@ -148,6 +154,14 @@ export class RowWriter {
     const nowMs = this.#parts.clock.monotonicMs()
     for (const queue of this.#queues) queue.mark(this.#here(), 0, nowMs)
     this.#flushing = false
+  }
+
+  /** Also while the partition catches up, rows must not gather until it has to pause for them. */
+  #pacingNow() {
+    const { config, catchUp } = this.#parts
+    const hasRoom = this.dirtyRows < CATCH_UP_DIRTY_SHARE * config.dirtyRowsMax
+    this.#waitMs = hasRoom ? catchUp.waitMs() : 0
+    return pacings(config, this.#waitMs)
   }
 
   #takeOldest(): number | undefined {
@@ -171,19 +185,26 @@ export class RowWriter {
   }
 
   #pumpQueue(queue: WriteQueue): void {
-    const { fold, clock, config } = this.#parts
+    const { fold, config } = this.#parts
     while (queue.inFlight < config.writesInFlightMax) {
-      const nowMs = clock.monotonicMs()
-      const waiting = fold.dirtyCount(queue.name)
-      const paced = queue.due(waiting, nowMs)
-      const due = this.#flushing || queue === this.#urgent ? waiting : paced
+      const due = this.#due(queue)
       const tickets =
         due === 0 ? [] : fold.takeDirty(queue.name, Math.min(due, config.rowsPerWriteMax))
       if (tickets.length === 0) return
+      if (queue === this.#urgent) this.#gate.took(tickets.length)
       const write = this.#write(queue, tickets).catch(this.#parts.onFailure)
       this.#writes.add(write)
       void write.then(() => this.#writes.delete(write))
     }
+  }
+
+  #due(queue: WriteQueue): number {
+    const { fold, clock } = this.#parts
+    const nowMs = clock.monotonicMs()
+    const waiting = fold.dirtyCount(queue.name)
+    const paced = queue.due(waiting, nowMs)
+    if (this.#flushing) return waiting
+    return queue === this.#urgent ? this.#gate.due(waiting, this.#waitMs, nowMs) : paced
   }
 
   async #write(queue: WriteQueue, tickets: readonly RowTicket[]): Promise<void> {
@@ -228,19 +249,5 @@ function rowsToWrite(tickets: readonly RowTicket[], nowMs: number): RowsToWrite 
     sessions: sessions.map(({ row }) => row),
     positions: sessions.flatMap(({ positions }) => positions),
     expired: tickets.length - live.length,
-  }
-}
-
-function pacings(config: ProcessorConfig): Readonly<Record<DirtyQueue, Pacing>> {
-  return {
-    narrow: { markEveryMs: config.narrowFlushMs, delayMs: 0, spread: false },
-    wide: { markEveryMs: config.wideFlushMs, delayMs: 0, spread: true },
-    sessionUrgent: { markEveryMs: 0, delayMs: 0, spread: false },
-    // A change waits up to one timed step for its mark and one more for the step after it is due.
-    session: {
-      markEveryMs: TIMED_STEP_MS,
-      delayMs: config.sessionRowIntervalMs - 2 * TIMED_STEP_MS,
-      spread: false,
-    },
   }
 }

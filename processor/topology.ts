@@ -66,6 +66,7 @@ async function fold(live: LivePartition, batch: Batch): Promise<void> {
     live.fold.apply(record)
     if (live.turn.spend()) await live.turn.next()
   }
+  live.catchUp.batchFolded()
   if (batch.records.length > 0) await live.failpoints.hit('processor.afterFold')
 }
 

@@ -51,6 +51,7 @@ export interface DurableRows {
 
 export interface WriteQueueOptions {
   readonly name: DirtyQueue
+  /** To begin with. */
   readonly pacing: Pacing
   /** Called with each mark whose entries are all durable, in order. */
   onReached(reach: Reach): void
@@ -66,6 +67,7 @@ export interface WriteQueueOptions {
 export class WriteQueue {
   readonly name: DirtyQueue
   readonly #options: WriteQueueOptions
+  #pacing: Pacing
   #taken = 0
   #durable = 0
   /** `entered` of the last mark reached. */
@@ -77,6 +79,7 @@ export class WriteQueue {
   constructor(options: WriteQueueOptions) {
     this.name = options.name
     this.#options = options
+    this.#pacing = options.pacing
   }
 
   get inFlight(): number {
@@ -88,9 +91,14 @@ export class WriteQueue {
     return oldest === undefined ? 0 : nowMs - oldest.startedMs
   }
 
+  /** Holds for the marks that are set already, too. */
+  pace(pacing: Pacing): void {
+    this.#pacing = pacing
+  }
+
   /** Sets a mark when the pacing asks for one. */
   markByTime(reach: Reach, waiting: number, nowMs: number): void {
-    if (nowMs - this.#lastMarkMs < this.#options.pacing.markEveryMs) return
+    if (nowMs - this.#lastMarkMs < this.#pacing.markEveryMs) return
     this.mark(reach, waiting, nowMs)
   }
 
@@ -118,7 +126,7 @@ export class WriteQueue {
   }
 
   #enteredDue(nowMs: number): number {
-    const { delayMs, markEveryMs, spread } = this.#options.pacing
+    const { delayMs, markEveryMs, spread } = this.#pacing
     let entered = this.#reachedEntered
     for (const mark of this.#marks) {
       const overdueMs = nowMs - mark.setAtMs - delayMs

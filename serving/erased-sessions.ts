@@ -2,7 +2,7 @@
 import { type ErasureReader, NOTHING_ERASED } from '../shared/objects/erasures.ts'
 import type { SessionRow } from '../shared/speed/rows.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
-import type { PastSession } from './history/sessions.ts'
+import type { ListedPastSession } from './history/sessions.ts'
 
 export interface ErasedSessions {
   /** The live rows that may be shown. */
@@ -10,19 +10,12 @@ export interface ErasedSessions {
   /** The session of the history, if it may be shown. */
   unlessErased(known: PastSessionAnswer | undefined): Promise<PastSessionAnswer | undefined>
   /** Those of the history that may be shown. */
-  pastWithoutErased(sessions: readonly PastSession[]): Promise<PastSession[]>
+  pastWithoutErased(sessions: readonly ListedPastSession[]): Promise<ListedPastSession[]>
 }
 
 /** A session is of its viewer from its beginning: when it began decides. */
 export function createErasedSessions(reader: ErasureReader | undefined): ErasedSessions {
   const current = async () => (await reader?.current()) ?? NOTHING_ERASED
-  const pastWithoutErased = async (sessions: readonly PastSession[]) => {
-    const erasures = await current()
-    return sessions.filter(({ sessionId, context, parts, lastLoggedAtMs }) => {
-      const atMs = parts[0]?.firstEventTimeMs ?? lastLoggedAtMs
-      return !erasures.covers({ sessionId, atMs, ...viewerOf(context) })
-    })
-  }
   return {
     async withoutErased(rows) {
       const erasures = await current()
@@ -33,10 +26,18 @@ export function createErasedSessions(reader: ErasureReader | undefined): ErasedS
     },
     async unlessErased(known) {
       if (known === undefined) return undefined
-      const shown = await pastWithoutErased([known.session])
-      return shown.length === 0 ? undefined : known
+      const erasures = await current()
+      const { sessionId, context, parts, lastLoggedAtMs } = known.session
+      const atMs = parts[0]?.firstEventTimeMs ?? lastLoggedAtMs
+      return erasures.covers({ sessionId, atMs, ...viewerOf(context) }) ? undefined : known
     },
-    pastWithoutErased,
+    async pastWithoutErased(sessions) {
+      const erasures = await current()
+      return sessions.filter(
+        ({ sessionId, context, startedAtMs: atMs }) =>
+          !erasures.covers({ sessionId, atMs, ...viewerOf(context) }),
+      )
+    },
   }
 }
 

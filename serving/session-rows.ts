@@ -5,7 +5,7 @@ import type { PartSummary, SessionRow } from '../shared/speed/rows.ts'
 import type { SessionListItem, SessionResponse, SessionSummary } from './api-schemas.ts'
 import type { ContentLookup } from './content-feed.ts'
 import type { PastSessionAnswer } from './history/past-session-reader.ts'
-import type { PastSession } from './history/sessions.ts'
+import type { ListedPastSession, SessionTotals } from './history/sessions.ts'
 
 /**
  * One part with the served units, media time and bits rounded from thousandths, and with the metadata
@@ -86,35 +86,42 @@ interface ListedContext {
 
 /** One line of the list of sessions. A row always has a part; its sums run over all of them. */
 export function listSession(row: SessionRow, content: ContentLookup | undefined): SessionListItem {
-  const { quality, contextJson } = row
+  const { quality, contextJson, parts } = row
   const context = JSON.parse(contextJson) as ListedContext
-  return listItem({ ...row, context, lost: quality.lost }, content)
+  const sum = (field: 'stallCount' | 'stallMs' | 'watchedMs') =>
+    parts.reduce((total, part) => total + part[field], 0)
+  const totals: SessionTotals = {
+    stallCount: sum('stallCount'),
+    stallMs: sum('stallMs'),
+    watchedMs: sum('watchedMs'),
+    failed: parts.some((part) => part.failed === 1) ? 1 : 0,
+    startupMs: parts.find((part) => part.startupMs !== undefined)?.startupMs,
+  }
+  return listItem({ ...row, context, latest: parts.at(-1), totals, lost: quality.lost }, content)
 }
 
 /** The same of a session that only the history holds. */
 export function listPastSession(
-  { context, quality, ...session }: PastSession,
+  session: ListedPastSession,
   content: ContentLookup | undefined,
 ): SessionListItem {
-  const firstReceivedAtMs = session.parts[0]?.firstEventTimeMs ?? session.lastLoggedAtMs
-  return listItem({ ...session, context, firstReceivedAtMs, lost: quality.lost }, content)
+  return listItem({ ...session, firstReceivedAtMs: session.startedAtMs }, content)
 }
 
 interface Listed extends Pick<
   SessionRow,
-  'sessionId' | 'incarnation' | 'parts' | 'closed' | 'firstReceivedAtMs'
+  'sessionId' | 'incarnation' | 'closed' | 'firstReceivedAtMs'
 > {
   readonly context: ListedContext
+  readonly latest: PartSummary | undefined
+  readonly totals: SessionTotals
   readonly lost: number
 }
 
 function listItem(row: Listed, content: ContentLookup | undefined): SessionListItem {
-  const { context } = row
-  const latest = row.parts.at(-1)
+  const { context, latest, totals } = row
+  const { startupMs, ...sums } = totals
   const contentId = latest?.contentId ?? context.contentId
-  const sum = (field: 'stallCount' | 'stallMs' | 'watchedMs') =>
-    row.parts.reduce((total, part) => total + part[field], 0)
-  const startupMs = row.parts.find((part) => part.startupMs !== undefined)?.startupMs
   const optional = {
     contentId,
     contentTitle:
@@ -135,10 +142,7 @@ function listItem(row: Listed, content: ContentLookup | undefined): SessionListI
     firstReceivedAtMs: row.firstReceivedAtMs,
     lastEventTimeMs: latest?.lastEventTimeMs ?? row.firstReceivedAtMs,
     state: latest?.state ?? 'idle',
-    stallCount: sum('stallCount'),
-    stallMs: sum('stallMs'),
-    watchedMs: sum('watchedMs'),
-    failed: row.parts.some((part) => part.failed === 1) ? 1 : 0,
+    ...sums,
     lost: row.lost,
     closed: row.closed,
   }

@@ -181,6 +181,33 @@ describe('the sessions of a viewer with a history', () => {
     expect(sessions).toMatchObject([{ sessionId: 'taken', stallCount: 3 }])
   })
 
+  it('are a row each, however many parts they have', async () => {
+    // More than a query may read, of one session and of several that began at once.
+    const parts = Array.from({ length: 30 }, () => ANNA)
+    for (const id of ['long', 'long too', 'long as well'])
+      await keepPast({ id, hoursAgo: 480 }, parts)
+    await keepPast({ id: 'older', hoursAgo: 490 }, parts)
+    const ask = await serve({
+      historyRowsPerQueryMax: 10,
+      historyPartsMax: 10,
+      historyTimelineEventsMax: 10,
+      historyMinuteRowsMax: 10,
+      viewerSessionsMax: 5,
+      viewerSessionsDefault: 5,
+      viewerSessionsAtOnceMax: 5,
+    })
+    const { sessions } = await ask()
+    expect(sessions.map(({ sessionId }) => sessionId)).toEqual([
+      'long',
+      'long as well',
+      'long too',
+      'older',
+    ])
+    for (const session of sessions) expect(session).toMatchObject({ stallCount: 30 })
+    for (const limit of [1, 2, 3])
+      expect((await pagesOf(ask, `limit=${limit}`)).flat()).toEqual(idsOf(await ask()))
+  })
+
   it('are the live ones while the history does not answer, and the rest when it does again', async () => {
     await keepLive({ id: 'live', hoursAgo: 1 })
     await keepPast({ id: 'past', hoursAgo: 480 })

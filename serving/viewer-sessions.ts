@@ -14,7 +14,7 @@ import { createErasedSessions } from './erased-sessions.ts'
 import { servingErrors } from './errors.ts'
 import { unavailable, type History } from './history/history.ts'
 import { readPastViewerSessions } from './history/past-session-reader.ts'
-import type { PastSession } from './history/sessions.ts'
+import type { ListedPastSession } from './history/sessions.ts'
 import type { ServingLimits } from './limits.ts'
 import { invalidParameter, parseCount, parseParameters, parseTimeMs } from './query-parameters.ts'
 import { listPastSession, listSession } from './session-rows.ts'
@@ -160,7 +160,12 @@ async function pastPage(
     sessions: candidates
       .filter((session, index) => !isAmong(live[index] ?? [], session))
       .map((session) => ({ ...listPastSession(session, content), source: 'history' })),
-    ...(hasMore && { next: cursorBehind('history', sessions.map(startOf)) }),
+    ...(hasMore && {
+      next: cursorBehind(
+        'history',
+        sessions.map((session) => session.startedAtMs),
+      ),
+    }),
   }
 }
 
@@ -187,12 +192,8 @@ async function listedRows(
   return lists.flat().filter((row) => row.sessionId === sessionId)
 }
 
-function isAmong(rows: readonly SessionRow[], { incarnation }: PastSession): boolean {
+function isAmong(rows: readonly SessionRow[], { incarnation }: ListedPastSession): boolean {
   return rows.some((row) => row.incarnation === incarnation)
-}
-
-function startOf({ parts, lastLoggedAtMs }: PastSession): number {
-  return parts[0]?.firstEventTimeMs ?? lastLoggedAtMs
 }
 
 /** A page asks again for those that began with the last one of the page before. */

@@ -2,6 +2,7 @@
 import type { Command } from './command.ts'
 import { alertsCheck } from './commands/alerts-check.ts'
 import { backfill } from './commands/backfill.ts'
+import { batchCompact } from './commands/batch-compact.ts'
 import { batchRun } from './commands/batch-run.ts'
 import { contentCheck } from './commands/content-check.ts'
 import { contentLoad } from './commands/content-load.ts'
@@ -22,6 +23,7 @@ import { viewSwitch } from './commands/view-switch.ts'
 
 export const commands: readonly Command[] = [
   batchRun,
+  batchCompact,
   reconcile,
   backfill,
   replay,

@@ -33,6 +33,9 @@ export const SHARDS_MAX = 1_000
 /** Days that partitions of the history may be told to be kept. */
 export const KEEP_DAYS_MAX = 3_660
 
+/** Days before today whose raw files one compaction looks at. */
+export const COMPACT_DAYS_MAX = 36_600
+
 /** Days that one backfill computes. */
 export const BACKFILL_DAYS_MAX = 3_660
 

@@ -3,7 +3,6 @@ import { rm, writeFile } from 'node:fs/promises'
 import { beforeEach, afterEach, expect, it } from 'vitest'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
-import { ManualClock } from '../../shared/runtime/clock.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { openLmdbSpeedStore } from '../../shared/speed/lmdb-speed-store.ts'
@@ -16,13 +15,13 @@ import {
   type ViewDescription,
 } from '../../shared/views/view-registry.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
-import { VIEW_DROP_WATCH_MS } from '../limits.ts'
 import { reconciledView } from '../reconcile/reconciled-view.ts'
 import { dropView } from '../views/drop.ts'
 import { replayIntoView } from '../replay/into-view.ts'
 import { over } from '../testing/altered-port.ts'
 import { BatchMachine, configOf, PARTITIONS } from '../testing/batch-machine.ts'
 import { CommandsOn, expectRefusal } from '../testing/commands-on.ts'
+import { ImpatientClock } from '../testing/impatient-clock.ts'
 import { LiveSide, ROW_RETENTION_MS } from '../testing/live-side.ts'
 import { fillLog } from '../testing/scenario.ts'
 
@@ -35,11 +34,12 @@ const same = describeView(cuts, DEFAULT_FOLD_LIMITS, 'candidate')
 const other = describeView(cuts.slice(0, 4), SHORT, 'shorter')
 
 let folder: string
-let clock: ManualClock
+/** A drop waits to see whether the view stands still. */
+let clock: ImpatientClock
 let on: CommandsOn
 
 beforeEach(async () => {
-  clock = new ManualClock()
+  clock = new ImpatientClock()
   const machine = await BatchMachine.open({ clock })
   ;({ folder } = machine)
   const { log, objects } = machine.ports
@@ -97,19 +97,7 @@ async function withSpeed<Result>(action: (speed: SpeedStore) => Promise<Result>)
 
 const activeView = () => withObjects(async (objects) => (await readActiveView(objects))?.active)
 
-/** A drop waits to see whether the view stands still. */
-const drop = (view: string) => whileTimePasses(on.run(`view drop ${view}`))
-
-async function whileTimePasses<Result>(work: Promise<Result>): Promise<Result> {
-  let isOver = false
-  const settled = work.finally(() => (isOver = true))
-  settled.catch(() => undefined)
-  while (!isOver) {
-    await clock.advance(VIEW_DROP_WATCH_MS)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  return settled
-}
+const drop = (view: string) => on.run(`view drop ${view}`)
 
 it('lists them with their progress and says which is active', async () => {
   const { found } = await on.json('view list')
@@ -276,11 +264,7 @@ it('does not drop a view that is written meanwhile', async () => {
   await withObjects(async (objects) => {
     const speed = { readPartitions: rows } as unknown as SpeedStore
     const dropping = dropView({ objects, speed, clock, rowRetentionMs: 1 }, other)
-    const refused = dropping.catch((error: unknown) => error)
-    while (stampUs < 2) await new Promise((resolve) => setTimeout(resolve, 1))
-    await new Promise((resolve) => setImmediate(resolve))
-    await clock.advance(VIEW_DROP_WATCH_MS)
-    expect(await refused).toMatchObject({ code: 'VIEW_DROP_IN_USE' })
+    await expect(dropping).rejects.toMatchObject({ code: 'VIEW_DROP_IN_USE' })
     expect((await listViews(objects)).map(({ view }) => view)).toContain(other.view)
   })
 })
@@ -296,10 +280,8 @@ it('notices a processor that had begun before the drop, and deletes what it wrot
           await speed.putPartitions([{ ...row, stampUs: row.stampUs + 1 }])
         },
       })
-      const dropped = await whileTimePasses(
-        dropView({ objects, speed: begun, clock, rowRetentionMs: 1 }, same),
-      ).catch((error: unknown) => error)
-      expect(dropped).toMatchObject({ code: 'VIEW_DROP_IN_USE' })
+      const dropping = dropView({ objects, speed: begun, clock, rowRetentionMs: 1 }, same)
+      await expect(dropping).rejects.toMatchObject({ code: 'VIEW_DROP_IN_USE' })
       expect(await speed.readPartitions(same.view)).toHaveLength(1)
     })
   })

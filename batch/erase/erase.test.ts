@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TOPICS } from '../../shared/log/topics.ts'
 import { ArmedFailpoints, type FailpointName } from '../../shared/runtime/failpoints.ts'
 import type { Row, Warehouse } from '../../shared/warehouse/warehouse.ts'
 import { ERASE_DATES_PER_WRITE } from '../limits.ts'
@@ -9,6 +10,7 @@ import { partFileName } from '../object-names.ts'
 import { rawLines } from '../raw-reader.ts'
 import { sha256Of } from '../run-objects.ts'
 import { over } from '../testing/altered-port.ts'
+import { PARTITIONS } from '../testing/batch-machine.ts'
 import {
   closeEraseMachine as close,
   ERASED,
@@ -58,6 +60,7 @@ describe('an erasure', () => {
       ['seen-old'],
     ])
     const { proof, proofName } = await eraseViewer(partsOf(opened), VIEWER)
+    expect(await endedKeys()).toEqual(ERASED)
     const after = await machine.tables()
     const text = await everything(opened)
     for (const gone of [NEW, OLD, ...ERASED]) expect(text.includes(gone), gone).toBe(false)
@@ -179,6 +182,15 @@ WHERE session_id = 'seen-new'`,
     await eraseViewer(parts, VIEWER)
     expect(await eventsOf('seen-new')).toBe(0)
   })
+
+  /** Keys of the records without a value in the topic of closed sessions. */
+  async function endedKeys(): Promise<string[]> {
+    const { log } = opened.machine.ports
+    const request = { fromOffset: 0, maxRecords: 99, maxBytes: 2 ** 20, waitMs: 0 }
+    const reads = [...Array(PARTITIONS).keys()].map((n) => log.read(TOPICS.sessions, n, request))
+    const records = (await Promise.all(reads)).flatMap((read) => read.records)
+    return records.flatMap(({ key, value }) => (value.length === 0 ? [`${key}`] : [])).toSorted()
+  }
 
   async function liveSessionsOf(viewerPseudonym: string): Promise<string[]> {
     const range = { fromMs: 0, toMs: nowMs + 1, limit: 9 }

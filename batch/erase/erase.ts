@@ -4,12 +4,13 @@
  * gone on with by the next, which follows the same plan and ends in the same state.
  *
  *   record ─► plan ─► new raw files ─► ledger ─► old raw files gone ─► tables ─► live rows
- *          ─► staging files ─► proof
+ *          ─► keys of closed sessions ─► staging files ─► proof
  *
  * A call after the proof is another round: it removes what came since, such as the live row of a
  * session that was still open.
  */
 import type { Pseudonymiser } from '../../shared/events/identity.ts'
+import type { EventLog } from '../../shared/log/event-log.ts'
 import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { readErasures } from '../../shared/objects/erasures.ts'
@@ -20,6 +21,7 @@ import { RETIRED_KEEP_MS } from '../../shared/warehouse/duckdb-limits.ts'
 import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import { settleCompaction } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { removeLateFiles } from '../flatten.ts'
@@ -40,6 +42,7 @@ import {
 } from './erasure-objects.ts'
 import { removeReplayLeftovers } from '../replay/reload-run.ts'
 import { refuseUnfinishedRun } from '../unfinished-run.ts'
+import { endKeys } from './end-keys.ts'
 import { supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
 import { rewriteFile } from './rewrite-file.ts'
@@ -48,6 +51,7 @@ export interface EraseParts {
   readonly objects: ObjectStore
   readonly warehouse: Warehouse
   readonly speed: SpeedStore
+  readonly log: Pick<EventLog, 'append' | 'describeTopic'>
   readonly clock: Clock
   readonly failpoints: Failpoints
   readonly pseudonymiser: Pick<Pseudonymiser, 'all'>
@@ -163,6 +167,8 @@ class Erasure {
       await scratchSessions(session, plan.sessions)
       for (const table of SESSION_TABLES) await this.#removeRows(session, table)
       await this.#removeLiveRows(plan)
+      this.#lease.assertHeld()
+      await endKeys(this.#parts.log, plan.sessions)
       await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
       return await this.#prove(plan, files)
     } finally {
@@ -180,6 +186,7 @@ class Erasure {
     await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
     // What a shard left that came too late for the last run and was killed is in no list either.
     await removeLateFiles(objects, control.lastRun)
+    await settleCompaction(objects, session)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#lease.assertHeld()

@@ -20,8 +20,8 @@ import {
   QUERY_TIMEOUT_MS,
 } from '../limits.ts'
 import { RAW_TOPICS, type RawTopic } from '../raw-line.ts'
+import { readRunFiles } from '../run-files.ts'
 import type { ErasurePlan, ErasureRecord, PlannedFile } from './erasure-objects.ts'
-import { firstGenerationName } from './rewrite-file.ts'
 
 /** Tables with rows of a session. Sums over all sessions (`qoe_minute`) name nobody, and stay. */
 export const SESSION_TABLES: readonly TableSpec[] = [
@@ -64,7 +64,7 @@ export async function makePlan(parts: PlanParts): Promise<ErasurePlan> {
     erasedAtMs: record.erasedAtMs,
     sessions,
     files,
-    stagingFiles: await stagingFilesOf(parts.objects, files),
+    stagingFiles: await stagingFilesOf(parts, files),
     rows,
   }
 }
@@ -165,13 +165,18 @@ ORDER BY l.log_partition, l.first_offset`,
   return files
 }
 
+/** What runs made from the files, or from those that are joined in them. */
 async function stagingFilesOf(
-  objects: ObjectStore,
+  { objects, session }: PlanParts,
   files: readonly PlannedFile[],
 ): Promise<string[]> {
-  const rawFiles = new Set(files.map(({ name }) => firstGenerationName(name)))
+  const planned = new Set(files.map(({ name }) => name))
+  const written = (await readRunFiles(session))
+    .filter(({ present }) => planned.has(present.file))
+    .map((file) => file.written)
+  const rawFiles = new Set(written.map(({ file }) => file))
   const staged: string[] = []
-  for (const run of new Set(files.map((file) => file.run)))
+  for (const run of new Set(written.map((file) => file.run)))
     for (const { name, rawFile } of (await readStagingList(objects, run)) ?? [])
       if (rawFiles.has(rawFile)) staged.push(name)
   return staged

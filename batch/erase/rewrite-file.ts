@@ -7,8 +7,8 @@ import type { Erasures } from '../../shared/objects/erasures.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { batchErrors } from '../errors.ts'
 import { RawFile } from '../raw-file.ts'
-import { encodeErasedLine, NO_COUNTS } from '../raw-line.ts'
-import { type ParsedLine, parseRawLine, rawLines } from '../raw-reader.ts'
+import { encodeErasedLine } from '../raw-line.ts'
+import { keptLine, type ParsedLine, parseRawLine, rawLines } from '../raw-reader.ts'
 import { createOnce, readObject, sha256Of } from '../run-objects.ts'
 import type { ErasedFile, PlannedFile } from './erasure-objects.ts'
 
@@ -20,11 +20,6 @@ export function nextGenerationName(name: string): string {
     SUFFIX,
     (_, generation?: string) => `-g${Number(generation ?? 0) + 1}.ndjson.zst`,
   )
-}
-
-/** The name under which the run wrote the file. */
-export function firstGenerationName(name: string): string {
-  return name.replace(SUFFIX, '.ndjson.zst')
 }
 
 export interface RewriteRequest {
@@ -76,7 +71,7 @@ async function contentWithout(request: RewriteRequest, old: Uint8Array): Promise
       const place = { offset: parsed.offset, loggedAtMs: parsed.loggedAt }
       const kept = isForgotten(parsed, request)
         ? encodeErasedLine(place, parsed.loggedBefore)
-        : { bytes: Buffer.concat([line, LINE_END]), counts: NO_COUNTS }
+        : keptLine(line)
       await raw.add(place, kept)
     }
     return (await raw.end()).bytes
@@ -84,8 +79,6 @@ async function contentWithout(request: RewriteRequest, old: Uint8Array): Promise
     raw.abandon()
   }
 }
-
-const LINE_END = Buffer.from('\n')
 
 function isForgotten(line: ParsedLine, { erasures, pseudonyms }: RewriteRequest): boolean {
   const { key, loggedAt: atMs, value, original } = line

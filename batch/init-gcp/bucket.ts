@@ -67,7 +67,7 @@ function refuseUnfit(resource: string, found: Bucket, { location }: InitOptions)
 async function create(
   api: BucketApi,
   resource: string,
-  { project, location = 'US', isDryRun }: InitOptions,
+  { project, locationIfMade, location = locationIfMade, isDryRun }: InitOptions,
 ): Promise<Bucket> {
   if (project === undefined)
     throw initErrors.create('INIT_PROJECT_MISSING', {

@@ -18,7 +18,8 @@ export const initErrors = defineErrors({
   INIT_PROJECT_MISSING: {
     rule: 'a resource that does not exist can be made in a known project alone',
     retryable: false,
-    action: 'Give the project with --project, or correct the name of the resource.',
+    action:
+      'Give the project with --project or BIGQUERY_PROJECT, or correct the name of the resource.',
   },
   INIT_LOCATION_DIFFERS: {
     rule: 'a resource that exists must be in the location that is wanted',

@@ -18,6 +18,8 @@ export interface InitOptions {
   readonly project: string | undefined
   /** Where they are or should be; not looked at when absent and they exist. */
   readonly location: string | undefined
+  /** Where what does not exist is made when nothing was said. */
+  readonly locationIfMade: string
 }
 
 /** Labels of whatever is made here. */

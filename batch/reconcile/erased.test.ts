@@ -43,9 +43,10 @@ beforeAll(async () => {
 afterAll(() => built.close())
 
 async function erase(viewerId: string): Promise<void> {
-  const { objects, warehouse, speed, clock } = built.parts
+  const { log, objects, warehouse, speed, clock } = built.parts
   await eraseViewer(
     {
+      log,
       objects,
       warehouse,
       speed,

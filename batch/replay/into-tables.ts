@@ -12,7 +12,6 @@ import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { computeFacts } from '../fact-step.ts'
 import { LEASE_NAME } from '../object-names.ts'
-import { type LedgerEntry, readLedger } from '../raw-archive.ts'
 import type { RawTopic } from '../raw-line.ts'
 import {
   type ReloadedRun,
@@ -20,6 +19,7 @@ import {
   reloadRun,
   removeReplayLeftovers,
 } from './reload-run.ts'
+import { readRunFiles, type RunFile } from '../run-files.ts'
 import { settleLate } from '../settle-late.ts'
 import { refuseUnfinishedRun } from '../unfinished-run.ts'
 
@@ -57,7 +57,8 @@ export async function replayIntoTables(
   try {
     const { control, files, watermarks } = await lookUp(parts)
     await refuseUnfinishedRun(objects, control, 'BATCH_REPLAY_RUN_UNFINISHED')
-    const runs = [...new Set(files.filter((file) => isWithin(file, range)).map(({ run }) => run))]
+    const within = files.filter((file) => isWithin(file, range))
+    const runs = [...new Set(within.map(({ written }) => written.run))]
     if (runs.length === 0)
       throw batchErrors.create('BATCH_REPLAY_NOTHING', {
         expected: `raw files of ${range.topic}/${range.partition}`,
@@ -68,7 +69,7 @@ export async function replayIntoTables(
     await removeReplayLeftovers(objects)
     const replayed: ReloadedRun[] = []
     for (const run of runs.toSorted((a, b) => a - b)) {
-      const ofRun = files.filter((file) => file.run === run)
+      const ofRun = files.filter(({ written }) => written.run === run)
       const jobs = `replay-${clock.nowMs()}-${run}`
       const replay = { run, files: ofRun, jobs, workers: 1, assertMayGoOn }
       const { dates, ...reloaded } = await reloadRun(parts, replay)
@@ -83,9 +84,12 @@ export async function replayIntoTables(
   }
 }
 
-function isWithin(file: LedgerEntry, { topic, partition, fromOffset, toOffset }: ReplayRange) {
-  const isOfPartition = file.topic === topic && file.partition === partition
-  return isOfPartition && file.last >= fromOffset && file.first < toOffset
+function isWithin(
+  { written }: RunFile,
+  { topic, partition, fromOffset, toOffset }: ReplayRange,
+): boolean {
+  const isOfPartition = written.topic === topic && written.partition === partition
+  return isOfPartition && written.last >= fromOffset && written.first < toOffset
 }
 
 async function lookUp({ warehouse }: ReplayTablesParts) {
@@ -95,7 +99,7 @@ async function lookUp({ warehouse }: ReplayTablesParts) {
     const watermarks = control.partitions
       .filter(({ topic }) => topic === TOPICS.events)
       .map(({ logPartition: partition, watermarkMs }) => ({ partition, watermarkMs }))
-    return { control, files: await readLedger(session), watermarks }
+    return { control, files: await readRunFiles(session), watermarks }
   } finally {
     await session.close()
   }

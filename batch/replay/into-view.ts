@@ -183,7 +183,7 @@ class PartitionReplay {
   async #readFile(file: LedgerEntry): Promise<void> {
     const { first, end } = this.#of.span
     this.#refuseGap(Math.max(first, file.first), file.file)
-    for await (const record of archivedRecords(this.#parts.objects, file))
+    for await (const record of archivedRecords(this.#parts, file))
       if (record.offset >= first && record.offset < end) await this.#apply(record)
   }
 

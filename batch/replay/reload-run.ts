@@ -14,7 +14,7 @@ import { FlattenDatabase } from '../flatten-database.ts'
 import { REPLAY_LEFTOVERS_PER_PAGE } from '../limits.ts'
 import { load } from '../load.ts'
 import { REPLAYS_FOLDER, replayFileName } from '../object-names.ts'
-import { type LedgerEntry, readArchived } from '../raw-archive.ts'
+import { readRunFile, type RunFile } from '../run-files.ts'
 import type { BatchTelemetry } from '../telemetry.ts'
 
 export interface ReloadParts {
@@ -29,7 +29,7 @@ export interface ReloadParts {
 export interface RunToReload {
   readonly run: number
   /** All raw files of the run. */
-  readonly files: readonly LedgerEntry[]
+  readonly files: readonly RunFile[]
   /** What the names of its jobs begin with: jobs that the tables remember are not run again. */
   readonly jobs: string
   /** Files that are made Parquet at a time. */
@@ -97,7 +97,7 @@ async function flattenAll(
 
 interface Worker extends RunToReload {
   /** Shared by the workers: each takes the next. */
-  readonly waiting: [number, LedgerEntry][]
+  readonly waiting: [number, RunFile][]
   readonly staged: StagingFile[]
 }
 
@@ -112,11 +112,11 @@ async function flattenWaiting(parts: ReloadParts, worker: Worker): Promise<void>
   try {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       assertMayGoOn()
-      const [number, entry] = next
-      const { file: name, topic, partition } = entry
+      const [number, runFile] = next
+      const { file: name, topic, partition } = runFile.present
       const file = {
         raw: { name, topic, partition },
-        bytes: await readArchived(objects, entry),
+        bytes: await readRunFile(objects, runFile),
         outOfOrdernessMs: limits.outOfOrdernessMs,
         nameOf: (kind: string) => replayFileName(jobs, kind, number),
       }

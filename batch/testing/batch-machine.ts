@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { ContentSource } from '../../shared/content/content-source.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
+import { TOPICS } from '../../shared/log/topics.ts'
 import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
@@ -78,7 +79,7 @@ export class BatchMachine {
     })
     const retentionMs = options.retentionMs ?? RETENTION_MS
     await log.ensureTopics(
-      RAW_TOPICS.map((name) => ({
+      [...RAW_TOPICS, TOPICS.sessions].map((name) => ({
         name,
         partitions: PARTITIONS,
         retentionMs,
@@ -148,8 +149,8 @@ export class BatchMachine {
   }
 }
 
-/** Of `batch_runs`: when a run began and ended. */
-const TIMES = ['started_at', 'ended_at']
+/** Of `batch_runs`: when a run began and ended, and what it cost. */
+const TIMES = ['started_at', 'ended_at', 'warehouse_read_bytes', 'warehouse_billed_bytes']
 
 /** All rows of all tables, in the order of their keys, without what depends on when a run was. */
 export async function tablesOf(warehouse: Warehouse): Promise<Record<string, readonly Row[]>> {

@@ -10,7 +10,7 @@ import {
 import { TOPICS } from '../../shared/log/topics.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
-import { ManualClock } from '../../shared/runtime/clock.ts'
+import type { ManualClock } from '../../shared/runtime/clock.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
@@ -21,6 +21,7 @@ import { reconcile, type ReconcileParts, type ReconcileRequest } from '../reconc
 import type { ReconcileReport } from '../reconcile/report.ts'
 import { createBatchTelemetry } from '../telemetry.ts'
 import { BatchMachine, PARTITIONS } from './batch-machine.ts'
+import { ImpatientClock } from './impatient-clock.ts'
 import { LIVE_VIEW, LiveSide, ROW_RETENTION_MS } from './live-side.ts'
 
 export const AUDIENCE_SESSIONS = 25
@@ -30,13 +31,6 @@ const cuts = DEFAULT_CUT_IDS.map(parseCut)
 const limits = DEFAULT_FOLD_LIMITS
 
 export const pseudonymiser = createPseudonymiser([{ keyId: 'test', key: Buffer.alloc(32, 7) }])
-
-/** Waiting is moving the clock. */
-class ImpatientClock extends ManualClock {
-  override sleep(delayMs: number): Promise<void> {
-    return this.advance(delayMs)
-  }
-}
 
 export interface AudienceRequest {
   readonly seed: number

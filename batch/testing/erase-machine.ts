@@ -110,8 +110,9 @@ export function erasePartsOf(
   { machine, live, clock }: EraseMachine,
   failpoints: Failpoints = noFailpoints,
 ): EraseParts {
-  const { objects, warehouse } = machine.ports
+  const { objects, warehouse, log } = machine.ports
   return {
+    log,
     objects,
     warehouse,
     speed: live.speed,

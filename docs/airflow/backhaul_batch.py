@@ -1,4 +1,4 @@
-"""The batch of Backhaul in Airflow or Composer: a run every hour by shards, a comparison every day.
+"""The batch of Backhaul in Airflow or Composer: a run every hour by shards, a comparison and a compaction every day.
 
 Every command may be repeated after a failure or a kill, and goes on where it was. Its exit code says
 whether that is of use (docs/cli.md):
@@ -106,3 +106,15 @@ with DAG(
     "bucket, batch/reconcile/<run>-<time>.json, the newest verdict in batch/reconcile.json.",
 ) as reconcile:
     BackhaulOperator(task_id="reconcile", arguments=["reconcile", "--json"])
+
+with DAG(
+    dag_id="backhaul_compact",
+    schedule="30 4 * * *",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=AGAIN_AND_AGAIN,
+    doc_md="Joins small raw files of past days. It holds the lease of the batch: a run meanwhile ends with 3 and is tried "
+    "again. --days: less than the age at which raw files go to an archive class.",
+) as compact:
+    BackhaulOperator(task_id="compact", arguments=["batch", "compact", "--days", "5"])

@@ -47,9 +47,9 @@ allow batch --operation Read --topic playback.events --topic playback.rejects \
 allow serving --operation Read --topic playback.events --topic playback.alerts \
   --topic playback.content
 
-# `npx backhaul`: what the batch does, and `dlq replay` and `content load`.
+# `npx backhaul`: what the batch does, and `dlq replay`, `erase` and `content load`.
 allow operator --operation Read --topic playback.events --topic playback.rejects \
   --topic playback.exceptions --topic playback.content
 allow operator --operation Write --topic playback.events --topic playback.rejects \
-  --topic playback.content
+  --topic playback.sessions --topic playback.content
 allow operator --operation DescribeConfigs --topic playback.content

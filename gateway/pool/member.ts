@@ -17,6 +17,7 @@ import {
   POOL_STABLE_MS,
   POOL_STOP_MARGIN_MS,
 } from '../limits.ts'
+import { countsOf } from './counts.ts'
 import type { ChildMessage, Metrics, ParentMessage } from './messages.ts'
 
 export type MemberState = 'starting' | 'ready' | 'unready' | 'waiting' | 'draining' | 'stopped'
@@ -44,6 +45,8 @@ export interface MemberOptions {
   readonly clock: Clock
   readonly random: Random
   readonly observer: MemberObserver
+  /** Is given what a process said last of its metrics, once it has ended, for whatever reason. */
+  readonly counted: (last: Metrics) => void
 }
 
 export class PoolMember {
@@ -52,6 +55,7 @@ export class PoolMember {
   #state: MemberState = 'stopped'
   #child: ChildProcess | undefined
   #unreadyCode: string | undefined
+  #last: Metrics = []
   #startedAtMs = 0
   #earlyEnds = 0
   #requests = 0
@@ -77,6 +81,11 @@ export class PoolMember {
     return this.#state === 'unready' ? this.#unreadyCode : 'GATEWAY_PROCESS_DOWN'
   }
 
+  /** What its process said last of its metrics; nothing while there is no process. */
+  get lastMetrics(): Metrics {
+    return this.#last
+  }
+
   start(): void {
     const { fork, clock, observer } = this.#options
     this.#transition('starting')
@@ -84,7 +93,10 @@ export class PoolMember {
     const child = fork()
     this.#child = child
     child.on('message', (message) => this.#hear(message as ChildMessage))
-    child.once('exit', (code, signal) => this.#ended(signal ?? `code ${code}`))
+    // Later than `exit`: when all that it said has been heard.
+    child.once('close', (code, signal) => {
+      if (child === this.#child) this.#ended(signal ?? `code ${code}`)
+    })
     // A channel that breaks shows as an exit; a process that cannot be started at all does not.
     child.once('error', (error) => {
       if (child.pid === undefined) this.#ended(error.message)
@@ -122,26 +134,28 @@ export class PoolMember {
     cancel()
   }
 
-  /** The metrics of the process; none when it does not answer in time. */
-  metrics(): Promise<Metrics> {
+  /** Asks the process for its metrics; of one that does not answer in time the counts stand. */
+  askMetrics(): Promise<void> {
     const child = this.#child
-    if (child === undefined || !child.connected) return Promise.resolve([])
+    if (child === undefined || !child.connected) return Promise.resolve()
     const request = (this.#requests += 1)
     return new Promise((resolve) => {
-      const done = (metrics: Metrics) => {
+      const done = () => {
         cancel()
         child.off('message', listen)
-        child.off('exit', gone)
-        resolve(metrics)
+        child.off('close', done)
+        resolve()
       }
-      const gone = () => done([])
       const listen = (message: unknown) => {
         const said = message as ChildMessage
-        if (said.kind === 'metrics' && said.request === request) done(said.metrics)
+        if (said.kind === 'metrics' && said.request === request) done()
       }
-      const cancel = this.#options.clock.after(POOL_METRICS_TIMEOUT_MS, gone)
+      const cancel = this.#options.clock.after(POOL_METRICS_TIMEOUT_MS, () => {
+        if (child === this.#child) this.#last = countsOf(this.#last)
+        done()
+      })
       child.on('message', listen)
-      child.once('exit', gone)
+      child.once('close', done)
       this.#say({ kind: 'tellMetrics', request })
     })
   }
@@ -152,15 +166,21 @@ export class PoolMember {
   }
 
   #hear(message: ChildMessage): void {
-    if (message.kind !== 'standing' || this.#state === 'draining') return
+    if (message.kind === 'metrics') {
+      this.#last = message.metrics
+      return
+    }
+    if (this.#state === 'draining') return
     this.#unreadyCode = message.unreadyCode
     const state = message.unreadyCode === undefined ? 'ready' : 'unready'
     if (state !== this.#state) this.#transition(state)
   }
 
   #ended(how: string): void {
-    const { clock, random, observer } = this.#options
+    const { clock, random, observer, counted } = this.#options
     this.#child = undefined
+    counted(this.#last)
+    this.#last = []
     if (this.#state === 'draining') {
       this.#transition('stopped')
       return observer.drained(this, how)

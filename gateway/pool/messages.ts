@@ -11,6 +11,7 @@ export type ParentMessage =
 export type ChildMessage =
   /** Sent when it changes; without a code the child is ready. */
   | { readonly kind: 'standing'; readonly unreadyCode?: string }
-  | { readonly kind: 'metrics'; readonly request: number; readonly metrics: Metrics }
+  /** The answer to `request`; without one, told by itself. */
+  | { readonly kind: 'metrics'; readonly request?: number; readonly metrics: Metrics }
 
 export type Metrics = readonly MetricObjectWithValues<MetricValue<string>>[]

@@ -54,6 +54,21 @@ async function metric(adminPort: number, pattern: RegExp): Promise<number> {
   return Number(pattern.exec(text)?.[1])
 }
 
+/** Every series of the merged metrics that is a count, by its line up to the value. */
+async function countsShown(adminPort: number): Promise<ReadonlyMap<string, number>> {
+  const { text } = await call(adminPort, { path: '/metrics' })
+  const counted = /_total|_count|_sum|_bucket|^gateway_(events|refused_events|frames)/
+  const lines = text.split('\n').filter((line) => counted.test(line) && !line.startsWith('#'))
+  return new Map(
+    lines.map((line) => {
+      const blank = line.lastIndexOf(' ')
+      return [line.slice(0, blank), Number(line.slice(blank + 1))]
+    }),
+  )
+}
+
+const EVENTS = (outcome: string) => `gateway_events{outcome="${outcome}"}`
+
 /** Opens connections until every process has some. */
 async function openOnAll(port: number, count: number): Promise<TestClient[]> {
   return await Promise.all(Array.from({ length: count }, () => TestClient.open(port)))
@@ -97,6 +112,51 @@ test('processes share the port; the parent merges their metrics, replaces one th
   for (const { closed } of left) expect(closed?.code).toBe(1001)
   expect(pool.members.map(({ state }) => state)).toEqual(['stopped', 'stopped'])
   await expect(askUpgrade(port)).rejects.toThrow('ECONNREFUSED')
+})
+
+test('no count falls when a process is killed or drained, and the equation holds', async () => {
+  const { pool, port, adminPort } = await createPool()
+  await pool.start()
+  await until(async () => (await ready(adminPort)) === 200)
+  const clients = await openOnAll(port, 40)
+  for (const client of clients) client.send(frameText(0))
+  await Promise.all(clients.map((client) => client.untilAcked(0)))
+  // Told by the processes themselves: nobody has asked for metrics yet.
+  await until(() => {
+    const told = pool.members.flatMap(({ lastMetrics }) => lastMetrics)
+    const frames = told.filter(({ name }) => name === 'gateway_frames')
+    const values = frames.flatMap((metric) => metric.values.map(({ value }) => value))
+    return values.reduce((sum, value) => sum + value, 0) === 40
+  })
+
+  let before: ReadonlyMap<string, number> = new Map()
+  const noneFell = async () => {
+    const now = await countsShown(adminPort)
+    for (const [series, value] of before)
+      expect(now.get(series), series).toBeGreaterThanOrEqual(value)
+    const [received, ...outcomes] = ['received', 'accepted', 'rejected', 'refused', 'inFlight']
+    const sum = outcomes.reduce((total, outcome) => total + (now.get(EVENTS(outcome)) ?? 0), 0)
+    expect(now.get(EVENTS(received ?? ''))).toBe(sum)
+    before = new Map([...now].filter(([series]) => series !== EVENTS('inFlight')))
+    return now
+  }
+  const [first] = pool.members
+  const killed = first?.pid ?? 0
+  process.kill(killed, 'SIGKILL')
+  await until(async () => {
+    await noneFell()
+    return first?.pid !== killed && (await ready(adminPort)) === 200
+  })
+  expect((await noneFell()).get(EVENTS('accepted'))).toBe(40)
+  expect(await metric(adminPort, /^gateway_connections (\d+)$/m)).toBeLessThan(40)
+
+  // What was counted since a process last told of it, it tells when it is drained.
+  const left = clients.filter(({ closed }) => closed === undefined)
+  for (const client of left) client.send(frameText(1))
+  await Promise.all(left.map((client) => client.untilAcked(1)))
+  await pool.restart()
+  expect((await noneFell()).get(EVENTS('accepted'))).toBe(40 + left.length)
+  expect(await metric(adminPort, /^gateway_connections (\d+)$/m)).toBe(0)
 })
 
 test('a rolling restart replaces one process after another, and clients find the others', async () => {

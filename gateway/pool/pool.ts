@@ -9,6 +9,7 @@ import type { Clock } from '../../shared/runtime/clock.ts'
 import type { Running } from '../../shared/runtime/lifecycle.ts'
 import type { Random } from '../../shared/runtime/random.ts'
 import { gatewayErrors } from '../errors.ts'
+import { EndedCounts } from './counts.ts'
 import { PoolMember } from './member.ts'
 import type { PoolTelemetry } from './telemetry.ts'
 
@@ -29,6 +30,7 @@ export interface PoolOptions {
 export class GatewayPool implements Running {
   readonly members: readonly PoolMember[]
   readonly #options: PoolOptions
+  readonly #ended = new EndedCounts()
   #rolling: Promise<void> | undefined
   #isStopping = false
 
@@ -42,6 +44,7 @@ export class GatewayPool implements Running {
           ...options,
           index,
           observer,
+          counted: (last) => this.#ended.add(last),
           fork: () =>
             fork(module, [...args, '--port', `${port}`], {
               env: { ...environment },
@@ -69,14 +72,19 @@ export class GatewayPool implements Running {
     return this.members.map((member) => member.unreadyCode).find((code) => code !== undefined)
   }
 
-  /** The metrics of all processes, merged as their kinds ask for, and the parent's own. */
+  /**
+   * The metrics of all processes, merged as their kinds ask for, the counts of those that have ended,
+   * and the parent's own.
+   */
   async metrics(): Promise<string> {
     const { registry, telemetry } = this.#options
     telemetry.report(this.members)
     const own = await registry.getMetricsAsJSON()
-    const theirs = await Promise.all(this.members.map((member) => member.metrics()))
+    await Promise.all(this.members.map((member) => member.askMetrics()))
+    // Read in one go: a process that ends meanwhile is either here or there, not both.
+    const theirs = this.members.map((member) => member.lastMetrics)
     return await AggregatorRegistry.aggregate(
-      [own, ...theirs].map((metrics) => [...metrics]),
+      [own, ...theirs, this.#ended.metrics].map((metrics) => [...metrics]),
     ).metrics()
   }
 

@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { productionPackages } from '../../scripts/image/packages.ts'
 import { runTool } from '../../scripts/services/artefacts.ts'
-import type { Claim, Proof } from './proof.ts'
+import { none, told } from './claims.ts'
+import type { Proof } from './proof.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -40,7 +41,7 @@ const sbom: Proof = {
         none('packages of the image that are not named', unnamed.length),
         none('packages of the image without a hash', without('hashes').length),
         none('packages of the image without a licence', without('licenses').length),
-        { kind: 'told', what: 'packages of the image', measured: shipped.length, unit: '' },
+        told('packages of the image', shipped.length),
       ],
     })
   },
@@ -67,10 +68,6 @@ function packageAt(path: string): string {
   const text = readFileSync(join(ROOT, path, 'package.json'), 'utf8')
   const { name, version } = JSON.parse(text) as { readonly name: string; readonly version: string }
   return `${name}@${version}`
-}
-
-function none(what: string, measured: number): Claim {
-  return { kind: 'correctness', what, measured, unit: '', bound: { atMost: 0 } }
 }
 
 export const imageProofs: readonly Proof[] = [sbom]

@@ -1,8 +1,9 @@
 /**
  * One part of the batch's benchmark. `node batch-part.ts <folder> fill <events a frame> <events>`
  * makes the log; `… raw` begins a run of all of it and ends with its raw files, `… rest` goes on with
- * that run to its end, `… bounded` is a run of its own within the default bounds. What each step took
- * is printed as one line of JSON.
+ * that run to its end, `… bounded` is a run of its own within the default bounds. Objects and tables are
+ * where the environment says, as for a service; by default in the folder. What each step took is printed
+ * as one line of JSON.
  */
 import { join } from 'node:path'
 import { batchConfig } from '../../batch/config.ts'
@@ -11,13 +12,14 @@ import type { NewRecord } from '../../shared/log/event-log.ts'
 import { openLmdbEventLog } from '../../shared/log/lmdb-event-log.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
-import { openFolderObjectStore } from '../../shared/objects/folder-object-store.ts'
+import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { DEFAULT_CUT_IDS, parseCut } from '../../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS } from '../../shared/qoe/fold.ts'
 import { ManualClock, systemClock, type Clock } from '../../shared/runtime/clock.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
+import { systemRandom as random } from '../../shared/runtime/random.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
-import { openDuckDbWarehouse } from '../../shared/warehouse/duckdb-warehouse.ts'
+import { openWarehouse, readWarehouseSettings } from '../../shared/warehouse/open-warehouse.ts'
 import { BATCH_PARTS, type BatchPart, type PartMeasured } from './batch-bench.ts'
 import { BENCH_START_MS, benchFrames, type BenchFrame } from './events.ts'
 import { RunIsCutOff, StepStopwatch } from './step-stopwatch.ts'
@@ -34,16 +36,22 @@ const WHOLE = {
 async function measure(folder: string, part: BatchPart): Promise<PartMeasured> {
   const clock = systemClock
   const log = await openLog(folder, clock)
-  const config = readConfig(batchConfig, part === 'bounded' ? {} : WHOLE, () => '')
+  const readFile = () => ''
+  const settings = part === 'bounded' ? {} : { ...process.env, ...WHOLE }
+  const config = readConfig(batchConfig, settings, readFile)
   const ofPart = part === 'bounded' ? join(folder, 'bounded') : folder
-  const objects = await openFolderObjectStore({ folder: join(ofPart, 'objects'), clock })
+  const { gcs } = readObjectStoreSettings(process.env, readFile)
+  const { bigQuery } = readWarehouseSettings(process.env, readFile, gcs)
+  const objects = await openObjectStore({ gcs, folder: join(ofPart, 'objects'), clock, random })
   const temporaryFolder = join(ofPart, 'temporary')
-  const warehouse = await openDuckDbWarehouse({
+  const warehouse = await openWarehouse({
+    bigQuery,
     store: objects,
     temporaryFolder,
     memoryMaxBytes: config.flattenMemoryBytes,
     threads: 1,
     clock,
+    random,
   })
   const stopwatch = new StepStopwatch(part === 'raw' ? 'raw' : undefined)
   const batch = createBatch({

@@ -1,7 +1,7 @@
 /**
- * A partition with many live sessions: how long the event loop stands still while checkpoints are
- * made of it and records go on, and how long a new owner takes to recover it and to read what came
- * meanwhile.
+ * A partition with many live sessions: how long the event loop stands still while it is read and all its
+ * rows are written, while checkpoints are made of it and records go on, and while a new owner recovers it
+ * and reads what came meanwhile, and how long that takes.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,14 +35,18 @@ export async function benchRecovery(
   const logged = framesPerSession * sessions
   try {
     await appendAtTheirTimes(folder, recordsFrom(0, logged, sessions))
-    const checkpointed = await onStores(folder, liveSessionRecord(logged, sessions).loggedAtMs, {
-      measure: (stores, logClock) => measureCheckpoints(stores, logClock, { logged, sessions }),
-    })
+    const { written, checkpointed } = await onStores(
+      folder,
+      liveSessionRecord(logged, sessions).loggedAtMs,
+      (stores, logClock) => measureLife(stores, logClock, { logged, sessions }),
+    )
     const end = logged + checkpointed.events
-    const recovered = await onStores(folder, liveSessionRecord(end, sessions).loggedAtMs, {
-      measure: (stores, logClock) => measureRecovery(stores, logClock, { logged: end, sessions }),
-    })
-    return [checkpointed, recovered]
+    const recovered = await onStores(
+      folder,
+      liveSessionRecord(end, sessions).loggedAtMs,
+      (stores, logClock) => measureRecovery(stores, logClock, { logged: end, sessions }),
+    )
+    return [written, checkpointed, recovered]
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -54,14 +58,12 @@ interface Standing {
   readonly sessions: number
 }
 
-type Measure = (stores: BenchStores, logClock: ManualClock) => Promise<BenchResult>
-
 /** The log’s time is that of its records, so that the sessions stay alive. */
-async function onStores(
+async function onStores<Result>(
   folder: string,
   nowMs: number,
-  { measure }: { readonly measure: Measure },
-): Promise<BenchResult> {
+  measure: (stores: BenchStores, logClock: ManualClock) => Promise<Result>,
+): Promise<Result> {
   const logClock = new ManualClock(nowMs)
   const stores = await openBenchStores(folder, logClock)
   const result = await measure(stores, logClock)
@@ -74,13 +76,25 @@ function recordsFrom(offset: number, count: number, sessions: number) {
 }
 
 /** Ends with a processor that stopped in order, its last checkpoint at the end of the log. */
+async function measureLife(stores: BenchStores, logClock: ManualClock, standing: Standing) {
+  const { logged, sessions } = standing
+  let processor: RunningProcessor | undefined
+  const reading = await measureLoop(async () => {
+    processor = await startBenchProcessor(stores, SETTINGS)
+    await until(() => processor !== undefined && readAndWritten(processor, logged))
+  })
+  if (processor === undefined) throw new Error('assertion failed: it was started')
+  const checkpointed = await measureCheckpoints(processor, { ...stores, logClock }, standing)
+  await processor.stop()
+  const name = `${sessions.toLocaleString('en')} sessions read, and all their rows written`
+  return { written: perEvent(name, logged, reading, reading.blocked), checkpointed }
+}
+
 async function measureCheckpoints(
-  { log, ...stores }: BenchStores,
-  logClock: ManualClock,
+  processor: RunningProcessor,
+  { log, logClock }: Pick<BenchStores, 'log'> & { readonly logClock: ManualClock },
   { logged, sessions }: Standing,
 ): Promise<BenchResult> {
-  const processor = await startBenchProcessor({ log, ...stores }, SETTINGS)
-  await until(() => readAndWritten(processor, logged))
   const shown = new Set<number>()
   let appended = 0
   const measured = await measureLoop(async () => {
@@ -94,7 +108,6 @@ async function measureCheckpoints(
       if (offset !== undefined && offset !== first) shown.add(offset)
     }
   })
-  await processor.stop()
   const name = `${CHECKPOINTS} checkpoints of ${sessions.toLocaleString('en')} live sessions`
   return perEvent(name, appended, measured, measured.blocked)
 }
@@ -138,11 +151,7 @@ async function measureLoop(work: () => Promise<void>) {
   const cpuStart = process.cpuUsage()
   const startMs = systemClock.monotonicMs()
   await work()
-  const blocked = watch.stop()
   const cpu = process.cpuUsage(cpuStart)
-  return {
-    wallMs: systemClock.monotonicMs() - startMs,
-    cpuMs: (cpu.user + cpu.system) / 1_000,
-    blocked,
-  }
+  const wallMs = systemClock.monotonicMs() - startMs
+  return { wallMs, cpuMs: (cpu.user + cpu.system) / 1_000, blocked: await watch.stop() }
 }

@@ -10,6 +10,8 @@ import { systemClock } from '../../shared/runtime/clock.ts'
 import { createBenchFold, takeAll, TAKE_EVERY_RECORDS } from './fold-bench.ts'
 import { perEvent, type BenchResult } from './results.ts'
 
+export const STATE_BYTES = 'state bytes a session'
+
 const START_MS = 1_795_000_000_000
 /** Every session sends a frame in each round, ms. */
 const ROUND_MS = 10_000
@@ -32,7 +34,7 @@ export function benchState(framesPerSession: number, sessions: number): BenchRes
     `fold and rows of ${sessions.toLocaleString('en')} live sessions, 1 event a frame`,
     framesPerSession * sessions,
     { wallMs, cpuMs: (cpu.user + cpu.system) / 1_000 },
-    { 'state bytes a session': Math.round(bytes / sessions) },
+    { [STATE_BYTES]: Math.round(bytes / sessions) },
   )
 }
 

@@ -1,7 +1,42 @@
 /**
  * A Grafana dashboard from what is particular to it: rows of panels, and of each its queries, unit,
- * thresholds and runbook. All else, the variables included, is the same for every one.
+ * thresholds and runbook. All else, the variables included, is the same for every one. The model is
+ * built by Grafana's own SDK: a field or a value that Grafana does not know is an error of types.
  */
+import {
+  BigValueColorMode,
+  BigValueGraphMode,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
+  LegendDisplayMode,
+  LegendPlacement,
+  ReduceDataOptionsBuilder,
+  SortOrder,
+  TooltipDisplayMode,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizTooltipOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common'
+import {
+  DashboardBuilder,
+  DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
+  DatasourceVariableBuilder,
+  FieldColorBuilder,
+  FieldColorModeId,
+  QueryVariableBuilder,
+  RowBuilder,
+  TextBoxVariableBuilder,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
+  VariableRefresh,
+  VariableSort,
+  type GridPos,
+} from '@grafana/grafana-foundation-sdk/dashboard'
+import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus'
+import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat'
+import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
 
 export interface Query {
   /** PromQL; `NAMESPACE` and `PARTITION` are its selectors by the dashboard's variables. */
@@ -54,6 +89,12 @@ export interface Dashboard {
 export const NAMESPACE = 'namespace=~"$namespace"'
 export const PARTITION = 'partition=~"$partition"'
 
+/** Of which each value is a metric with a label of that name. */
+export const VARIABLES = {
+  namespace: 'serving_requests_in_flight',
+  partition: 'processor_partition_state',
+} as const
+
 const PANEL_WIDTH = 8
 const PANEL_HEIGHT = { timeseries: 8, stat: 4 } as const
 const GRID_WIDTH = 24
@@ -62,76 +103,63 @@ const REFERENCES = 'ABCDEFGH'
 const SOURCE = { type: 'prometheus', uid: '${datasource}' }
 
 /** The text of the dashboard's file. */
-export function dashboardJson(dashboard: Dashboard): string {
-  const { uid, title, description } = dashboard
-  const model = {
-    uid,
-    title,
-    description,
-    tags: ['backhaul'],
-    schemaVersion: 39,
-    version: 1,
-    editable: true,
-    graphTooltip: 1,
-    refresh: '30s',
-    time: { from: 'now-3h', to: 'now' },
-    timezone: 'utc',
-    links: [
-      {
-        type: 'dashboards',
-        title: 'Backhaul',
-        tags: ['backhaul'],
-        asDropdown: true,
-        keepTime: true,
-      },
-    ],
-    templating: { list: variables() },
-    annotations: { list: [] },
-    panels: placed(dashboard),
-  }
-  return `${JSON.stringify(model, undefined, 2)}\n`
+export function dashboardJson({ uid, title, description, rows }: Dashboard): string {
+  const dashboard = new DashboardBuilder(title)
+    .uid(uid)
+    .description(description)
+    .tags(['backhaul'])
+    .version(1)
+    .tooltip(DashboardCursorSync.Crosshair)
+    .refresh('30s')
+    .time({ from: 'now-3h', to: 'now' })
+    .timezone('utc')
+    .link(
+      new DashboardLinkBuilder('Backhaul')
+        .type(DashboardLinkType.Dashboards)
+        .tags(['backhaul'])
+        .asDropdown(true)
+        .keepTime(true),
+    )
+    .variables(variables())
+    .annotations([])
+  addPanels(dashboard, rows)
+  return `${JSON.stringify(dashboard.build(), undefined, 2)}\n`
 }
 
-function variables(): object[] {
-  const fromMetric = (name: string, label: string, metric: string) => ({
-    name,
-    label,
-    type: 'query',
-    datasource: SOURCE,
-    query: { query: `label_values(${metric}, ${name})`, refId: name },
-    refresh: 2,
-    sort: 3,
-    multi: true,
-    includeAll: true,
-    // Also what has no such label, as where there is no Kubernetes.
-    allValue: '.*',
-    current: { text: 'All', value: '$__all' },
-  })
+function variables() {
+  const fromMetric = (name: keyof typeof VARIABLES, label: string) =>
+    new QueryVariableBuilder(name)
+      .label(label)
+      .datasource(SOURCE)
+      .query({ query: `label_values(${VARIABLES[name]}, ${name})`, refId: name })
+      .refresh(VariableRefresh.OnTimeRangeChanged)
+      .sort(VariableSort.NumericalAsc)
+      .multi(true)
+      .includeAll(true)
+      // Also what has no such label, as where there is no Kubernetes.
+      .allValue('.*')
+      .current({ text: 'All', value: '$__all' })
   return [
-    { name: 'datasource', label: 'Prometheus', type: 'datasource', query: 'prometheus' },
-    fromMetric('namespace', 'Namespace', 'serving_requests_in_flight'),
-    fromMetric('partition', 'Partition', 'processor_partition_state'),
-    {
-      name: 'runbooks',
-      label: 'Runbooks at',
-      type: 'textbox',
-      query: 'docs/runbooks',
-      current: { text: 'docs/runbooks', value: 'docs/runbooks' },
-    },
+    new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'),
+    fromMetric('namespace', 'Namespace'),
+    fromMetric('partition', 'Partition'),
+    new TextBoxVariableBuilder('runbooks')
+      .label('Runbooks at')
+      .defaultValue('docs/runbooks')
+      .current({ text: 'docs/runbooks', value: 'docs/runbooks' }),
   ]
 }
 
 /** Panels from left to right, a row of them below the other. */
-function placed({ rows }: Dashboard): object[] {
-  const panels: object[] = []
+function addPanels(dashboard: DashboardBuilder, rows: Dashboard['rows']): void {
   let y = 0
-  for (const { title, panels: inRow } of rows) {
-    const id = panels.length + 1
-    panels.push({ id, type: 'row', title, collapsed: false, panels: [], gridPos: at(0, y, 24, 1) })
+  let id = 1
+  for (const { title, panels } of rows) {
+    dashboard.withRow(new RowBuilder(title).id(id).gridPos(at(0, y, GRID_WIDTH, 1)))
     y += 1
     let x = 0
     let height = 0
-    for (const panel of inRow) {
+    for (const panel of panels) {
       const width = panel.width ?? PANEL_WIDTH
       const own = PANEL_HEIGHT[panel.kind ?? 'timeseries']
       if (x + width > GRID_WIDTH) {
@@ -139,65 +167,74 @@ function placed({ rows }: Dashboard): object[] {
         x = 0
         height = 0
       }
-      panels.push(panelModel(panel, panels.length + 1, at(x, y, width, own)))
+      id += 1
+      dashboard.withPanel(
+        panelModel(panel)
+          .id(id)
+          .gridPos(at(x, y, width, own)),
+      )
       x += width
       height = Math.max(height, own)
     }
     y += height
+    id += 1
   }
-  return panels
 }
 
-function at(x: number, y: number, w: number, h: number) {
+function at(x: number, y: number, w: number, h: number): GridPos {
   return { x, y, w, h }
 }
 
-function panelModel(panel: Panel, id: number, gridPos: ReturnType<typeof at>): object {
+function panelModel(panel: Panel) {
   const { title, description, kind = 'timeseries', unit, queries, thresholds = [], runbook } = panel
   const steps = [
     { color: 'green', value: null },
     ...thresholds.map(({ from, colour }) => ({ color: colour, value: from })),
   ]
-  return {
-    id,
-    type: kind,
-    title,
-    description,
-    gridPos,
-    datasource: SOURCE,
-    targets: queries.map(({ expr, legend }, index) => ({
-      refId: REFERENCES.charAt(index),
-      datasource: SOURCE,
-      expr,
-      legendFormat: legend,
-      ...(kind === 'stat' ? { instant: true } : {}),
-    })),
-    fieldConfig: {
-      defaults: {
-        unit,
-        thresholds: { mode: 'absolute', steps },
-        ...(kind === 'stat'
-          ? { color: { mode: 'thresholds' } }
-          : {
-              custom: {
-                fillOpacity: 10,
-                showPoints: 'never',
-                thresholdsStyle: { mode: thresholds.length === 0 ? 'off' : 'line' },
-              },
-            }),
-      },
-      overrides: [],
-    },
-    options:
-      kind === 'stat'
-        ? { colorMode: 'value', graphMode: 'area', reduceOptions: { calcs: ['lastNotNull'] } }
-        : {
-            legend: { displayMode: 'list', placement: 'bottom', showLegend: true },
-            tooltip: { mode: 'multi', sort: 'desc' },
-          },
-    links:
-      runbook === undefined
-        ? []
-        : [{ title: 'Runbook', url: `\${runbooks}/${runbook}`, targetBlank: true }],
+  const model = kind === 'stat' ? stat() : timeSeries(thresholds.length > 0)
+  model
+    .title(title)
+    .description(description)
+    .datasource(SOURCE)
+    .unit(unit)
+    .thresholds(new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps(steps))
+  for (const [index, { expr, legend }] of queries.entries()) {
+    const query = new DataqueryBuilder()
+      .refId(REFERENCES.charAt(index))
+      .datasource(SOURCE)
+      .expr(expr)
+      .legendFormat(legend)
+    model.withTarget(kind === 'stat' ? query.instant() : query.range())
   }
+  if (runbook !== undefined)
+    model.links([
+      new DashboardLinkBuilder('Runbook').url(`\${runbooks}/${runbook}`).targetBlank(true),
+    ])
+  return model
+}
+
+/** One number as it is now: of one moment there is nothing to draw. */
+function stat(): StatBuilder {
+  return new StatBuilder()
+    .colorMode(BigValueColorMode.Value)
+    .graphMode(BigValueGraphMode.None)
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']))
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.Thresholds))
+}
+
+function timeSeries(hasThresholds: boolean): TimeSeriesBuilder {
+  const { Line, Off } = GraphThresholdsStyleMode
+  return new TimeSeriesBuilder()
+    .fillOpacity(10)
+    .showPoints(VisibilityMode.Never)
+    .thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(hasThresholds ? Line : Off))
+    .legend(
+      new VizLegendOptionsBuilder()
+        .displayMode(LegendDisplayMode.List)
+        .placement(LegendPlacement.Bottom)
+        .showLegend(true),
+    )
+    .tooltip(
+      new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
+    )
 }

@@ -66,6 +66,12 @@ export function goTools(moduleFolder: string): string {
   })
 }
 
+/** The folder of a published module's files, which Go fetches and checks against the public checksums. */
+export function goModule(module: string, version: string): string {
+  const told = runTool('go', ['mod', 'download', '-json', `${module}@${version}`])
+  return (JSON.parse(told) as { readonly Dir: string }).Dir
+}
+
 /** The folder of a virtual environment with the packages that a list pins, made when it is not there yet. */
 export function pythonPackages(
   requirementsPath: string,
@@ -85,7 +91,7 @@ export function pythonPackages(
 }
 
 /** A folder of the cache, which `make` fills when it is not there yet. */
-function keptFolder(name: string, doing: string, make: (folder: string) => void): string {
+export function keptFolder(name: string, doing: string, make: (folder: string) => void): string {
   const folder = join(cacheFolder(), name)
   if (existsSync(folder)) return folder
   console.log(`services: ${doing} into ${folder}`)

@@ -8,13 +8,16 @@ import { withinTime } from '../within-time.ts'
 import { unavailable, type History } from './history.ts'
 import { integerOf } from '../../shared/warehouse/row-values.ts'
 import {
+  listedPastSession,
   pastSessions,
   selectFrameCount,
   selectSession,
   selectTimeline,
   selectViewerSessions,
   timelineFromRows,
+  type ListedPastSession,
   type PastSession,
+  type PastViewerSelection,
 } from './sessions.ts'
 import type { HistorySnapshot } from './snapshot.ts'
 
@@ -77,35 +80,22 @@ export async function readPastSession(
   }
 }
 
-export interface AskedViewer {
-  readonly viewerPseudonym: string
-  readonly fromMs: number
-  readonly toMs: number
-  readonly limit: number
-}
-
 export interface PastSessionList {
-  readonly sessions: readonly PastSession[]
+  readonly sessions: readonly ListedPastSession[]
   /** Whether there may be older ones. */
   readonly hasMore: boolean
 }
 
 /** Sessions of a viewer by their first event, newest first. Throws `SERVING_HISTORY_*`. */
 export async function readPastViewerSessions(
-  { limit, ...asked }: AskedViewer,
+  asked: PastViewerSelection,
   options: PastSessionReaderOptions,
 ): Promise<PastSessionList> {
   const snapshot = await options.history.acquire()
   if (snapshot === undefined) return { sessions: [], hasMore: false }
   try {
-    const rowsMax = options.limits.historyRowsPerQueryMax
-    const select = selectViewerSessions({ ...asked, sessions: limit, rows: rowsMax })
-    const rows = await query(select, snapshot, options)
-    const sessions = pastSessions(rows)
-    // Where the rows end, the last session may have lost some: the next page has it whole.
-    if (rows.length >= rowsMax && sessions.length > 1)
-      return { sessions: sessions.slice(0, -1), hasMore: true }
-    return { sessions, hasMore: sessions.length >= limit }
+    const rows = await query(selectViewerSessions(asked), snapshot, options)
+    return { sessions: rows.map(listedPastSession), hasMore: rows.length >= asked.limit }
   } catch (error) {
     throw unavailable(error)
   } finally {

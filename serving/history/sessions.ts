@@ -56,18 +56,37 @@ export interface PastViewerSelection {
   /** Session time of a session's first event; the end is exclusive. */
   readonly fromMs: number
   readonly toMs: number
-  readonly sessions: number
-  readonly rows: number
+  readonly limit: number
+}
+
+/** A session as a list shows it: the latest part, and what is summed over all of them. */
+export interface ListedPastSession extends Pick<
+  PastSession,
+  'sessionId' | 'incarnation' | 'context' | 'closed'
+> {
+  /** Of its first event. */
+  readonly startedAtMs: number
+  readonly latest: PartSummary
+  readonly totals: SessionTotals
+  readonly lost: number
+}
+
+export interface SessionTotals extends Pick<
+  PartSummary,
+  'stallCount' | 'stallMs' | 'watchedMs' | 'failed'
+> {
+  /** Of the first part that began to play. */
+  readonly startupMs: number | undefined
 }
 
 /**
- * Sessions that began in the range and whose latest part is of the viewer, newest first, each with
- * its rows descending by part. Parts that are days away from the range are not looked for.
+ * Sessions that began in the range and whose latest part is of the viewer, newest first: a row each,
+ * however many parts it has. Parts that are days away from the range are not looked for.
  */
 export function selectViewerSessions(of: PastViewerSelection): Select {
   return {
-    sql: `WITH started AS (
-  SELECT session_id, incarnation, MIN(first_event_time_ms) AS started_ms, MAX(part) AS last_part
+    sql: `WITH parts AS (
+  SELECT *
   FROM sessions
   WHERE start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
     AND session_id IN (
@@ -76,34 +95,53 @@ export function selectViewerSessions(of: PastViewerSelection): Select {
       WHERE viewer_pseudonym = @viewer
         AND start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
     )
-  GROUP BY session_id, incarnation
 ),
-listed AS (
-  SELECT t.session_id, t.incarnation, t.started_ms
-  FROM started AS t
-  JOIN sessions AS l
-    ON l.session_id = t.session_id AND l.incarnation = t.incarnation AND l.part = t.last_part
-  WHERE l.viewer_pseudonym = @viewer
-    AND l.start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
-    AND t.started_ms >= @from_ms AND t.started_ms < @to_ms
-  ORDER BY t.started_ms DESC, t.session_id, t.incarnation
-  LIMIT @max_sessions
+totals AS (
+  SELECT session_id, incarnation, MIN(first_event_time_ms) AS started_ms, MAX(part) AS last_part,
+    MIN(CASE WHEN startup_ms IS NULL THEN NULL ELSE part END) AS startup_part,
+    SUM(stall_count) AS total_stall_count, SUM(stall_ms) AS total_stall_ms,
+    SUM(watched_ms) AS total_watched_ms, MAX(failed) AS any_failed
+  FROM parts
+  GROUP BY session_id, incarnation
 )
-SELECT s.*
-FROM listed AS t
-JOIN sessions AS s ON s.session_id = t.session_id AND s.incarnation = t.incarnation
-WHERE s.start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
-ORDER BY t.started_ms DESC, t.session_id, t.incarnation, s.part DESC
-LIMIT @max_rows`,
+SELECT l.*, t.started_ms, t.total_stall_count, t.total_stall_ms, t.total_watched_ms, t.any_failed,
+  b.startup_ms AS first_startup_ms
+FROM totals AS t
+JOIN parts AS l
+  ON l.session_id = t.session_id AND l.incarnation = t.incarnation AND l.part = t.last_part
+LEFT JOIN parts AS b
+  ON b.session_id = t.session_id AND b.incarnation = t.incarnation AND b.part = t.startup_part
+WHERE l.viewer_pseudonym = @viewer AND t.started_ms >= @from_ms AND t.started_ms < @to_ms
+ORDER BY t.started_ms DESC, t.session_id, t.incarnation
+LIMIT @max_sessions`,
     parameters: {
       viewer: of.viewerPseudonym,
       from_ms: of.fromMs,
       to_ms: of.toMs,
       from_date: utcDate(Math.max(0, of.fromMs - VIEWER_PARTS_WITHIN_MS)),
       to_date: utcDate(of.toMs + VIEWER_PARTS_WITHIN_MS),
-      max_sessions: of.sessions,
-      max_rows: of.rows,
+      max_sessions: of.limit,
     },
+  }
+}
+
+/** One session a row of `selectViewerSessions`. */
+export function listedPastSession(row: Row): ListedPastSession {
+  return {
+    sessionId: textOf(row, 'session_id') ?? '',
+    incarnation: integerOf(row, 'incarnation'),
+    context: objectFromColumns(row, contextColumns),
+    closed: row['closed'] === true,
+    startedAtMs: integerOf(row, 'started_ms'),
+    latest: partFromRow(row),
+    totals: {
+      stallCount: integerOf(row, 'total_stall_count'),
+      stallMs: integerOf(row, 'total_stall_ms'),
+      watchedMs: integerOf(row, 'total_watched_ms'),
+      failed: integerOf(row, 'any_failed') === 0 ? 0 : 1,
+      startupMs: optionalIntegerOf(row, 'first_startup_ms'),
+    },
+    lost: integerOf(row, 'lost'),
   }
 }
 

@@ -33,7 +33,7 @@ const WORK: Readonly<Record<Role, { readonly writes: string[]; readonly reads: s
   batch: { writes: [], reads: [TOPICS.events, TOPICS.rejects, TOPICS.exceptions, TOPICS.content] },
   serving: { writes: [], reads: [TOPICS.events, TOPICS.alerts, TOPICS.content] },
   operator: {
-    writes: [TOPICS.events, TOPICS.rejects, TOPICS.content],
+    writes: [TOPICS.events, TOPICS.rejects, TOPICS.sessions, TOPICS.content],
     reads: [TOPICS.events, TOPICS.rejects, TOPICS.exceptions, TOPICS.content],
   },
 }

@@ -15,7 +15,6 @@ import { canCompile } from '../events/scan/compile.ts'
 import { ContextReader } from '../events/scan/context-reader.ts'
 import { EventScanner } from '../events/scan/event-scanner.ts'
 import {
-  BRACE_OPEN,
   BRACKET_CLOSE,
   COMMA,
   endOfDigits,
@@ -52,9 +51,9 @@ class RecordScanner {
   readonly #contexts = new ContextReader()
 
   scan(value: Uint8Array): FrameValue | undefined {
-    const sessionStart = HEAD.length
-    const sessionEnd = standsAt(value, 0, HEAD) ? endOfContext(value, sessionStart) : ODD
-    const sentAtStart = after(value, sessionEnd, SENT_AT)
+    const session = standsAt(value, 0, HEAD) ? this.#contexts.read(value, HEAD.length) : undefined
+    if (session === undefined) return undefined
+    const sentAtStart = after(value, HEAD.length + session.bytes.length, SENT_AT)
     if (sentAtStart === ODD) return undefined
     const sentAt = wholeNumber(value, sentAtStart, EPOCH_MS_MAX)
     const receivedAtStart = after(value, endOfDigits(value, sentAtStart), RECEIVED_AT)
@@ -70,9 +69,8 @@ class RecordScanner {
     }
     const eventsStart = after(value, at, EVENTS)
     if (eventsStart === ODD) return undefined
-    const session = this.#contexts.read(value, sessionStart, sessionEnd)
-    const events = session && this.#eventsIn(value, eventsStart)
-    return events && { session, sentAt, receivedAt, rejectedSeqs, events }
+    const events = this.#eventsIn(value, eventsStart)
+    return events && { session: session.context, sentAt, receivedAt, rejectedSeqs, events }
   }
 
   /** The events from `start` to the end of the value. */
@@ -94,10 +92,6 @@ class RecordScanner {
       at = end + 1
     }
   }
-}
-
-function endOfContext(value: Uint8Array, start: number): number {
-  return value[start] === BRACE_OPEN ? endOfValue(value, start, depthMax) : ODD
 }
 
 /** Index behind `token` if it stands at `index`. */

@@ -22,6 +22,19 @@ const NO_COUNTS = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as 
   Record<CounterName, number>
 >
 
+/**
+ * Plain arrays, for a typed one has its numbers at yet another place in memory, and a frame adds to panes of
+ * every cut. Begun with what is no small integer, so that the engine keeps numbers in them and no objects.
+ */
+function zeroes(length: number): readonly number[] {
+  const numbers = Array.from({ length }, () => Number.NaN)
+  for (let index = 0; index < length; index += 1) numbers[index] = 0
+  return numbers
+}
+
+const NO_COUNTERS = zeroes(COUNTER_NAMES.length)
+const NO_INSTANTS = zeroes(INSTANTS_PER_MINUTE)
+
 export class Pane implements SnapshotEntry {
   readonly cutIndex: number
   readonly key: string
@@ -34,10 +47,10 @@ export class Pane implements SnapshotEntry {
   isDirty = false
   /** Rows taken and not yet acknowledged. */
   inFlight = 0
-  counters = new Float64Array(COUNTER_NAMES.length)
+  readonly counters = NO_COUNTERS.slice()
   bitsPlayed = new CarryingSum()
-  readonly concurrentPlays = new Float64Array(INSTANTS_PER_MINUTE)
-  readonly concurrentViewers = new Float64Array(INSTANTS_PER_MINUTE)
+  readonly concurrentPlays = NO_INSTANTS.slice()
+  readonly concurrentViewers = NO_INSTANTS.slice()
   readonly startupHistogram = new Map<number, number>()
   readonly viewerRegisters = new Map<number, number>()
 
@@ -96,10 +109,10 @@ export class Pane implements SnapshotEntry {
       at: this.minuteStartMs,
       first: this.firstOffset,
       last: this.lastOffset,
-      n: [...this.counters],
+      n: this.counters,
       bits: this.bitsPlayed.total.toString(),
-      plays: [...this.concurrentPlays],
-      viewers: [...this.concurrentViewers],
+      plays: this.concurrentPlays,
+      viewers: this.concurrentViewers,
       startups: ascending(this.startupHistogram),
       registers: ascending(this.viewerRegisters),
     })
@@ -355,10 +368,10 @@ export class PaneStore {
       savedIn: 0,
     })
     pane.lastOffset = saved.last
-    pane.counters = Float64Array.from(saved.n)
+    for (const [index, count] of saved.n.entries()) pane.counters[index] = count
     pane.bitsPlayed = new CarryingSum(BigInt(saved.bits))
-    pane.concurrentPlays.set(saved.plays)
-    pane.concurrentViewers.set(saved.viewers)
+    for (const [index, count] of saved.plays.entries()) pane.concurrentPlays[index] = count
+    for (const [index, count] of saved.viewers.entries()) pane.concurrentViewers[index] = count
     for (const [bucket, count] of saved.startups) pane.startupHistogram.set(bucket, count)
     for (const [register, rank] of saved.registers) pane.viewerRegisters.set(register, rank)
     this.#cutsOfMinute(saved.at)[saved.cut]?.set(saved.key, pane)

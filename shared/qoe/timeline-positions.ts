@@ -13,16 +13,21 @@ export interface TimelineState {
   readonly pendingPositions: readonly PositionRowDraft[]
 }
 
-const NO_POSITIONS: readonly number[] = []
+const NO_POSITIONS: number[] = []
+/** Up to here a session’s numbers are as many as its positions need: most sessions are short. */
+const EXACT_NUMBERS = 8
+const ONE_MORE: readonly number[] = [Number.NaN, Number.NaN]
+/** Beyond, room for some more is made at once, or every frame of a long session would copy them all. */
+const SEVERAL_MORE: readonly number[] = Array.from({ length: 16 }, () => Number.NaN)
 const NO_ROWS: readonly PositionRowDraft[] = []
 
 export class TimelinePositions {
   #count: number
   /**
    * The open row: offset and append time of one position after another. Plain numbers in an array
-   * of their exact number take a fifth of what objects in a growing one do, in every session.
+   * of about their number take a fifth of what objects in a growing one do, in every session.
    */
-  #open: readonly number[]
+  #open: number[]
   /** Full rows that are not durable yet. */
   #pending: readonly PositionRowDraft[]
 
@@ -37,16 +42,21 @@ export class TimelinePositions {
   }
 
   add(position: TimelinePosition): void {
-    this.#open = this.#open.concat([position.offset, position.loggedAtMs])
+    const at = 2 * this.#openCount
+    if (at === this.#open.length)
+      this.#open = this.#open.concat(at < EXACT_NUMBERS ? ONE_MORE : SEVERAL_MORE)
+    this.#open[at] = position.offset
+    this.#open[at + 1] = position.loggedAtMs
     this.#count += 1
-    if (this.#open.length < 2 * POSITIONS_PER_ROW) return
-    this.#pending = [...this.#pending, this.#openRow()]
+    if (this.#openCount > 0) return
+    this.#pending = [...this.#pending, this.#row(POSITIONS_PER_ROW)]
     this.#open = NO_POSITIONS
   }
 
   /** The rows that are not durable yet, the open one included. */
   rows(): PositionRowDraft[] {
-    return this.#open.length === 0 ? [...this.#pending] : [...this.#pending, this.#openRow()]
+    const open = this.#openCount
+    return open === 0 ? [...this.#pending] : [...this.#pending, this.#row(open)]
   }
 
   /** Full rows that were written, as full as they are, need not be kept. */
@@ -60,13 +70,18 @@ export class TimelinePositions {
   state(): TimelineState {
     return {
       positionCount: this.#count,
-      positions: this.#positions(),
+      positions: this.#positions(this.#openCount),
       pendingPositions: this.#pending,
     }
   }
 
-  #openRow(): PositionRowDraft {
-    const positions = this.#positions()
+  /** Of the open row; a full one is not open any more. */
+  get #openCount(): number {
+    return this.#count % POSITIONS_PER_ROW
+  }
+
+  #row(count: number): PositionRowDraft {
+    const positions = this.#positions(count)
     return {
       rowNumber: Math.floor((this.#count - 1) / POSITIONS_PER_ROW),
       lastOffset: positions.at(-1)?.offset ?? 0,
@@ -74,11 +89,11 @@ export class TimelinePositions {
     }
   }
 
-  #positions(): TimelinePosition[] {
+  #positions(count: number): TimelinePosition[] {
     const open = this.#open
-    return Array.from({ length: open.length / 2 }, (_, index) => ({
-      offset: open[2 * index] ?? 0,
-      loggedAtMs: open[2 * index + 1] ?? 0,
-    }))
+    const positions: TimelinePosition[] = []
+    for (let at = 0; at < 2 * count; at += 2)
+      positions.push({ offset: open[at] ?? 0, loggedAtMs: open[at + 1] ?? 0 })
+    return positions
   }
 }

@@ -51,6 +51,10 @@ export type FailpointName =
   | 'erase.afterSomeLiveRows'
   | 'erase.afterSomeStagingFiles'
   | 'erase.afterProof'
+  | 'compact.afterPlan'
+  | 'compact.afterSomeFiles'
+  | 'compact.afterLedger'
+  | 'compact.afterSomeDeletions'
 
 export interface Failpoints {
   /** Runs what is armed under `name`, if anything; it may throw, delay or end the process. */

@@ -17,6 +17,8 @@ export interface MetricSpec {
   readonly labels?: readonly string[]
   /** Upper bounds of a histogram, in the metric's unit. */
   readonly buckets?: readonly number[]
+  /** Of a gauge: it stands for a count that is kept elsewhere, and rises until the process ends. */
+  readonly rises?: true
   /** How the values of several processes become one; without it they are added. */
   readonly merge?: 'sum' | 'min' | 'max' | 'average'
 }

@@ -5,6 +5,12 @@ import { assert } from '../runtime/errors.ts'
 export const BATCH_MAX_ROWS = 40
 /** … and their bytes; one row always fits. */
 export const BATCH_MAX_BYTES = 32 * 1024
+/** How long a batch of narrow rows waits for more of its partition, ms: little of their freshness. */
+export const NARROW_BATCH_LINGER_MS = 20
+/** Likewise of wide rows, which all log partitions spread over seconds. */
+export const WIDE_BATCH_LINGER_MS = 100
+/** Likewise of sessions, which have a partition each, where no more would come. */
+export const SESSION_BATCH_LINGER_MS = 0
 /** Bytes of the writes of one class that wait for their turn; beyond, a write is refused as unavailable. */
 export const WAITING_WRITES_MAX_BYTES = 64 * 1024 * 1024
 /** Statements of one class that wait for their turn; likewise, reads too. */

@@ -141,6 +141,7 @@ describe('statements to Cassandra', () => {
     void wide.then(() => (done = true))
     while (!done) {
       for (const { answer } of sent.splice(0)) answer.resolve(DONE)
+      await clock.advance(10)
       await new Promise(setImmediate)
     }
   })

@@ -9,10 +9,13 @@ import type { Random } from '../runtime/random.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
 import { failureReason, speedFailure } from './cassandra-failure.ts'
 import {
+  NARROW_BATCH_LINGER_MS,
   REPEAT_DELAY_MAX_MS,
   REPEAT_DELAY_MS,
+  SESSION_BATCH_LINGER_MS,
   STATEMENT_ATTEMPTS_MAX,
   WAITING_STATEMENTS_MAX,
+  WIDE_BATCH_LINGER_MS,
 } from './cassandra-limits.ts'
 import type { CassandraSpeedTelemetry, StatementClass } from './cassandra-telemetry.ts'
 import { WriteLane, type RowWrite } from './cassandra-write-lane.ts'
@@ -50,16 +53,18 @@ export class CassandraStatements {
   constructor(parts: StatementsParts) {
     this.#parts = parts
     const { narrowWritesMax, wideWritesMax, sessionWritesMax } = parts.config
-    const lane = (name: WriteClass, inFlightMax: number) =>
+    const lane = (name: WriteClass, inFlightMax: number, lingerMs: number) =>
       new WriteLane({
         inFlightMax,
+        lingerMs,
+        clock: parts.clock,
         send: (writes) => this.#send(name, writes),
         onRefused: () => parts.telemetry.refused(name),
       })
     this.#lanes = {
-      narrow: lane('narrow', narrowWritesMax),
-      wide: lane('wide', wideWritesMax),
-      session: lane('session', sessionWritesMax),
+      narrow: lane('narrow', narrowWritesMax, NARROW_BATCH_LINGER_MS),
+      wide: lane('wide', wideWritesMax, WIDE_BATCH_LINGER_MS),
+      session: lane('session', sessionWritesMax, SESSION_BATCH_LINGER_MS),
     }
     parts.telemetry.standingIsRead(() => ({
       narrow: this.#lanes.narrow.standing,

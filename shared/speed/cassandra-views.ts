@@ -24,7 +24,10 @@ export async function deleteViewRows(
   { cuts, fromMs, toMs }: ViewMinutes,
 ): Promise<void> {
   for (let hourMs = hourOf(fromMs); hourMs < toMs; hourMs += HOUR_MS)
-    for (const cut of cuts) await statements.write('wide', minuteDeletions(view, cut, hourMs))
+    await statements.write(
+      'wide',
+      cuts.flatMap((cut) => minuteDeletions(view, cut, hourMs)),
+    )
   for (const { table, column } of TABLES) {
     const highest = `SELECT MAX(WRITETIME(${column})) AS stamp_us FROM ${table} WHERE view_id = ?`
     const [found] = (await statements.readPage(highest, [view])).rows

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { ManualClock } from '../runtime/clock.ts'
 import {
   BATCH_MAX_BYTES,
   BATCH_MAX_ROWS,
@@ -20,6 +21,7 @@ describe('a lane of writes', () => {
   /** Batches that were sent and not answered. */
   let sent: { readonly writes: readonly RowWrite[]; readonly done: PromiseWithResolvers<void> }[]
   let refusals: number
+  let clock: ManualClock
   let lane: WriteLane
 
   const answer = async (error?: Error): Promise<void> => {
@@ -33,8 +35,15 @@ describe('a lane of writes', () => {
   beforeEach(() => {
     sent = []
     refusals = 0
-    lane = new WriteLane({
+    clock = new ManualClock()
+    lane = laneThatLingers(0)
+  })
+
+  const laneThatLingers = (lingerMs: number) =>
+    new WriteLane({
       inFlightMax: 2,
+      lingerMs,
+      clock,
       onRefused: () => (refusals += 1),
       send(writes) {
         const done = Promise.withResolvers<void>()
@@ -42,7 +51,6 @@ describe('a lane of writes', () => {
         return done.promise
       },
     })
-  })
 
   it('puts rows of one partition into one batch, up to its rows and its bytes', async () => {
     const half = BATCH_MAX_BYTES / 2
@@ -57,7 +65,40 @@ describe('a lane of writes', () => {
       await answer()
     }
     await writing
-    expect(all).toEqual([BATCH_MAX_ROWS, 1, 2, 1, 1])
+    expect(all).toEqual([BATCH_MAX_ROWS, 2, 1, 1, 1])
+  })
+
+  it('lets a batch wait for further rows of its partition, and not when it is full', async () => {
+    lane = laneThatLingers(20)
+    const calls = [lane.write([rowOf('a')])]
+    await clock.advance(15)
+    calls.push(lane.write([rowOf('a'), ...rowsOf('b', BATCH_MAX_ROWS), rowOf('c')]))
+    expect(sizes()).toEqual([BATCH_MAX_ROWS])
+    expect(lane.standing).toEqual({ inFlight: 1, waiting: 2, waitingBytes: 300 })
+    await clock.advance(4)
+    expect(sizes()).toEqual([BATCH_MAX_ROWS])
+    await clock.advance(1)
+    expect(sizes()).toEqual([BATCH_MAX_ROWS, 2])
+    await clock.advance(15)
+    await answer()
+    expect(sizes()).toEqual([2, 1])
+    await answer()
+    await answer()
+    await Promise.all(calls)
+  })
+
+  it('lets a batch that has waited gather rows as long as there is no room on the way', async () => {
+    lane = laneThatLingers(20)
+    const calls = [lane.write(rowsOf('x', BATCH_MAX_ROWS)), lane.write(rowsOf('y', BATCH_MAX_ROWS))]
+    for (let call = 0; call < 3; call++) {
+      calls.push(lane.write([rowOf('a')]))
+      await clock.advance(50)
+    }
+    await answer()
+    expect(sizes()).toEqual([BATCH_MAX_ROWS, 3])
+    await answer()
+    await answer()
+    await Promise.all(calls)
   })
 
   it('gathers what waits, whichever call it came with', async () => {

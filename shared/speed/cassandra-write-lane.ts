@@ -1,9 +1,12 @@
 /**
- * The writes of one class on their way to Cassandra. Rows that wait gather into batches of their
- * Cassandra partition, whichever call they came with: the busier the store, the fuller its batches.
+ * The writes of one class on their way to Cassandra. Rows gather into batches of their Cassandra
+ * partition, whichever call they came with: a batch goes when it is full, or once it has waited for
+ * `lingerMs` and there is room on the way. So the rows that many log partitions write at about the
+ * same time share statements, and the busier the store, the fuller its batches.
  * A class has its own batches on their way, so that the many rows of wide cuts never hold up the
  * few of narrow ones.
  */
+import type { Clock } from '../runtime/clock.ts'
 import {
   BATCH_MAX_BYTES,
   BATCH_MAX_ROWS,
@@ -26,12 +29,17 @@ export interface RowWrite {
 export interface WriteLaneParts {
   /** Batches on their way at a time. */
   readonly inFlightMax: number
+  /** How long a batch waits for further rows of its partition, ms. */
+  readonly lingerMs: number
+  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>
   /** Resolves when all the rows, which are of one Cassandra partition, are durable. */
   send(writes: readonly RowWrite[]): Promise<void>
   onRefused(): void
 }
 
 interface Batch {
+  readonly partition: string
+  readonly begunMs: number
   readonly writes: RowWrite[]
   bytes: number
   readonly done: PromiseWithResolvers<void>
@@ -39,12 +47,13 @@ interface Batch {
 
 export class WriteLane {
   readonly #parts: WriteLaneParts
-  /** Batches in the order in which they were begun. */
-  readonly #waiting = new Set<Batch>()
-  /** The waiting batch of each partition that still takes rows. */
+  /** The batch of each partition that still takes rows, in the order in which they were begun. */
   readonly #open = new Map<string, Batch>()
+  /** Batches that take no more rows, likewise; they go first. */
+  readonly #full: Batch[] = []
   #waitingBytes = 0
   #inFlight = 0
+  #isTimed = false
 
   constructor(parts: WriteLaneParts) {
     this.#parts = parts
@@ -53,7 +62,7 @@ export class WriteLane {
   get standing(): ClassStanding {
     return {
       inFlight: this.#inFlight,
-      waiting: this.#waiting.size,
+      waiting: this.#full.length + this.#open.size,
       waitingBytes: this.#waitingBytes,
     }
   }
@@ -80,27 +89,59 @@ export class WriteLane {
   }
 
   #add(write: RowWrite): Batch {
-    let batch = this.#open.get(write.partition)
-    if (batch === undefined || isFull(batch, write)) {
-      batch = { writes: [], bytes: 0, done: Promise.withResolvers() }
-      this.#open.set(write.partition, batch)
-      this.#waiting.add(batch)
+    const { partition } = write
+    let batch = this.#open.get(partition)
+    if (batch === undefined || batch.bytes + write.bytes > BATCH_MAX_BYTES) {
+      if (batch !== undefined) this.#fill(batch)
+      batch = this.#begin(partition)
     }
     batch.writes.push(write)
     batch.bytes += write.bytes
     this.#waitingBytes += write.bytes
+    if (batch.writes.length >= BATCH_MAX_ROWS || batch.bytes >= BATCH_MAX_BYTES) this.#fill(batch)
     return batch
   }
 
+  #begin(partition: string): Batch {
+    const begunMs = this.#parts.clock.monotonicMs()
+    const batch = { partition, begunMs, writes: [], bytes: 0, done: Promise.withResolvers<void>() }
+    this.#open.set(partition, batch)
+    return batch
+  }
+
+  /** It takes no more rows. */
+  #fill(batch: Batch): void {
+    this.#open.delete(batch.partition)
+    this.#full.push(batch)
+  }
+
   #pump(): void {
-    for (const batch of this.#waiting) {
-      if (this.#inFlight >= this.#parts.inFlightMax) return
-      this.#waiting.delete(batch)
+    while (this.#inFlight < this.#parts.inFlightMax) {
+      const batch = this.#full.shift() ?? this.#takeRipe()
+      if (batch === undefined) return
       this.#waitingBytes -= batch.bytes
-      const partition = batch.writes[0]?.partition ?? ''
-      if (this.#open.get(partition) === batch) this.#open.delete(partition)
       void this.#send(batch)
     }
+  }
+
+  /** The oldest open batch, once it has waited; until then a timer looks again. */
+  #takeRipe(): Batch | undefined {
+    const oldest = this.#open.values().next().value
+    if (oldest === undefined) return undefined
+    const { clock, lingerMs } = this.#parts
+    const leftMs = oldest.begunMs + lingerMs - clock.monotonicMs()
+    if (leftMs > 0) return this.#pumpAfter(leftMs)
+    this.#open.delete(oldest.partition)
+    return oldest
+  }
+
+  #pumpAfter(delayMs: number): undefined {
+    if (this.#isTimed) return
+    this.#isTimed = true
+    this.#parts.clock.after(delayMs, () => {
+      this.#isTimed = false
+      this.#pump()
+    })
   }
 
   async #send({ writes, done }: Batch): Promise<void> {
@@ -114,8 +155,4 @@ export class WriteLane {
     this.#inFlight -= 1
     this.#pump()
   }
-}
-
-function isFull({ writes, bytes }: Batch, next: RowWrite): boolean {
-  return writes.length >= BATCH_MAX_ROWS || bytes + next.bytes > BATCH_MAX_BYTES
 }

@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openLmdbRoot } from '../lmdb/root.ts'
 import { metricIn } from '../lmdb/testing/metric-in.ts'
+import { transact } from '../lmdb/transaction.ts'
 import { ManualClock } from '../runtime/clock.ts'
 import { createTelemetryBase } from '../runtime/telemetry.ts'
 import { EXPIRY_PERIOD_MS, EXPIRY_SLICE_ROWS, WRITE_QUEUE_MAX_TASKS } from './lmdb-limits.ts'
+import { encodeSession } from './lmdb-row-codec.ts'
+import { sessionKey } from './lmdb-row-keys.ts'
 import { openLmdbSpeedStore } from './lmdb-speed-store.ts'
 import {
   describeSpeedStore,
@@ -16,6 +20,7 @@ import {
   positionRow,
   sessionRow,
 } from './speed-store.contract.ts'
+import type { SessionRow } from './rows.ts'
 import type { MinuteQuery, SpeedStore } from './speed-store.ts'
 
 const MAP_BYTES = 128 * 1024 * 1024
@@ -226,6 +231,56 @@ describe('the LMDB speed store', () => {
     await survivor.close()
     expect(stamps).toHaveLength(2)
     expect(Math.min(...stamps)).toBeGreaterThanOrEqual(acknowledged)
+  })
+
+  describe('a build from before there were entries of viewers', () => {
+    const everything = { view: 'view-1', fromMs: 0, toMs: 2 ** 47, limit: 9 }
+    const of = (viewerPseudonym: string, stampUs: number) =>
+      sessionRow({ stampUs, contextJson: JSON.stringify({ viewerPseudonym }) })
+    const sessionsOf = (viewerPseudonym: string) =>
+      store.readViewerSessions({ ...everything, viewerPseudonym })
+
+    /** As that build wrote and deleted rows: without a look at their entries. */
+    const byThatBuild = async (row: SessionRow, isThere: boolean): Promise<void> => {
+      await store.close()
+      const root = openLmdbRoot(folder, MAP_BYTES)
+      const sessions = root.table('sessions')
+      await root.write(() =>
+        transact(root.database, () => {
+          if (isThere) sessions.putSync(sessionKey(row), encodeSession(row))
+          else sessions.removeSync(sessionKey(row))
+        }),
+      )
+      await root.close()
+      await open()
+    }
+
+    it('changed a row: its entry is passed over, for owners and readers alike', async () => {
+      await store.putSessions([of('viewer-a', 1)], [])
+      expect(await sessionsOf('viewer-a')).toHaveLength(1)
+      const changed = of('viewer-b', 2)
+      await byThatBuild(changed, true)
+      expect(await store.readSession('view-1', 'session-1')).toEqual([changed])
+      expect(await sessionsOf('viewer-a')).toEqual([])
+      const reader = await openLmdbSpeedStore({
+        folder,
+        mapBytes: MAP_BYTES,
+        clock,
+        access: 'reader',
+      })
+      const query = { ...everything, viewerPseudonym: 'viewer-a' }
+      expect(await reader.readViewerSessions(query)).toEqual([])
+      await reader.close()
+      await store.putSessions([of('viewer-b', 3)], [])
+      expect(await sessionsOf('viewer-a')).toEqual([])
+      expect(await sessionsOf('viewer-b')).toEqual([of('viewer-b', 3)])
+    })
+
+    it('deleted a row: its entry is passed over', async () => {
+      await store.putSessions([of('viewer-a', 1)], [])
+      await byThatBuild(of('viewer-a', 1), false)
+      expect(await sessionsOf('viewer-a')).toEqual([])
+    })
   })
 
   it('is written by the process that opened it last', async () => {

@@ -1,6 +1,7 @@
-/** What the warehouse on BigQuery reports: its metrics, and the named events that move them. */
+/** What the warehouse on BigQuery reports: its metrics, the named events that move them, and its bytes. */
 import { createMetrics, defineMetrics, type TelemetryBase } from '../runtime/telemetry.ts'
 import { JOB_ATTEMPTS_MAX, REQUEST_ATTEMPTS_MAX } from './bigquery-limits.ts'
+import type { WarehouseUsage } from './warehouse.ts'
 
 export const bigQueryMetrics = defineMetrics({
   duration: {
@@ -51,5 +52,34 @@ export function createBigQueryTelemetry({ registry }: TelemetryBase): BigQueryTe
     },
     repeated: (reason) => metrics.repeats.inc({ reason }),
     attempted: (verb) => metrics.attempts.inc({ verb }),
+  }
+}
+
+/** Adds up the bytes of what ends, whether or not anybody has the metrics. */
+export class BigQueryUsage implements BigQueryTelemetry {
+  readonly #metrics: BigQueryTelemetry | undefined
+  #bytesRead = 0
+  #bytesBilled = 0
+
+  constructor(metrics: BigQueryTelemetry | undefined) {
+    this.#metrics = metrics
+  }
+
+  get total(): WarehouseUsage {
+    return { bytesRead: this.#bytesRead, bytesBilled: this.#bytesBilled }
+  }
+
+  ended(verb: string, durationMs: number, bytes: { processed: number; billed: number }): void {
+    this.#bytesRead += bytes.processed
+    this.#bytesBilled += bytes.billed
+    this.#metrics?.ended(verb, durationMs, bytes)
+  }
+
+  repeated(reason: string): void {
+    this.#metrics?.repeated(reason)
+  }
+
+  attempted(verb: string): void {
+    this.#metrics?.attempted(verb)
   }
 }

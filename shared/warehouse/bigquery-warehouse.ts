@@ -16,9 +16,9 @@ import { BigQueryPlace } from './bigquery-place.ts'
 import { BigQueryQueries } from './bigquery-queries.ts'
 import { BigQueryScratch } from './bigquery-scratch.ts'
 import { BigQuerySession } from './bigquery-session.ts'
-import { createBigQueryTelemetry, type BigQueryTelemetry } from './bigquery-telemetry.ts'
+import { BigQueryUsage, createBigQueryTelemetry } from './bigquery-telemetry.ts'
 import type { TableSpec } from './table-spec.ts'
-import type { Warehouse, WarehouseSession } from './warehouse.ts'
+import type { Warehouse, WarehouseSession, WarehouseUsage } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 
 export interface BigQueryWarehouseOptions {
@@ -48,7 +48,7 @@ class BigQueryWarehouse implements Warehouse {
   readonly #options: BigQueryWarehouseOptions
   readonly #api: BigQueryApi
   readonly #place: BigQueryPlace
-  readonly #telemetry: BigQueryTelemetry | undefined
+  readonly #usage: BigQueryUsage
   readonly #closing = new AbortController()
   readonly #own: Askers
   readonly #sessions = new Set<WarehouseSession>()
@@ -58,7 +58,7 @@ class BigQueryWarehouse implements Warehouse {
     this.#options = options
     this.#api = new BigQueryApi({ ...config, client: new CloudClient(config) })
     this.#place = new BigQueryPlace(config)
-    this.#telemetry = telemetry && createBigQueryTelemetry(telemetry)
+    this.#usage = new BigQueryUsage(telemetry && createBigQueryTelemetry(telemetry))
     this.#own = this.#askers(this.#closing.signal)
   }
 
@@ -91,6 +91,10 @@ class BigQueryWarehouse implements Warehouse {
     return session
   }
 
+  usage(): WarehouseUsage {
+    return this.#usage.total
+  }
+
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.all([...this.#sessions].map((session) => session.close()))
@@ -102,7 +106,7 @@ class BigQueryWarehouse implements Warehouse {
     const { project, dataset } = config
     const [api, place] = [this.#api, this.#place]
     const maximumBytesBilled = maximumBytesBilledOf(config)
-    const bounds = { api, clock, random, maximumBytesBilled, telemetry: this.#telemetry }
+    const bounds = { api, clock, random, maximumBytesBilled, telemetry: this.#usage }
     const jobs = new BigQueryJobs({ ...bounds, project, signal })
     const queries = new BigQueryQueries({ ...bounds, jobs, resource: `${project}.${dataset}` })
     const catalog = new BigQueryCatalog({ api, jobs, queries, place, random })

@@ -27,8 +27,18 @@ export interface Warehouse {
   ensureTables(tables: readonly TableSpec[]): Promise<void>
   /** Opens a session: one snapshot of all tables, and scratch tables of its own. */
   open(): Promise<WarehouseSession>
+  /**
+   * What statements and loads have read and were billed for since it was opened; absent where nobody
+   * bills.
+   */
+  usage?(): WarehouseUsage
   /** Ends what is open. */
   close(): Promise<void>
+}
+
+export interface WarehouseUsage {
+  readonly bytesRead: number
+  readonly bytesBilled: number
 }
 
 export interface WarehouseSession {

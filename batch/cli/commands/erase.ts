@@ -28,6 +28,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
         objects,
         warehouse: await stores.warehouse(),
         speed: await stores.speed('guest'),
+        log: await stores.log('guest'),
         clock,
         failpoints: noFailpoints,
         pseudonymiser: stores.pseudonymiser(),

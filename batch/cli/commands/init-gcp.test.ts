@@ -144,6 +144,34 @@ test('datasets are made, and the partitions of tables that are there are kept fo
   expect(cloud.changes).toEqual(changes)
 })
 
+test('the settings of the services say where all is made, unless the command line does', async () => {
+  const ofServices = {
+    WAREHOUSE_STORE: 'bigquery',
+    BIGQUERY_PROJECT: 'our-project',
+    BIGQUERY_DATASET: 'playback',
+    BIGQUERY_STAGING_DATASET: 'between',
+    BIGQUERY_LOCATION: 'EU',
+    BIGQUERY_ENDPOINT: endpoint,
+    BIGQUERY_CREDENTIALS: 'none',
+  }
+  const dry = await commands.run('init gcp --dry-run', ofServices)
+  expect(dry.output).toContain('gs://my-bucket: bucket in EU: would be created')
+  expect(dry.output).toContain('our-project.between: dataset in EU, tables kept for a day')
+  expect(dry.output).toContain('projects add-iam-policy-binding our-project')
+  expect(cloud.changes).toEqual([])
+  expect((await commands.run('init gcp', ofServices)).code).toBe(0)
+  const made = ['b/my-bucket', 'datasets/playback', 'datasets/between']
+  expect([...cloud.resources.keys()]).toEqual(made)
+  for (const name of made) expect(cloud.resources.get(name)).toMatchObject({ location: 'EU' })
+  // A bucket may be in a region of the datasets' location: it is compared with what is said alone.
+  cloud.resources.set(BUCKET, { ...cloud.resources.get(BUCKET), location: 'EUROPE-WEST1' })
+  const other = 'init gcp --project their-project --location US --dataset theirs'
+  expectRefusal(await commands.run(other, ofServices), 1, 'INIT_LOCATION_DIFFERS')
+  expect((await commands.run('init gcp --dataset theirs', ofServices)).output).toMatch(
+    /^our-project\.theirs_staging: dataset in EU, .*: created$/m,
+  )
+})
+
 test('what cannot be made or used is refused by its name, with what mends it', async () => {
   expectRefusal(await commands.run('init gcp'), 1, 'INIT_PROJECT_MISSING')
   cloud.resources.set(BUCKET, { location: 'US' })

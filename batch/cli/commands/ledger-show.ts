@@ -1,7 +1,8 @@
 /** `ledger show`: where something in the log went, and where something in the files came from. */
-import { type LedgerEntry, readLedger } from '../../raw-archive.ts'
+import { type LedgerEntry, readWholeLedger } from '../../raw-archive.ts'
 import { RAW_TOPICS, type RawTopic } from '../../raw-line.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
+import { integerOf, optionalIntegerOf } from '../../../shared/warehouse/row-values.ts'
 import { tables } from '../../../shared/warehouse/tables.ts'
 import type { Row, Select, WarehouseSession } from '../../../shared/warehouse/warehouse.ts'
 import { usage } from '../arguments.ts'
@@ -27,8 +28,22 @@ interface TableRows {
 
 interface Step {
   readonly place: Place
+  /** The raw file that has it now. */
   readonly entry: LedgerEntry
+  /** Its row of the run that took it, another one when files were joined since. */
+  readonly written: LedgerEntry
+  readonly bytes: RunBytes | undefined
   readonly tables: readonly TableRows[]
+}
+
+/** What the run that took a place has moved. */
+interface RunBytes {
+  /** Of the partition that the place is in. */
+  readonly raw: number
+  readonly staging: number | null
+  /** Of the whole run; `null` where nobody bills. */
+  readonly warehouseRead: number | null
+  readonly warehouseBilled: number | null
 }
 
 const POSITION = /^(?<topic>[a-z.]+)\/(?<partition>\d{1,5})@(?<offset>\d{1,15})$/
@@ -83,11 +98,8 @@ does not know it.`,
 }
 
 async function stepsOf(session: WarehouseSession, what: string): Promise<Step[]> {
-  if (FILE_PREFIXES.some((prefix) => what.startsWith(prefix))) {
-    const sql = 'file = @name OR staging_file = @name OR manifest = @name'
-    const entries = await readLedger(session, { sql, parameters: { name: what } })
-    return stepsOfEntries(session, entries)
-  }
+  if (FILE_PREFIXES.some((prefix) => what.startsWith(prefix)))
+    return stepsOfPlaces(session, await placesOfFile(session, what))
   const position = POSITION.exec(what)?.groups
   if (position !== undefined) {
     const { topic = '', partition, offset } = position
@@ -101,7 +113,10 @@ async function stepsOf(session: WarehouseSession, what: string): Promise<Step[]>
   return stepsOfPlaces(session, await placesOfEvent(session, sessionId, seq), seq)
 }
 
-/** With `seq`, of the events of a frame only that one is listed. */
+/**
+ * Of one record, or of all records of a file that a run wrote; with `seq`, of the events of a frame
+ * only that one is listed.
+ */
 async function stepsOfPlaces(
   session: WarehouseSession,
   places: readonly Place[],
@@ -109,28 +124,68 @@ async function stepsOfPlaces(
 ): Promise<Step[]> {
   const steps: Step[] = []
   for (const place of places) {
-    const [entry] = await readLedger(session, {
+    const { topic, partition, first, last } = place
+    const rows = await readWholeLedger(session, {
       sql: `topic = @topic AND log_partition = @partition
-        AND first_offset <= @offset AND last_offset >= @offset`,
-      parameters: { topic: place.topic, partition: place.partition, offset: place.first },
+        AND first_offset <= @first AND last_offset >= @last`,
+      parameters: { topic, partition, first, last },
     })
+    const entry = rows.find(({ supersededBy }) => supersededBy === null)
     if (entry === undefined) continue
-    steps.push({ place, entry, tables: await rowsOf(session, place, seq) })
+    const written = entry.joinedFiles === null ? entry : (rows.find(isOfRun) ?? entry)
+    const bytes = await bytesOfRun(session, written)
+    steps.push({ place, entry, written, bytes, tables: await rowsOf(session, place, seq) })
   }
   return steps
 }
 
-async function stepsOfEntries(
+async function bytesOfRun(
   session: WarehouseSession,
-  entries: readonly LedgerEntry[],
-): Promise<Step[]> {
-  const steps: Step[] = []
-  for (const entry of entries) {
-    const { topic, partition, first, last } = entry
-    const place = { topic, partition, first, last }
-    steps.push({ place, entry, tables: await rowsOf(session, place) })
-  }
-  return steps
+  { run, topic, partition }: LedgerEntry,
+): Promise<RunBytes | undefined> {
+  const [row] = await query(session, {
+    sql: `SELECT bytes, staging_bytes, warehouse_read_bytes, warehouse_billed_bytes
+      FROM ${tables.batchRuns.name}
+      WHERE run = @run AND topic = @topic AND log_partition = @partition`,
+    parameters: { run, topic, partition },
+  })
+  return (
+    row && {
+      raw: integerOf(row, 'bytes'),
+      staging: optionalIntegerOf(row, 'staging_bytes') ?? null,
+      warehouseRead: optionalIntegerOf(row, 'warehouse_read_bytes') ?? null,
+      warehouseBilled: optionalIntegerOf(row, 'warehouse_billed_bytes') ?? null,
+    }
+  )
+}
+
+/** The files that runs wrote, whatever of them the name is of, or of what replaced them. */
+async function placesOfFile(session: WarehouseSession, name: string): Promise<Place[]> {
+  const rows = await readWholeLedger(session, {
+    sql: 'file = @name OR staging_file = @name OR manifest = @name',
+    parameters: { name },
+  })
+  const places = new Map<string, Place>()
+  for (const row of rows)
+    for (const { topic, partition, first, last } of await writtenOf(session, row))
+      places.set(`${topic}/${partition}@${first}-${last}`, { topic, partition, first, last })
+  return [...places.values()]
+}
+
+async function writtenOf(session: WarehouseSession, row: LedgerEntry): Promise<LedgerEntry[]> {
+  if (row.joinedFiles === null) return [row]
+  const { topic, partition, first, last } = row
+  const rows = await readWholeLedger(session, {
+    sql: `topic = @topic AND log_partition = @partition
+      AND first_offset >= @first AND last_offset <= @last`,
+    parameters: { topic, partition, first, last },
+  })
+  return rows.filter(isOfRun)
+}
+
+/** Whether the row is what a run wrote, and not what replaced it. */
+function isOfRun({ supersedes, joinedFiles }: LedgerEntry): boolean {
+  return supersedes === null && joinedFiles === null
 }
 
 async function placesOfEvent(
@@ -194,16 +249,18 @@ function query(session: WarehouseSession, select: Select): Promise<readonly Row[
   return session.query(select, { maxRows: SHOWN_ROWS_MAX, timeoutMs: QUERY_TIMEOUT_MS })
 }
 
-function textOf({ place, entry, tables: found }: Step): string {
+function textOf({ place, entry, written, bytes, tables: found }: Step): string {
   const { topic, partition, first, last } = place
   const offsets = first === last ? `@${first}` : ` offsets ${first} to ${last}`
   return [
     `log       ${topic}/${partition}${offsets}`,
     `raw file  ${entry.file}`,
     `          ${entry.records} records, ${entry.bytes} bytes, SHA-256 ${entry.sha256}`,
-    `run       ${entry.run}, manifest ${entry.manifest}`,
-    `staging   ${entry.stagingFile ?? 'none'}`,
-    `job       ${entry.jobId ?? 'none'}, ${entry.rowsLoaded ?? 0} rows of the file`,
+    ...(written === entry ? [] : [`joined of ${written.file}`]),
+    `run       ${written.run}, manifest ${written.manifest}`,
+    `staging   ${written.stagingFile ?? 'none'}`,
+    `job       ${written.jobId ?? 'none'}, ${written.rowsLoaded ?? 0} rows of the file`,
+    ...(bytes === undefined ? [] : [bytesText(bytes)]),
     ...found.flatMap(tableLines),
   ].join('\n')
 }
@@ -215,6 +272,13 @@ function tableLines({ table, rows, listed }: TableRows): string[] {
     ...listed.map((row) => `          ${rowText(row)}`),
     ...(more > 0 ? [`          … and ${more} more of the same record`] : []),
   ]
+}
+
+function bytesText({ raw, staging, warehouseRead, warehouseBilled }: RunBytes): string {
+  const ofPartition = `bytes     ${raw} in raw files and ${staging ?? 'unknown'} in staging files of the partition`
+  return warehouseRead === null
+    ? ofPartition
+    : `${ofPartition}, ${warehouseRead} read and ${warehouseBilled} billed by the warehouse for the run`
 }
 
 function rowText(row: Row): string {

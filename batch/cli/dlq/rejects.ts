@@ -66,7 +66,7 @@ async function* recordsOf(
       parameters: { topic: TOPICS.rejects, partition, start },
     })
     for (const entry of archived)
-      for await (const record of archivedRecords(objects, entry))
+      for await (const record of archivedRecords({ objects, warehouse }, entry))
         if (record.offset < start) yield record
   } finally {
     await session.close()

@@ -8,7 +8,12 @@ import { decodeRecord, type FrameRecord } from '../../../shared/log/record.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
 import type { ObjectStore } from '../../../shared/objects/object-store.ts'
 import { tables } from '../../../shared/warehouse/tables.ts'
-import type { Row, Select, WarehouseSession } from '../../../shared/warehouse/warehouse.ts'
+import type {
+  Row,
+  Select,
+  Warehouse,
+  WarehouseSession,
+} from '../../../shared/warehouse/warehouse.ts'
 import { readControl } from '../../control.ts'
 import { archivedRecords, readLedger } from '../../raw-archive.ts'
 import { FETCH_BYTES, FETCH_RECORDS, KNOWN_EVENTS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
@@ -27,6 +32,7 @@ export interface KnownSessions {
 export interface SessionSources {
   readonly log: EventLog
   readonly objects: ObjectStore
+  readonly warehouse: Warehouse
   readonly session: WarehouseSession
 }
 
@@ -88,7 +94,7 @@ function acceptedIn(
 
 /** The latest frame of each session that the runs have taken. */
 async function latestLoaded(
-  { log, objects, session }: SessionSources,
+  { log, objects, warehouse, session }: SessionSources,
   sessionIds: ReadonlySet<string>,
 ): Promise<FrameRecord[]> {
   const { sql, ...rest } = among(sessionIds)
@@ -104,7 +110,7 @@ async function latestLoaded(
     const offset = Number(row['log_offset'])
     const { start } = await log.offsets(TOPICS.events, partition)
     const [held] = offset < start ? [] : await log.readAt(TOPICS.events, [{ partition, offset }])
-    const record = held ?? (await archived({ objects, session }, partition, offset))
+    const record = held ?? (await archived({ objects, warehouse, session }, partition, offset))
     const decoded = record && decodeRecord(record)
     if (decoded?.kind === 'frame') frames.push(decoded)
   }
@@ -112,7 +118,7 @@ async function latestLoaded(
 }
 
 async function archived(
-  { objects, session }: Pick<SessionSources, 'objects' | 'session'>,
+  { objects, warehouse, session }: Omit<SessionSources, 'log'>,
   partition: number,
   offset: number,
 ): Promise<LogRecord | undefined> {
@@ -122,7 +128,7 @@ async function archived(
     parameters: { topic: TOPICS.events, partition, offset },
   })
   if (entry === undefined) return undefined
-  for await (const record of archivedRecords(objects, entry))
+  for await (const record of archivedRecords({ objects, warehouse }, entry))
     if (record.offset === offset) return record
   return undefined
 }

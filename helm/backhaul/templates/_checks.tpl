@@ -5,6 +5,7 @@ was received, as the product's own errors do.
 {{- define "backhaul.checks" -}}
 {{- include "backhaul.checks.gateway" . -}}
 {{- include "backhaul.checks.processor" . -}}
+{{- include "backhaul.checks.batch" . -}}
 {{- include "backhaul.checks.secrets" . -}}
 {{- range $name := list "project" "location" -}}
 {{- if and (eq $.Values.warehouse.store "bigquery") (not (get $.Values.warehouse $name)) -}}
@@ -62,6 +63,21 @@ was received, as the product's own errors do.
 {{- fail (printf "processor.autoscaling.view: expected the view that %s makes (npx backhaul view list), received none" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.checks.batch" -}}
+{{- $names := list -}}
+{{- range .Values.batch.schedules -}}
+{{- if has .name $names -}}
+{{- fail (printf "batch.schedules: expected names that differ, received %s twice" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- $whole := printf "%s-%s" (include "backhaul.name" (dict "root" $ "role" "batch")) .name -}}
+{{- /* Kubernetes adds what tells the jobs of one apart. */ -}}
+{{- if gt (len $whole) 52 -}}
+{{- fail (printf "batch.schedules: expected at most 52 characters in the name of a CronJob, received %s" $whole) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

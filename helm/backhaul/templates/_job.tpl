@@ -42,13 +42,16 @@ spec:
     {{- include "backhaul.volumes" . | trim | nindent 4 }}
 {{- end -}}
 
-{{/* A CronJob of such a pod, by the values of its role, or by (… "fixed" (dict "schedule" …)) where it has no such value. */}}
+{{/*
+A CronJob of such a pod, by the values of its role, or by (… "fixed" (dict "schedule" …)) where it has no such value.
+A role may have several: the others are told apart by (… "suffix" "-verify").
+*/}}
 {{- define "backhaul.cronJob" -}}
 {{- $values := mergeOverwrite (dict) (get .root.Values .role) (.fixed | default dict) -}}
 apiVersion: batch/v1
 kind: CronJob
 metadata:
-  name: {{ include "backhaul.name" . }}
+  name: {{ include "backhaul.name" . }}{{ .suffix | default "" }}
   labels:
     {{- include "backhaul.labels" . | nindent 4 }}
 spec:

@@ -143,19 +143,32 @@ const run: Readonly<Record<string, Schema>> = {
   secretMounts: ref('secretMounts'),
   pod: ref('pod'),
 }
+const activeDeadlineSeconds = integer(MINUTE_S, 7 * DAY_S)
+const backoffLimit = integer(0, 20)
 const command: Readonly<Record<string, Schema>> = {
   ...run,
   enabled: boolean,
-  activeDeadlineSeconds: integer(MINUTE_S, 7 * DAY_S),
+  activeDeadlineSeconds,
 }
-const job: Readonly<Record<string, Schema>> = { ...command, backoffLimit: integer(0, 20) }
-const cronJob: Readonly<Record<string, Schema>> = {
-  ...job,
+const job: Readonly<Record<string, Schema>> = { ...command, backoffLimit }
+const scheduled: Readonly<Record<string, Schema>> = {
   schedule: matching('^(\\S+\\s+){4}\\S+$'),
   suspend: boolean,
   // One that may not be 10 seconds late may never begin.
   startingDeadlineSeconds: integer(10, DAY_S),
 }
+const cronJob: Readonly<Record<string, Schema>> = { ...job, ...scheduled }
+/** A command by a schedule; what it does not say is the batch's. */
+const scheduledCommand = object(
+  {
+    name: matching('^[a-z]([-a-z0-9]*[a-z0-9])?$'),
+    args: listOf({ type: 'string', minLength: 1 }, { minItems: 1 }),
+    ...scheduled,
+    activeDeadlineSeconds,
+    backoffLimit,
+  },
+  ['name', 'schedule', 'args'],
+)
 
 /** A user of its own for any of these roles. */
 function usersOf(...roleNames: readonly string[]): Schema {
@@ -278,7 +291,12 @@ const roles: Readonly<Record<string, Schema>> = {
     }),
     route: ref('route'),
   }),
-  batch: object({ ...cronJob, shards: integer(1, 256), settings: ref('batchSettings') }),
+  batch: object({
+    ...cronJob,
+    shards: integer(1, 256),
+    schedules: listOf(scheduledCommand),
+    settings: ref('batchSettings'),
+  }),
   reconcile: object(cronJob),
   operator: object(command),
   schemaMigration: object(job),

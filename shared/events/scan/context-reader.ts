@@ -1,19 +1,20 @@
 /**
  * Reads enriched contexts from the bytes of records. A session sends the same context in every
- * frame: its bytes are looked up, and give the same object again. Of a session that is new, or
- * forgotten, all but its own ids mostly stood in other sessions' contexts: what lies between the
- * ids is looked up, and shared with them, which also keeps a million sessions' contexts small.
+ * frame: what it sent last is looked up by its id, and where the same bytes stand again, gives the same
+ * object again. Of a session that is new, or forgotten, all but its own ids mostly stood in other
+ * sessions' contexts: what lies between the ids is looked up, and shared with them, which also keeps a
+ * million sessions' contexts small.
  *
  *   {"sessionId":"…","contentId":"…","device":{…},…,"viewerPseudonym":"…"}
  *                  └──────────────── template ──────────────────────┘
  */
 import { LRUCache } from 'lru-cache'
 import { parseJsonBytes } from '../json-text.ts'
-import { CONTEXT_TEMPLATES_KEPT_MAX, CONTEXTS_KEPT_MAX } from '../limits.ts'
+import { CONTEXT_TEMPLATES_KEPT_MAX, CONTEXTS_KEPT_MAX, DEFAULT_FRAME_LIMITS } from '../limits.ts'
 import { type EnrichedContext, enrichedContextSchema } from '../schema.ts'
 import { compileScan, type Scan } from './compile.ts'
 import { fits, scannedBy, textOf } from './field-values.ts'
-import { endOfText, ODD, standsAt } from './json-bytes.ts'
+import { BRACE_OPEN, endOfText, endOfValue, ODD, QUOTE, standsAt } from './json-bytes.ts'
 import { planObject } from './plan.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
@@ -22,22 +23,38 @@ const VIEWER = utf8(',"viewerPseudonym":"')
 const PSEUDONYM_DIGITS = 32
 /** What closes a context behind the digits of its viewer. */
 const VIEWER_END = utf8('"}')
+const FNV_BASIS = 0x811c9dc5
+const FNV_PRIME = 0x01000193
+const SMALL_INTEGER_MAX = 2 ** 30 - 1
+const { depthMax } = DEFAULT_FRAME_LIMITS
 const PLAN = planObject(enrichedContextSchema)
 const SESSION_ID = PLAN.fields.find(({ name }) => name === 'sessionId')
 
+/** A context and the bytes that say it. */
+export interface ReadContext {
+  readonly bytes: Uint8Array
+  readonly context: EnrichedContext
+}
+
 export class ContextReader {
-  readonly #contexts = new LRUCache<string, EnrichedContext>({ max: CONTEXTS_KEPT_MAX })
+  /** By a number made of the session's id: of two sessions that share one, the later stays. */
+  readonly #contexts = new LRUCache<number, ReadContext>({ max: CONTEXTS_KEPT_MAX })
   readonly #templates = new LRUCache<string, EnrichedContext>({ max: CONTEXT_TEMPLATES_KEPT_MAX })
   readonly #scan: Scan = compileScan(PLAN, scannedBy(PLAN))
 
-  /** The context that lies there; `undefined` when it is wrong. */
-  read(bytes: Uint8Array, start: number, end: number): EnrichedContext | undefined {
-    const key = latin1(bytes, start, end)
-    const known = this.#contexts.get(key)
-    if (known !== undefined) return known
+  /** The context that begins at `start`, with its bytes; `undefined` when it is wrong. */
+  read(bytes: Uint8Array, start: number): ReadContext | undefined {
+    const session = sessionNumber(bytes, start)
+    const known = this.#contexts.get(session)
+    // An object ends where its bytes say so, whatever stands behind it.
+    if (known !== undefined && standsAt(bytes, start, known.bytes)) return known
+    const end = bytes[start] === BRACE_OPEN ? endOfValue(bytes, start, depthMax) : ODD
+    if (end === ODD) return undefined
     const context = this.#fromTemplate(bytes, start, end) ?? parse(bytes, start, end)
-    if (context !== undefined) this.#contexts.set(key, context)
-    return context
+    if (context === undefined) return undefined
+    const read = { bytes: new Uint8Array(bytes.subarray(start, end)), context }
+    this.#contexts.set(session, read)
+    return read
   }
 
   #fromTemplate(bytes: Uint8Array, start: number, end: number): EnrichedContext | undefined {
@@ -68,6 +85,17 @@ export class ContextReader {
     if (context !== undefined) this.#templates.set(key, context)
     return context
   }
+}
+
+/** FNV-1a over the bytes of the id, in the bits of a small integer. */
+function sessionNumber(bytes: Uint8Array, start: number): number {
+  let number = FNV_BASIS
+  for (let at = start + HEAD.length; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? QUOTE
+    if (byte === QUOTE) break
+    number = Math.imul(number ^ byte, FNV_PRIME)
+  }
+  return number & SMALL_INTEGER_MAX
 }
 
 /** Where the digits of the viewer begin that closes the context; `undefined` without one. */

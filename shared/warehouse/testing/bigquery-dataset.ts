@@ -19,7 +19,10 @@ export async function freshDatasets(bigQuery: BigQueryServer): Promise<string> {
 }
 
 /** What a process has in its environment to have its tables there. */
-function datasetEnvironment(bigQuery: BigQueryServer, dataset: string): Record<string, string> {
+export function datasetEnvironment(
+  bigQuery: BigQueryServer,
+  dataset: string,
+): Record<string, string> {
   return {
     WAREHOUSE_STORE: 'bigquery',
     BIGQUERY_PROJECT: PROJECT,

@@ -1,0 +1,174 @@
+/**
+ * Joins small raw files. A run writes a file for each hour of a partition at least, so many runs of
+ * little leave many files of little: each costs a request whenever it is read, and a row in the ledger.
+ * A joined file has the lines of its parts, byte for byte. Day after day, each safe to repeat:
+ *
+ *   plan ─► joined files ─► ledger, old and new rows in one write ─► old files gone ─► plan gone
+ *
+ * A try that was cut off is settled by the next compaction or erasure (`standing-plan.ts`). The lease of
+ * the batch keeps runs, backfills, replays and erasures away; who reads without it finds what replaced
+ * a file (`raw-archive.ts`).
+ */
+import { acquireLease } from '../../shared/objects/lease.ts'
+import type { ObjectStore } from '../../shared/objects/object-store.ts'
+import type { Clock } from '../../shared/runtime/clock.ts'
+import type { Failpoints } from '../../shared/runtime/failpoints.ts'
+import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
+import type { BatchConfig } from '../config.ts'
+import { readControl } from '../control.ts'
+import { refuseUnfinishedErasure } from '../erase/unfinished-erasure.ts'
+import { inParallel } from '../in-parallel.ts'
+import { LEASE_NAME } from '../object-names.ts'
+import { readArchived, readWholeLedger } from '../raw-archive.ts'
+import { RawFile } from '../raw-file.ts'
+import { keptLine, parseRawLine, rawLines } from '../raw-reader.ts'
+import { createOnce } from '../run-objects.ts'
+import { type Joined, supersedeParts } from './ledger.ts'
+import { type DayOfJoins, type Join, planJoins } from './plan.ts'
+import { keepPlan, settleCompaction } from './standing-plan.ts'
+
+export interface CompactParts {
+  readonly objects: ObjectStore
+  readonly warehouse: Warehouse
+  readonly clock: Clock
+  readonly config: Pick<BatchConfig, 'compactFileBytes' | 'partitionsAtOnce' | 'leaseMs'>
+  readonly failpoints: Failpoints
+  readonly holder: string
+  readonly signal?: AbortSignal
+  /** Days whose files are joined, of all that have some to join. */
+  onProgress?(daysDone: number, days: number): void
+}
+
+export interface CompactOptions {
+  /** First UTC day that is looked at; all days when absent. */
+  readonly fromDay?: string
+  /** Whether it says what it would do, and changes nothing. */
+  readonly isDryRun?: boolean
+}
+
+export interface CompactedDay {
+  readonly day: string
+  /** How many files were joined in how many. */
+  readonly files: number
+  readonly joined: number
+  readonly bytes: number
+  /** `null` when nothing was written. */
+  readonly joinedBytes: number | null
+}
+
+/** Throws `LEASE_HELD`, `BATCH_COMPACT_ERASURE_UNFINISHED`, and what reading a file throws. */
+export async function compact(
+  parts: CompactParts,
+  options: CompactOptions = {},
+): Promise<readonly CompactedDay[]> {
+  const { objects, holder, config, clock } = parts
+  const durationMs = config.leaseMs
+  const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
+  try {
+    const assertMayGoOn = () => {
+      lease.assertHeld()
+      parts.signal?.throwIfAborted()
+    }
+    return await new Compaction(parts, options, assertMayGoOn).run()
+  } finally {
+    await lease.release()
+  }
+}
+
+class Compaction {
+  readonly #parts: CompactParts
+  readonly #options: CompactOptions
+  readonly #assertMayGoOn: () => void
+
+  constructor(parts: CompactParts, options: CompactOptions, assertMayGoOn: () => void) {
+    this.#parts = parts
+    this.#options = options
+    this.#assertMayGoOn = assertMayGoOn
+  }
+
+  async run(): Promise<readonly CompactedDay[]> {
+    const { objects } = this.#parts
+    await refuseUnfinishedErasure(objects)
+    const days = await this.#inSession(async (session) => {
+      if (this.#options.isDryRun !== true) await this.#settle(session)
+      return this.#plan(session)
+    })
+    if (this.#options.isDryRun === true) return days.map((day) => reportOf(day))
+    const done: CompactedDay[] = []
+    for (const day of days) {
+      this.#parts.onProgress?.(done.length, days.length)
+      done.push(await this.#inSession((session) => this.#join(session, day)))
+    }
+    return done
+  }
+
+  async #plan(session: WarehouseSession): Promise<DayOfJoins[]> {
+    const { compactFileBytes: fileBytes } = this.#parts.config
+    const control = await readControl(session)
+    const { fromDay } = this.#options
+    return planJoins(await readWholeLedger(session), { control, fileBytes, fromDay })
+  }
+
+  async #join(session: WarehouseSession, day: DayOfJoins): Promise<CompactedDay> {
+    const { objects, failpoints, config } = this.#parts
+    await keepPlan(objects, day)
+    await failpoints.hit('compact.afterPlan')
+    const joined = await inParallel(day.joins, config.partitionsAtOnce, async (join) => {
+      this.#assertMayGoOn()
+      const written = await writeJoined(objects, join)
+      await failpoints.hit('compact.afterSomeFiles')
+      return written
+    })
+    this.#assertMayGoOn()
+    await supersedeParts(session, joined)
+    await failpoints.hit('compact.afterLedger')
+    await this.#settle(session)
+    return reportOf(day, joined)
+  }
+
+  #settle(session: WarehouseSession): Promise<void> {
+    const { objects, failpoints } = this.#parts
+    return settleCompaction(objects, session, { failpoints, assertMayGoOn: this.#assertMayGoOn })
+  }
+
+  async #inSession<Result>(work: (session: WarehouseSession) => Promise<Result>): Promise<Result> {
+    const session = await this.#parts.warehouse.open()
+    try {
+      return await work(session)
+    } finally {
+      await session.close()
+    }
+  }
+}
+
+/** One part and, twice, the joined file are in memory. */
+async function writeJoined(objects: ObjectStore, join: Join): Promise<Joined> {
+  const raw = new RawFile(join.parts[0]?.first ?? 0, 0, Number.MAX_SAFE_INTEGER)
+  try {
+    for (const part of join.parts)
+      for await (const line of rawLines(part.file, await readArchived(objects, part))) {
+        const { offset, loggedAt: loggedAtMs } = parseRawLine(part.file, line)
+        await raw.add({ offset, loggedAtMs }, keptLine(line))
+      }
+    const { bytes, sha256 } = await raw.end()
+    await createOnce(objects, join.name, bytes)
+    return { ...join, bytes: bytes.length, sha256 }
+  } finally {
+    raw.abandon()
+  }
+}
+
+function reportOf({ day, joins }: DayOfJoins, joined?: readonly Joined[]): CompactedDay {
+  const parts = joins.flatMap((join) => join.parts)
+  return {
+    day,
+    files: parts.length,
+    joined: joins.length,
+    bytes: sum(parts),
+    joinedBytes: joined === undefined ? null : sum(joined),
+  }
+}
+
+function sum(files: readonly { readonly bytes: number }[]): number {
+  return files.reduce((total, { bytes }) => total + bytes, 0)
+}
