@@ -147,9 +147,7 @@ async function computeTouched(
   await scratchParameters(session, { ...request, fromDate, openMinutesOnly: false })
   await scratchInputs(session, request)
   await session.scratch('facts_all_touched', sessions)
-  const [earliest] = await session.query(select('from-date'), oneRow)
-  const firstDate = String(earliest?.['from_date'] ?? fromDate)
-  await scratchParameters(session, { ...request, fromDate: firstDate, openMinutesOnly: false })
+  const firstDate = await scratchFirstDate(session, { ...request, fromDate })
   await session.scratch('facts_exclusions', NO_EXCLUSIONS)
   await scratchRestored(session, NOTHING_RESTORED)
   await computeSessions(session, { ...request, fromDate: firstDate, numbering: 'known' })
@@ -248,6 +246,32 @@ export async function computeMinutesAgain(
   await run(session, 'facts_arrivals', 'arrivals')
   await run(session, 'facts_minutes', 'minutes')
   await computeMinutes(session)
+}
+
+/**
+ * Computes the sessions asked for from what the warehouse holds of their events and copies: what their
+ * rows in `sessions` must be.
+ */
+export async function computeSessionsAgain(
+  session: WarehouseSession,
+  request: FactsRequest & Pick<ExplainedRequest, 'sessions'>,
+): Promise<void> {
+  await scratchParameters(session, { ...request, openMinutesOnly: false })
+  await scratchInputs(session, request)
+  await session.scratch('facts_sessions_asked', request.sessions)
+  await run(session, 'facts_all_touched', 'touched-as-asked')
+  const fromDate = await scratchFirstDate(session, request)
+  await session.scratch('facts_exclusions', NO_EXCLUSIONS)
+  await scratchRestored(session, NOTHING_RESTORED)
+  await computeSessions(session, { ...request, fromDate, numbering: 'known' })
+}
+
+/** Lets the steps read from the earliest day on which a copy of a touched session may have arrived. */
+async function scratchFirstDate(session: WarehouseSession, request: FactsRequest): Promise<string> {
+  const [earliest] = await session.query(select('from-date'), oneRow)
+  const fromDate = String(earliest?.['from_date'] ?? request.fromDate)
+  await scratchParameters(session, { ...request, fromDate, openMinutesOnly: false })
+  return fromDate
 }
 
 /** Whether incarnations are those that were numbered at loading, or numbered again. */

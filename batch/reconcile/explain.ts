@@ -2,8 +2,8 @@
  * The proof of a difference: the SQL runs again without exactly the events that the live view set
  * aside, and must then equal the live rows to the integer. Only sessions with such an event are
  * computed again; what others add to the minutes in question stands in the warehouse. A minute that
- * is proven so must also be in the history what its sessions and frames add up to there: else it is
- * the history's row that is wrong.
+ * is proven so must also be in the history what its sessions and frames add up to there, and a session
+ * what its events say: else it is the history's row that is wrong.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
@@ -29,6 +29,7 @@ import { readSql } from '../read-sql.ts'
 import { EXCLUDED_SESSIONS } from './exclusions.ts'
 import type { RestoredSessions } from './late.ts'
 import { readDiffering, type MinuteDifference } from './minutes.ts'
+import { restateSessions, type RestatedSession } from './restate.ts'
 import {
   incarnationId,
   readHistorySessions,
@@ -58,6 +59,8 @@ export interface MinuteDefect extends MinuteDifference {
 export interface SessionDefect extends SessionDifference {
   /** What the live row would be, had it set aside just what it listed; `undefined` without history. */
   readonly toWrite: ComparedSession | undefined
+  /** What the history's row should be, where it is the one that is wrong. */
+  readonly restated?: RestatedSession
 }
 
 export interface Unexplained {
@@ -170,28 +173,50 @@ async function readComputed<Minute extends MinuteDifference>(
 async function unexplainedSessions(
   session: WarehouseSession,
   differences: readonly SessionDifference[],
-  { partsMax, restored }: ExplainRequest,
+  request: ExplainRequest,
 ): Promise<SessionDefect[]> {
-  const defects: SessionDefect[] = []
+  const [proven, defects]: [SessionDefect[], SessionDefect[]] = [[], []]
+  // Of those without a cause nothing was computed: which side is wrong, the events say.
+  const causeless: SessionDefect[] = []
   for (let first = 0; first < differences.length; first += RECONCILE_SESSIONS_PER_PAGE) {
     const page = differences.slice(first, first + RECONCILE_SESSIONS_PER_PAGE)
-    const ids = [...new Set(page.map(({ sessionId }) => sessionId))]
-    const excluded = await withExclusions(session, ids)
-    const computed = await readHistorySessions(session, FACTS_SCRATCH.sessions, ids)
-    for (const difference of page) {
-      const { sessionId, incarnation, live, history } = difference
-      const found = computed.get(incarnationId(sessionId, incarnation))
-      const expected = found && withLastParts(found, partsMax)
-      // Of a session whose events were all set aside the live row has no part.
-      const hasNothing = expected === undefined && (live?.parts.length ?? 0) === 0
-      const isEqual = hasNothing || isDeepStrictEqual(live, expected)
-      const hasCause = excluded.has(sessionId) || restored?.sessions.has(sessionId) === true
-      if (!hasCause || !isEqual)
-        // Only what has a cause was computed; what was found without the erased stays.
-        defects.push({ toWrite: (hasCause ? expected : undefined) ?? history, ...difference })
+    for (const { defect, verdict } of await judgePage(session, page, request)) {
+      const list = { proven, wrong: defects, causeless }[verdict]
+      list.push(defect)
     }
   }
-  return defects
+  if (request.historyMoves) return [...defects, ...causeless]
+  const restated = await restateSessions(session, [...proven, ...causeless], request)
+  const unproven = [...defects, ...causeless.filter((defect) => !restated.has(defect))]
+  return [...unproven, ...[...restated].map(([defect, row]) => ({ ...defect, restated: row }))]
+}
+
+interface JudgedSession {
+  readonly defect: SessionDefect
+  readonly verdict: 'proven' | 'wrong' | 'causeless'
+}
+
+async function judgePage(
+  session: WarehouseSession,
+  page: readonly SessionDifference[],
+  { partsMax, restored }: ExplainRequest,
+): Promise<JudgedSession[]> {
+  const ids = [...new Set(page.map(({ sessionId }) => sessionId))]
+  const excluded = await withExclusions(session, ids)
+  const computed = await readHistorySessions(session, FACTS_SCRATCH.sessions, ids)
+  return page.map((difference) => {
+    const { sessionId, incarnation, live, history } = difference
+    const hasCause = excluded.has(sessionId) || restored?.sessions.has(sessionId) === true
+    // What was found without the erased stays.
+    if (!hasCause) return { defect: { toWrite: history, ...difference }, verdict: 'causeless' }
+    const found = computed.get(incarnationId(sessionId, incarnation))
+    const expected = found && withLastParts(found, partsMax)
+    // Of a session whose events were all set aside the live row has no part.
+    const hasNothing = expected === undefined && (live?.parts.length ?? 0) === 0
+    const isProven = hasNothing || isDeepStrictEqual(live, expected)
+    const defect = { toWrite: expected ?? history, ...difference }
+    return { defect, verdict: isProven ? 'proven' : 'wrong' }
+  })
 }
 
 /** Those of the sessions of which the live view set something aside. */

@@ -177,18 +177,64 @@ test(
   BUILD_TIMEOUT_MS,
 )
 
-test(
-  'what the live view set aside is proven to be the whole difference',
-  async () => {
-    const report = await (await build({ late: true })).reconcile()
+describe('of which the live view set something aside', () => {
+  let built: ComparedMachine
+  beforeAll(async () => (built = await build({ late: true })), BUILD_TIMEOUT_MS)
+
+  /** Whether the live view set something of it aside decides which of them is taken. */
+  async function session(isExplained: boolean) {
+    const sessions = await built.sessions()
+    const found = sessions.find(
+      ({ quality: { late, amended, afterClose } }) =>
+        late + amended + afterClose > 0 === isExplained,
+    )
+    if (found === undefined) throw new Error('there is such a session')
+    return found
+  }
+
+  test('that is proven to be the whole difference', async () => {
+    const report = await built.reconcile()
     expect(report.defectsListed).toEqual([])
     expect(report.verdict).toBe('explained')
     expect(report.exceptions['late']).toBeGreaterThan(0)
     expect(report.explained).toBeGreaterThan(0)
     expect(report.erased).toBe(0)
-  },
-  BUILD_TIMEOUT_MS,
-)
+  })
+
+  test.for([
+    { isExplained: true, name: 'of which something was set aside' },
+    { isExplained: false, name: 'of which nothing was set aside' },
+  ])(
+    'a row of the history is told to be wrong that was altered in a session $name',
+    async ({ isExplained }) => {
+      const before = await built.reconcile()
+      const live = await session(isExplained)
+      const restore = await built.alterSession(live)
+      const report = await built.reconcile({ repair: true })
+      await restore()
+      expect(report).toMatchObject({ verdict: 'defect', defects: 1 })
+      expect(report.repaired).toEqual({ minutes: 0, sessions: 0, left: 1 })
+      const [line] = report.defectsListed
+      const history = Number(line?.history)
+      expect(report.defectsListed).toEqual([
+        {
+          kind: 'session',
+          key: `${live.sessionId}#${live.incarnation}`,
+          name: 'part 0 watchedMs',
+          live: `${live.parts[0]?.watchedMs}`,
+          history: `${history}`,
+          expected: `${history - 1}`,
+          wrong: 'history',
+        },
+      ])
+      expect(reportText(report)).toContain(`where it should be ${history - 1}: backfill the day`)
+      expect(await built.reconcile()).toMatchObject({
+        verdict: 'explained',
+        explained: before.explained,
+      })
+    },
+  )
+})
 
 test(
   'an event that the live view dropped is found in its session and its minutes',

@@ -29,8 +29,8 @@ export interface Repaired {
   readonly sessions: number
   /**
    * Defects that were left: minutes that a pane may still change, minutes that are known as the sum
-   * over more keys than a cut may have, those of which the history is the wrong side, and what the
-   * history does not know of sessions of which something came after the cut.
+   * over more keys than a cut may have, what the history does not know of sessions of which something
+   * came after the cut, and minutes and sessions of which the history is the wrong side.
    */
   readonly left: number
 }
@@ -44,8 +44,9 @@ export async function repair(
     parts.assertMayWrite()
     await parts.speed.putMinutes(rows)
   }
-  await rewriteWrong(parts, sessions)
-  const left = await rewriteLost(parts, sessions)
+  const wrongLive = sessions.filter(({ restated }) => restated === undefined)
+  await rewriteWrong(parts, wrongLive)
+  const left = sessions.length - wrongLive.length + (await rewriteLost(parts, wrongLive))
   return {
     minutes: minuteRows.length,
     sessions: sessions.length - left,

@@ -2,12 +2,13 @@
 import { COUNTER_NAMES, type MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { ReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
 import { RECONCILE_DEFECTS_LISTED_MAX, RECONCILE_LATE_LISTED_MAX } from '../limits.ts'
-import type { MinuteDefect } from './explain.ts'
+import type { MinuteDefect, SessionDefect } from './explain.ts'
 import type { WithoutErased } from './explain-erased.ts'
 import type { LateCopies } from './late.ts'
 import type { TimeRange } from './minutes.ts'
 import type { Repaired } from './repair.ts'
-import type { SessionDifference } from './sessions.ts'
+import type { RestatedSession } from './restate.ts'
+import type { ComparedSession } from './sessions.ts'
 
 interface Tally {
   readonly compared: number
@@ -167,39 +168,57 @@ const aggregateNames = [
   'viewerRegisters',
 ] as const satisfies readonly (keyof MinuteAggregates)[]
 
-function sessionLines({ sessionId, incarnation, live, history }: SessionDifference): DefectLine[] {
-  const key = `${sessionId}#${incarnation}`
-  if (live === undefined || history === undefined)
-    return [
-      {
-        kind: 'session',
-        key,
-        name: 'row',
-        live: live === undefined ? 'absent' : 'present',
-        history: history === undefined ? 'absent' : 'present',
-      },
-    ]
-  const names = Object.keys(history) as (keyof typeof history)[]
-  return names.flatMap((name) => {
-    if (name !== 'parts') return differing({ key, name }, live[name], history[name])
-    const parts = Math.max(live.parts.length, history.parts.length)
-    return Array.from({ length: parts }, (_, index) => index).flatMap((index) => {
-      const [left, right] = [live.parts[index], history.parts[index]]
-      const fields = Object.keys(right ?? left ?? {}) as (keyof NonNullable<typeof left>)[]
-      return fields.flatMap((field) =>
-        differing({ key, name: `part ${index} ${field}` }, left?.[field], right?.[field]),
-      )
-    })
-  })
+function sessionLines({
+  sessionId,
+  incarnation,
+  live,
+  history,
+  restated,
+}: SessionDefect): DefectLine[] {
+  const right = restated === undefined ? live : presentOf(restated)
+  const isWhole = right !== undefined && history !== undefined
+  const fieldsOf = isWhole ? fieldsOfSession : presenceOf
+  const of = { live: fieldsOf(live), history: fieldsOf(history), right: fieldsOf(right) }
+  const names = new Set([...of.history.keys(), ...of.right.keys()])
+  const at = (side: ReadonlyMap<string, string>, name: string) => side.get(name) ?? 'absent'
+  return [...names].flatMap((name) =>
+    at(of.history, name) === at(of.right, name)
+      ? []
+      : [
+          {
+            kind: 'session' as const,
+            key: `${sessionId}#${incarnation}`,
+            name,
+            live: at(of.live, name),
+            history: at(of.history, name),
+            ...(restated !== undefined && {
+              expected: at(of.right, name),
+              wrong: 'history' as const,
+            }),
+          },
+        ],
+  )
 }
 
-function differing(
-  at: Pick<DefectLine, 'key' | 'name'>,
-  live: unknown,
-  history: unknown,
-): DefectLine[] {
-  if (print(live) === print(history)) return []
-  return [{ kind: 'session', ...at, live: print(live), history: print(history) }]
+function presentOf(restated: RestatedSession): ComparedSession | undefined {
+  return restated === 'absent' ? undefined : restated
+}
+
+/** Where a side has no row there is nothing else to say. */
+function presenceOf(session: ComparedSession | undefined): ReadonlyMap<string, string> {
+  return new Map([['row', session === undefined ? 'absent' : 'present']])
+}
+
+/** Values as text, by the names that the report gives them. */
+function fieldsOfSession(session: ComparedSession | undefined): ReadonlyMap<string, string> {
+  if (session === undefined) return new Map()
+  const { parts, ...own } = session
+  return new Map([
+    ...Object.entries(own).map(([name, value]) => [name, print(value)] as const),
+    ...parts.flatMap((part, index) =>
+      Object.entries(part).map(([name, value]) => [`part ${index} ${name}`, print(value)] as const),
+    ),
+  ])
 }
 
 function print(value: unknown): string {

@@ -14,6 +14,7 @@ import type { ManualClock } from '../../shared/runtime/clock.ts'
 import { createTelemetryBase } from '../../shared/runtime/telemetry.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
 import { utcDate } from '../../shared/warehouse/minute-rows.ts'
+import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { tables } from '../../shared/warehouse/tables.ts'
 import { deliver, ROUGH_DELIVERY, type DeliveredFrame } from '../../loadtest/simulator/delivery.ts'
 import { simulateAudience } from '../../loadtest/simulator/simulate-audience.ts'
@@ -36,6 +37,17 @@ export interface AudienceRequest {
   readonly seed: number
   /** Whether devices are offline for hours, so that the live view sets events aside. */
   readonly late?: boolean
+}
+
+interface AlteredRow {
+  readonly table: TableSpec
+  /** Column by which the rows are replaced, and its value in them. */
+  readonly scope: string
+  readonly value: string | number
+  /** Condition of those of the rows that are altered. */
+  readonly onlyIf: string
+  /** UTC day of the partition that they are in. */
+  readonly date: string
 }
 
 export class ComparedMachine {
@@ -160,22 +172,50 @@ export class ComparedMachine {
   /** Adds to what `qoe_minute` says was watched in a minute of a CDN; resolves with what takes it back. */
   async alterHistory({ minuteStartMs, key }: MinuteRow): Promise<() => Promise<void>> {
     const [cdn] = JSON.parse(key) as string[]
+    return this.#alterWatched({
+      table: tables.qoeMinute,
+      scope: 'minute_ms',
+      value: minuteStartMs,
+      onlyIf: `cut = 'cdn' AND cdn = '${cdn}'`,
+      date: utcDate(minuteStartMs),
+    })
+  }
+
+  /** Adds to what `sessions` says was watched in the first part of a session; resolves with what takes it back. */
+  async alterSession({ sessionId, incarnation }: SessionRow): Promise<() => Promise<void>> {
+    const table = tables.sessions
+    const onlyIf = `incarnation = ${incarnation} AND part = 0`
+    const [row] = await this.machine.query(
+      `SELECT CAST(start_date AS STRING) AS day
+      FROM ${table.name}
+      WHERE session_id = '${sessionId}' AND ${onlyIf}`,
+    )
+    return this.#alterWatched({
+      table,
+      scope: 'session_id',
+      value: sessionId,
+      onlyIf,
+      date: String(row?.['day']),
+    })
+  }
+
+  async #alterWatched({ table, scope, value, onlyIf, date }: AlteredRow) {
     const add = async (ms: number) => {
       const session = await this.machine.ports.warehouse.open()
-      const columns = tables.qoeMinute.columns.map(({ name }) =>
-        name === 'watched_ms'
-          ? `watched_ms + IF(cut = 'cdn' AND cdn = '${cdn}', ${ms}, 0) AS watched_ms`
-          : name,
+      const columns = table.columns.map(({ name }) =>
+        name === 'watched_ms' ? `watched_ms + IF(${onlyIf}, ${ms}, 0) AS watched_ms` : name,
       )
-      const ofMinute = `FROM ${tables.qoeMinute.name} WHERE minute_ms = ${minuteStartMs}`
+      const parameters = { value, date }
+      const from = `FROM ${table.name}
+        WHERE ${scope} = @value AND ${table.partitionColumn} = CAST(@date AS DATE)`
       try {
         await session.replaceRows({
-          table: tables.qoeMinute.name,
-          select: { sql: `SELECT ${columns.join(', ')} ${ofMinute}` },
-          scope: ['minute_ms'],
-          scopeSelect: { sql: `SELECT DISTINCT minute_ms ${ofMinute}` },
-          dates: [utcDate(minuteStartMs)],
-          jobId: `alter-${ms}`,
+          table: table.name,
+          select: { sql: `SELECT ${columns.join(', ')} ${from}`, parameters },
+          scope: [scope],
+          scopeSelect: { sql: `SELECT DISTINCT ${scope} ${from}`, parameters },
+          dates: [date],
+          jobId: `alter-${table.name}-${value}-${ms}`,
         })
       } finally {
         await session.close()
