@@ -2,6 +2,7 @@
 import { backfill as rebuild, type BackfillReport } from '../../backfill.ts'
 import { createBatchTelemetry } from '../../telemetry.ts'
 import { usage } from '../arguments.ts'
+import { counted } from '../counted.ts'
 import { type Command, EXIT } from '../command.ts'
 import { cliErrors } from '../errors.ts'
 import { BACKFILL_DAYS_MAX, BACKFILL_PARALLEL_MAX } from '../limits.ts'
@@ -59,9 +60,9 @@ function textOf({ run, runs, days }: BackfillReport): string {
   return [
     ...runs.map(
       (one) =>
-        `Run ${one.run}: ${one.files} files, ${one.events} events and ${one.copies} other copies.`,
+        `Run ${one.run}: ${counted(one.files, 'file')}, ${counted(one.events, 'event')} and ${one.copies} other copies.`,
     ),
-    `${days.length} days computed as of run ${run}: ${days.join(', ')}`,
+    `${counted(days.length, 'day')} computed as of run ${run}: ${days.join(', ')}`,
   ].join('\n')
 }
 

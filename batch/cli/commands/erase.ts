@@ -5,6 +5,7 @@ import { listViews } from '../../../shared/views/view-registry.ts'
 import { eraseViewer, type Erased } from '../../erase/erase.ts'
 import { replayedViews } from '../../replay/replayed-views.ts'
 import { usage } from '../arguments.ts'
+import { counted } from '../counted.ts'
 import { type Command, EXIT } from '../command.ts'
 
 export const erase: Command = {
@@ -55,12 +56,12 @@ function textOf({ proofName, proof }: Erased): string {
   const { sessions, files, stagingFiles, rows, forgottenByMs } = proof
   const day = (ms: number) => new Date(ms).toISOString()
   return [
-    `${sessions} sessions forgotten, as of ${day(proof.erasedAtMs)}.`,
-    ...Object.entries(rows).map(([table, count]) => `  ${count} rows of ${table}`),
+    `${counted(sessions, 'session')} forgotten, as of ${day(proof.erasedAtMs)}.`,
+    ...Object.entries(rows).map(([table, count]) => `  ${counted(count, 'row')} of ${table}`),
     ...files.map(({ name, sha256, replacedBy, replacedBySha256 }) =>
       [`  ${name}`, `    ${sha256}`, `  → ${replacedBy}`, `    ${replacedBySha256}`].join('\n'),
     ),
-    `  ${stagingFiles.length} staging files deleted`,
+    `  ${counted(stagingFiles.length, 'staging file')} deleted`,
     `The log and the checkpoints forget by ${day(forgottenByMs.log)}.`,
     `A live row that is written again is not served, and expires by ${day(forgottenByMs.liveRows)}.`,
     `Proof: ${proofName}`,
