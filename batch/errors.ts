@@ -105,6 +105,12 @@ export const batchErrors = defineErrors({
     action:
       'Nothing of the range is in raw files. What is in the log alone is loaded by the next run: npx backhaul batch run.',
   },
+  BATCH_TABLE_ROWS_DIFFER: {
+    rule: 'tables hold as many rows of a run as its raw files have',
+    retryable: false,
+    action:
+      'Rows were deleted or doubled after the run. Give the command in the message: it loads the run again from its raw files and computes the metrics of what changed. If an erasure, a replay or a backfill was killed before, give that one again first.',
+  },
   BATCH_RECONCILE_NO_RUN: {
     rule: 'live and history are compared as of the cut of a completed batch run',
     retryable: true,

@@ -188,6 +188,9 @@ export const JOINED_FILES_MAX = 64
 /** Raw files that a replay or a command looks up in the ledger. */
 export const LEDGER_ROWS_MAX = 1_000_000
 
+/** Raw files of which `verify` says that the tables hold another number of rows. */
+export const VERIFY_PLACES_MAX = 200
+
 /** Staging files of a killed replay that are deleted at a time. */
 export const REPLAY_LEFTOVERS_PER_PAGE = 1_000
 

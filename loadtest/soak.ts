@@ -24,13 +24,13 @@ async function main(): Promise<boolean> {
 
 // Exits instead of being ended, so that what it started ends with it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-// Exits when the report is written: Node's own clean-up may wait without end for one of the many
-// handles of a long soak, whose peers were killed.
 main().then(
-  (kept) => process.exit(kept ? 0 : 1),
+  (kept) => {
+    if (!kept) process.exitCode = 1
+  },
   (error: unknown) => {
     if (error instanceof TypeError) console.error(`${error.message}\n${USAGE}`)
     else console.error(error)
-    process.exit(1)
+    process.exitCode = 1
   },
 )

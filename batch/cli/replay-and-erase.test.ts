@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { acquireLease } from '../../shared/objects/lease.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
+import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Row } from '../../shared/warehouse/warehouse.ts'
 import { LEASE_NAME } from '../object-names.ts'
+import type { RowsDifference } from '../table-rows.ts'
 import { CommandsOn, expectRefusal } from '../testing/commands-on.ts'
 import {
   closeEraseMachine,
@@ -59,19 +61,24 @@ async function tables(): Promise<Record<string, readonly Row[]>> {
   return Object.fromEntries(entries) as Record<string, readonly Row[]>
 }
 
-function loseRun({ machine }: EraseMachine, table: string): Promise<void> {
+/** Puts other rows in the place of those that a table has of the first run. */
+function alterRun({ machine }: EraseMachine, table: string, select: string): Promise<void> {
   return machine.ports.warehouse.open().then(async (session) => {
     const days = await machine.query(`SELECT DISTINCT received_date AS day FROM ${table}`)
     await session.replaceRows({
       table,
-      select: { sql: `SELECT * FROM ${table} WHERE FALSE` },
+      select: { sql: select },
       scope: ['run'],
       scopeSelect: { sql: 'SELECT CAST(1 AS INT64) AS run' },
       dates: days.map((row) => String(row['day'])),
-      jobId: `lose-${table}`,
+      jobId: `alter-${table}-${clock.nowMs()}`,
     })
     await session.close()
   })
+}
+
+function loseRun(machine: EraseMachine, table: string): Promise<void> {
+  return alterRun(machine, table, `SELECT * FROM ${table} WHERE FALSE`)
 }
 
 const viewIds = (view: string): Promise<string[]> =>
@@ -106,6 +113,40 @@ test('replay --range puts rows of an archived range back, and again changes noth
   )
 })
 
+test(
+  'verify names the rows that a table has lost or has twice, and what brings them back',
+  async () => {
+    const verified = async () => {
+      const { code, found } = await on.json('verify')
+      return { code, ...(found['tables'] as { differences: (RowsDifference & object)[] }) }
+    }
+    const before = await tables()
+    expect(await verified()).toEqual({ code: 0, compared: true, differences: [] })
+    const lost = 'SELECT * FROM events WHERE run = 1 AND NOT (log_partition = 0 AND log_offset = 0)'
+    const columns = allTables.find(({ name }) => name === 'events')?.columns ?? []
+    const again = columns.map(({ name }) => (name === 'seq' ? 'seq + 1000 AS seq' : name))
+    const ofRun = 'FROM events WHERE run = 1'
+    const twice = `SELECT * ${ofRun} UNION ALL SELECT ${again.join(', ')} ${ofRun} AND log_partition = 1`
+    for (const select of [lost, twice]) {
+      await clock.advance(1_000)
+      await opened((machine) => alterRun(machine, 'events', select))
+      const { code, differences } = await verified()
+      expect(code).toBe(1)
+      const [difference] = differences
+      expect(difference).toMatchObject({ code: 'BATCH_TABLE_ROWS_DIFFER', run: 1 })
+      expect(difference?.tables).toEqual(['events', 'event_copies', 'late_events'])
+      const { output } = await on.run('verify')
+      expect(output).toContain(`BATCH_TABLE_ROWS_DIFFER: `)
+      expect(output).toContain(`${difference?.command}`)
+      const command = difference?.command.replace('npx backhaul ', '') ?? ''
+      expect((await on.run(command)).code).toBe(0)
+      expect(await verified()).toEqual({ code: 0, compared: true, differences: [] })
+      expect(await tables()).toEqual(before)
+    }
+  },
+  TIMEOUT_MS,
+)
+
 test('replay --range says that a range which the log alone holds is for a run', async () => {
   const refused = await on.run('replay --range playback.events/0@100000-200000')
   expectRefusal(refused, 1, 'BATCH_REPLAY_NOTHING')
@@ -139,7 +180,7 @@ test('replay --view --range fills a view from these offsets alone', async () => 
   expectRefusal(rejects, 2, 'CLI_USAGE_INVALID')
 })
 
-test('replay, backfill and erase are refused while a run holds the lease', async () => {
+test('replay, backfill and erase are refused while a run holds the lease, and verify counts no rows', async () => {
   await opened(async ({ machine }) => {
     const name = LEASE_NAME
     const request = { name, holder: 'another', durationMs: 60_000, clock }
@@ -151,6 +192,8 @@ test('replay, backfill and erase are refused while a run holds the lease', async
         'erase --viewer nobody-yet',
       ])
         expectRefusal(await on.run(line), 3, 'LEASE_HELD')
+      const verified = await on.json('verify')
+      expect(verified).toMatchObject({ code: 0, found: { tables: { compared: false } } })
     } finally {
       await lease.release()
     }

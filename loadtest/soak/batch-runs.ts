@@ -7,11 +7,11 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import type { Ended } from '../operators-commands.ts'
 import type { KafkaMachine } from '../processor/kafka-machine.ts'
 
-const EXIT = { done: 0, leased: 3, again: 75 } as const
+const EXIT = { done: 0, leased: 3 } as const
 
 export class BatchRuns {
-  readonly counts = { complete: 0, killed: 0, refused: 0, again: 0, notCopied: 0 }
-  /** What runs said that neither ended well nor were killed, refused or to be started again. */
+  readonly counts = { complete: 0, killed: 0, refused: 0, notCopied: 0 }
+  /** What runs said that neither ended well nor were killed nor refused. */
   readonly failures: string[] = []
   readonly #machine: KafkaMachine
   readonly #inTurn = new InTurn()
@@ -72,8 +72,6 @@ export class BatchRuns {
   #count(ended: Ended, what: string): string {
     if (ended.exitCode === EXIT.done) this.counts.complete += 1
     else if (ended.exitCode === EXIT.leased) this.counts.refused += 1
-    // The schedule's next run is that start.
-    else if (ended.exitCode === EXIT.again) this.counts.again += 1
     else this.failures.push(`exit code ${ended.exitCode}: ${ended.stderr}${ended.stdout}`)
     return what
   }
