@@ -101,6 +101,25 @@ describe('a lane of writes', () => {
     await Promise.all(calls)
   })
 
+  it('sends a batch of one row before full ones that were begun later, however many wait', async () => {
+    lane = laneThatLingers(20)
+    const full = () => lane.write(rowsOf('x', BATCH_MAX_ROWS))
+    const calls = [full(), full(), full(), full()]
+    await clock.advance(1)
+    calls.push(lane.write([rowOf('a')]))
+    await clock.advance(1)
+    const order: number[] = []
+    for (let answers = 0; answers < 6; answers++) {
+      calls.push(full())
+      await clock.advance(10)
+      order.push(sizes()[0] ?? 0)
+      await answer()
+    }
+    expect(order).toEqual([...Array<number>(4).fill(BATCH_MAX_ROWS), 1, BATCH_MAX_ROWS])
+    while (sent.length > 0) await answer()
+    await Promise.all(calls)
+  })
+
   it('gathers what waits, whichever call it came with', async () => {
     const calls = [lane.write([rowOf('x')]), lane.write([rowOf('y')])]
     for (let call = 0; call < 5; call++) calls.push(lane.write([rowOf('a'), rowOf('b')]))

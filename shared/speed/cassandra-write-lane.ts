@@ -1,7 +1,7 @@
 /**
  * The writes of one class on their way to Cassandra. Rows gather into batches of their Cassandra
  * partition, whichever call they came with: a batch goes when it is full, or once it has waited for
- * `lingerMs` and there is room on the way. So the rows that many log partitions write at about the
+ * `lingerMs` and there is room on the way, one that was begun earlier before one that is full. So the rows that many log partitions write at about the
  * same time share statements, and the busier the store, the fuller its batches.
  * A class has its own batches on their way, so that the many rows of wide cuts never hold up the
  * few of narrow ones.
@@ -49,7 +49,7 @@ export class WriteLane {
   readonly #parts: WriteLaneParts
   /** The batch of each partition that still takes rows, in the order in which they were begun. */
   readonly #open = new Map<string, Batch>()
-  /** Batches that take no more rows, likewise; they go first. */
+  /** Batches that take no more rows, in the order in which they became so. */
   readonly #full: Batch[] = []
   #waitingBytes = 0
   #inFlight = 0
@@ -117,20 +117,26 @@ export class WriteLane {
 
   #pump(): void {
     while (this.#inFlight < this.#parts.inFlightMax) {
-      const batch = this.#full.shift() ?? this.#takeRipe()
+      const batch = this.#takeNext()
       if (batch === undefined) return
       this.#waitingBytes -= batch.bytes
       void this.#send(batch)
     }
   }
 
-  /** The oldest open batch, once it has waited; until then a timer looks again. */
-  #takeRipe(): Batch | undefined {
+  /**
+   * A full batch, unless an open one has waited out its time and was begun before it: however many are
+   * full, the few rows of a partition with no more to come have their turn.
+   */
+  #takeNext(): Batch | undefined {
+    const [full] = this.#full
     const oldest = this.#open.values().next().value
+    if (full !== undefined && (oldest === undefined || oldest.begunMs >= full.begunMs))
+      return this.#full.shift()
     if (oldest === undefined) return undefined
     const { clock, lingerMs } = this.#parts
     const leftMs = oldest.begunMs + lingerMs - clock.monotonicMs()
-    if (leftMs > 0) return this.#pumpAfter(leftMs)
+    if (leftMs > 0) return this.#full.shift() ?? this.#pumpAfter(leftMs)
     this.#open.delete(oldest.partition)
     return oldest
   }
