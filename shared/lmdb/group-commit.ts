@@ -182,7 +182,7 @@ export class GroupCommit<Name extends string = string> {
     if (this.#closed) return
     this.#closed = true
     await this.#running
-    await this.#root.close()
+    await this.#root.database.close()
   }
 
   #unavailable(): BackhaulError {
@@ -339,7 +339,7 @@ export class GroupCommit<Name extends string = string> {
    */
   #probe(): void {
     try {
-      this.#root.writeSync(() => this.#root.database.transactionSync(() => undefined))
+      this.#root.database.transactionSync(() => undefined)
     } catch (error) {
       this.#broken = error
     }

@@ -49,15 +49,12 @@ export class OwnerRow {
 
   /** Makes this process the owner; what is read from now on is written by none but it and guests. */
   claim(): void {
-    const { database } = this.#root
-    this.#seenVersion = this.#root.writeSync(() =>
-      database.transactionSync(() => {
-        const version = this.#read().version + 1
-        this.#name = Buffer.from(`${version}`)
-        this.#table.putSync(KEY, this.#name, version)
-        return version
-      }),
-    )
+    this.#seenVersion = this.#root.database.transactionSync(() => {
+      const version = this.#read().version + 1
+      this.#name = Buffer.from(`${version}`)
+      this.#table.putSync(KEY, this.#name, version)
+      return version
+    })
   }
 
   /** Whether a guest has written since this owner looked last. */
@@ -71,15 +68,13 @@ export class OwnerRow {
 
   /** The owner's commit; `false` when another process has written since it looked last. */
   writeIfUnchanged(changes: readonly Change[]): Promise<boolean> {
-    return this.#root.write(() =>
-      this.#table.ifVersion(KEY, this.#seenVersion, () => {
-        // The writes' own promises stand for the condition's, which is awaited.
-        for (const { table, key, value } of changes) {
-          if (value === undefined) void table.remove(key)
-          else void table.put(key, value)
-        }
-      }),
-    )
+    return this.#table.ifVersion(KEY, this.#seenVersion, () => {
+      // The writes' own promises stand for the condition's, which is awaited.
+      for (const { table, key, value } of changes) {
+        if (value === undefined) void table.remove(key)
+        else void table.put(key, value)
+      }
+    })
   }
 
   /**
@@ -90,7 +85,7 @@ export class OwnerRow {
     prepare: () => Prepared,
   ): Promise<Prepared> {
     const { database } = this.#root
-    const action = () => {
+    return transact(database, () => {
       const { owner, version } = this.#read()
       if (this.#name !== undefined && !this.#isMe(owner)) throw this.#overtaken()
       this.#seenVersion = version
@@ -104,8 +99,7 @@ export class OwnerRow {
         }
         return prepared
       })
-    }
-    return this.#root.write(() => transact(database, action))
+    })
   }
 
   #isMe(owner: Buffer): boolean {

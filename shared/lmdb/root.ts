@@ -7,7 +7,6 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
-import { OpeningGate } from './opening-gate.ts'
 
 export type Table = Database<Buffer, Buffer>
 
@@ -15,10 +14,6 @@ export interface LmdbRoot {
   readonly database: RootDatabase<Buffer, Buffer>
   /** Opens the named table, creating it when it is missing; throws when it may not. */
   table(name: string, options?: { readonly versions: boolean }): Table
-  /** Every write is made inside it, or inside the next one, so that no opening undoes it. */
-  write<Result>(action: () => Promise<Result>): Promise<Result>
-  writeSync<Result>(action: () => Result): Result
-  close(): Promise<void>
 }
 
 const TABLES_MAX = 16
@@ -28,35 +23,22 @@ const BINARY = { encoding: 'binary', keyEncoding: 'binary', cache: false } as co
 export function openLmdbRoot(folder: string, mapBytes: number, readOnly = false): LmdbRoot {
   // LMDB's binding would make a folder that is missing.
   if (readOnly && !existsSync(join(folder, 'data.mdb'))) throw new Error(`no store in ${folder}`)
-  const gate = new OpeningGate(folder)
-  const database = gate.open(() =>
-    open<Buffer, Buffer>({
-      path: folder,
-      noSubdir: false,
-      mapSize: mapBytes,
-      maxDbs: TABLES_MAX,
-      overlappingSync: false,
-      eventTurnBatching: false,
-      readOnly,
-      ...BINARY,
-    }),
-  )
+  const database = open<Buffer, Buffer>({
+    path: folder,
+    noSubdir: false,
+    mapSize: mapBytes,
+    maxDbs: TABLES_MAX,
+    overlappingSync: false,
+    eventTurnBatching: false,
+    readOnly,
+    ...BINARY,
+  })
   if (!readOnly) {
     // LMDB syncs its files but not the folders that hold their names.
     syncFolder(resolve(folder))
     syncFolder(dirname(resolve(folder)))
   }
-  return {
-    database,
-    // A table that is missing is created, which is a write.
-    table: (name, options) => gate.writeSync(() => openTable(database, name, options?.versions)),
-    write: (action) => gate.write(action),
-    writeSync: (action) => gate.writeSync(action),
-    async close() {
-      await database.close()
-      await gate.close()
-    },
-  }
+  return { database, table: (name, options) => openTable(database, name, options?.versions) }
 }
 
 function openTable(database: RootDatabase<Buffer, Buffer>, name: string, useVersions = false) {

@@ -36,8 +36,8 @@ test.each([
     const { signal, errors } = await leave(how)
     expect(signal).toBe('SIGKILL')
     expect(errors).toContain(told)
-    const root = openLmdbRoot(folder, 2 ** 20)
-    expect(await transact(root.database, () => 'written')).toBe('written')
-    await root.close()
+    const { database } = openLmdbRoot(folder, 2 ** 20)
+    expect(await transact(database, () => 'written')).toBe('written')
+    await database.close()
   },
 )

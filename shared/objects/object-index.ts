@@ -131,7 +131,7 @@ export class ObjectIndex {
   }
 
   close(): Promise<void> {
-    return this.#root.close()
+    return this.#root.database.close()
   }
 
   #stored(name: string): ObjectInfo | undefined {
@@ -158,7 +158,7 @@ export class ObjectIndex {
    */
   async #transaction<Result>(action: () => Result): Promise<Result> {
     try {
-      return await this.#root.write(() => transact(this.#root.database, action))
+      return await transact(this.#root.database, action)
     } catch (error) {
       if (error instanceof BackhaulError) throw error
       const cause = await commitCause(error)
