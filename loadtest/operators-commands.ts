@@ -1,12 +1,9 @@
 /** The operators' commands as an operator runs them: processes of their own on a data folder. */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import type { FailpointName } from '../shared/runtime/failpoints.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const COMMANDS = join(ROOT, 'batch', 'cli', 'main.ts')
-const TO_THE_KILL = join(ROOT, 'batch', 'testing', 'command-to-the-kill', 'main.ts')
 const SQL_SHELL = join(ROOT, 'batch', 'sql-shell', 'main.ts')
 const OUTPUT_MAX_BYTES = 256 * 2 ** 20
 
@@ -38,14 +35,6 @@ export class OperatorsCommands {
   begin(...args: readonly string[]): Begun {
     const { child, ended } = this.#start([COMMANDS, ...args])
     return { ended, kill: () => child.kill('SIGKILL') }
-  }
-
-  /** The signal that ended a run of the batch which was told to kill itself there. */
-  async runKilledAt(failpoint: FailpointName): Promise<unknown> {
-    const env = this.#environment
-    const child = spawn(process.execPath, [TO_THE_KILL, failpoint], { env, stdio: 'ignore' })
-    const [, signal] = (await once(child, 'close')) as [unknown, unknown]
-    return signal
   }
 
   /** `npm run sql`: the rows of a SELECT. */

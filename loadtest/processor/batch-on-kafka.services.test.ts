@@ -4,6 +4,8 @@
  * the bucket. What it makes is the same once more, after kills step by step, and by shards; and it
  * agrees with the live side. Every other step is killed on embedded stores (`kill.process.test.ts`). The tests follow one another on one log.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +36,7 @@ const PARTITIONS = 2
 const RECORDS = 150
 const TIMEOUT_MS = 240_000
 const PATIENT = { timeout: 120_000, interval: 500 }
+const TO_THE_KILL = join(import.meta.dirname, '../../batch/testing/command-to-the-kill/main.ts')
 const HOUR_MS = 3_600_000
 /** A process that was killed keeps its lease for so long. */
 const LEASE_MS = 3_000
@@ -136,6 +139,13 @@ async function rawFilesOf(objects: ObjectStore): Promise<Map<string, string>> {
   return found
 }
 
+/** The signal that ended a run which was told to kill itself there. */
+async function endedAt(failpoint: FailpointName, env: NodeJS.ProcessEnv): Promise<unknown> {
+  const child = spawn(process.execPath, [TO_THE_KILL, failpoint], { env, stdio: 'ignore' })
+  const [, signal] = (await once(child, 'close')) as [unknown, unknown]
+  return signal
+}
+
 test('events in Kafka become files and tables of a bucket that agree with the live side', async () => {
   const processor = await machine.start()
   const sessions = new LiveSessions({ log, partitions: PARTITIONS, seed: 1 })
@@ -170,9 +180,10 @@ test('a run that is killed at one step after another ends as one that is not', a
   gold = await contentOf(alone)
   expect(gold.tables['events']?.length).toBeGreaterThan(RECORDS)
   const settings = { ...settingsOf(killed), BATCH_LEASE_MS: `${LEASE_MS}` }
-  const commands = new OperatorsCommands(settings)
+  const environment = { PATH: process.env['PATH'], ...settings }
   for (const failpoint of KILLS)
-    expect(await commands.runKilledAt(failpoint), failpoint).toBe('SIGKILL')
+    expect(await endedAt(failpoint, environment), failpoint).toBe('SIGKILL')
+  const commands = new OperatorsCommands(settings)
   const output = await done(commands.backhaul('batch', 'run', '--retry-for', '5'))
   expect(output).toContain('run 1 is complete, which was cut off before')
   expect(await contentOf(killed)).toEqual(gold)
