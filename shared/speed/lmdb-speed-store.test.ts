@@ -245,13 +245,11 @@ describe('the LMDB speed store', () => {
       await store.close()
       const root = openLmdbRoot(folder, MAP_BYTES)
       const sessions = root.table('sessions')
-      await root.write(() =>
-        transact(root.database, () => {
-          if (isThere) sessions.putSync(sessionKey(row), encodeSession(row))
-          else sessions.removeSync(sessionKey(row))
-        }),
-      )
-      await root.close()
+      transact(root.database, () => {
+        if (isThere) sessions.putSync(sessionKey(row), encodeSession(row))
+        else sessions.removeSync(sessionKey(row))
+      })
+      await root.database.close()
       await open()
     }
 
