@@ -23,9 +23,10 @@ export async function deleteViewRows(
   view: string,
   { cuts, fromMs, toMs }: ViewMinutes,
 ): Promise<void> {
+  // By the class whose batches do not wait for more: there are some thousand hours, one after another.
   for (let hourMs = hourOf(fromMs); hourMs < toMs; hourMs += HOUR_MS)
     await statements.write(
-      'wide',
+      'session',
       cuts.flatMap((cut) => minuteDeletions(view, cut, hourMs)),
     )
   for (const { table, column } of TABLES) {
