@@ -74,7 +74,7 @@ export const batchErrors = defineErrors({
     rule: 'raw files are joined when no erasure is half done',
     retryable: false,
     action:
-      'Nothing was changed. Give the command of the erasure again, npx backhaul erase --viewer <id>, so that it goes on to its proof, and then this one.',
+      'Nothing was changed. Give the command of the erasure again, npx backhaul erase --viewer <id>, so that it goes on to its proof, and then this one. The erasure of any other viewer finishes it as well.',
   },
   BATCH_REPLAY_RUN_UNFINISHED: {
     rule: 'past runs are loaded into the tables again when no run of the batch is half done',

@@ -22,6 +22,7 @@ import {
   NEW,
   OLD,
   openEraseMachine as open,
+  OTHER,
   prepareErasure as prepare,
   VIEWER,
   watch,
@@ -144,6 +145,31 @@ describe('an erasure', () => {
     expect(proof.rows).toMatchObject({ events: 6 })
     expect(await everything(opened)).not.toContain(NEW)
   })
+
+  // Before the old raw files are gone, and when the keys are ended already.
+  it.each(['erase.afterLedger', 'erase.afterSomeStagingFiles'] as const)(
+    'cut off at %s is finished by that of another viewer',
+    async (name) => {
+      const failpoints = new ArmedFailpoints()
+      failpoints.arm(name, fail)
+      await expect(eraseViewer(partsOf(opened, failpoints), VIEWER)).rejects.toThrow('killed')
+      await eraseViewer(partsOf(opened), OTHER)
+      const names = await opened.machine.names('erasures/')
+      expect(names.filter((one) => one.endsWith('-proof.json'))).toHaveLength(2)
+      const { proofName, proof } = await eraseViewer(partsOf(opened), VIEWER)
+      expect(proofName).toContain('/0002-proof.json')
+      expect(proof.files).toEqual([])
+      const text = await everything(opened)
+      for (const gone of [NEW, OLD, ...ERASED, 'kept'])
+        expect(text.includes(gone), gone).toBe(false)
+      const present = await opened.machine.query(
+        'SELECT file FROM ledger WHERE superseded_by IS NULL',
+      )
+      expect(present.map(({ file }) => String(file)).toSorted()).toEqual(
+        (await opened.machine.names('raw/')).toSorted(),
+      )
+    },
+  )
 
   it('goes over more dates than one write may name, and on when it is cut off between writes', async () => {
     const { warehouse } = opened.machine.ports

@@ -8,6 +8,9 @@
  *
  * A call after the proof is another round: it removes what came since, such as the live row of a
  * session that was still open.
+ *
+ * Erasures are done one after another: one that has a plan and no proof, of whichever viewer, is gone
+ * on with first. Its plan names raw files of which another erasure would make a further generation.
  */
 import type { Pseudonymiser } from '../../shared/events/identity.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
@@ -29,6 +32,7 @@ import { DATES_MAX, ERASE_DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } 
 import { LEASE_NAME } from '../object-names.ts'
 import {
   type ErasedFile,
+  type ErasureNames,
   type ErasurePlan,
   type ErasureProof,
   type ErasureRecord,
@@ -36,7 +40,6 @@ import {
   readPlan,
   readProof,
   readRecord,
-  type RoundNames,
   viewerDigest,
   writeObject,
 } from './erasure-objects.ts'
@@ -46,6 +49,7 @@ import { endKeys } from './end-keys.ts'
 import { supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
 import { rewriteFile } from './rewrite-file.ts'
+import { unfinishedErasures } from './unfinished-erasure.ts'
 
 export interface EraseParts {
   readonly objects: ObjectStore
@@ -87,6 +91,7 @@ export async function eraseViewer(parts: EraseParts, viewerId: string): Promise<
   const durationMs = parts.leaseMs
   const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
   try {
+    await finishOthers(parts, lease, names)
     const round = { names, record, earlierSessions }
     const proof = await new Erasure(parts, lease, round).run()
     await failpoints.hit('erase.afterProof')
@@ -97,9 +102,20 @@ export async function eraseViewer(parts: EraseParts, viewerId: string): Promise<
 }
 
 interface Round {
-  readonly names: RoundNames
+  readonly names: ErasureNames
   readonly record: ErasureRecord
   readonly earlierSessions: readonly string[]
+}
+
+/** What an erasure that has its plan removes is in its objects: nobody has to know whose it is. */
+async function finishOthers(parts: EraseParts, lease: Lease, own: ErasureNames): Promise<void> {
+  for (const names of await unfinishedErasures(parts.objects)) {
+    if (names.plan === own.plan) continue
+    const record = await readRecord(parts.objects, names.record)
+    if (record === undefined)
+      throw batchErrors.create('BATCH_OBJECT_MISSING', { expected: names.record })
+    await new Erasure(parts, lease, { names, record, earlierSessions: [] }).run()
+  }
 }
 
 /** The first round without a proof. */
@@ -121,7 +137,7 @@ async function findRound(
 
 async function writeRecord(
   { objects, clock }: EraseParts,
-  { record: name }: RoundNames,
+  { record: name }: ErasureNames,
   pseudonyms: readonly string[],
 ): Promise<ErasureRecord> {
   const earlier = await readRecord(objects, name)

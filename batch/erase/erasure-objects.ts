@@ -6,6 +6,7 @@ import { RAW_TOPICS } from '../raw-line.ts'
 import { createOnce, jsonBytes, readJsonObject } from '../run-objects.ts'
 
 const ROUND_DIGITS = 4
+const PLAN_END = '-plan.json'
 const count = z.int().min(0)
 
 const recordSchema = z.object({
@@ -74,8 +75,7 @@ export type ErasurePlan = z.infer<typeof planSchema>
 export type ErasureProof = z.infer<typeof proofSchema>
 export type ErasedFile = ErasureProof['files'][number]
 
-export interface RoundNames {
-  readonly round: number
+export interface ErasureNames {
   readonly record: string
   readonly plan: string
   readonly proof: string
@@ -91,12 +91,19 @@ export function viewerDigest(pseudonyms: readonly string[]): string {
     .digest('hex')
 }
 
-export function namesOf(digest: string, round: number): RoundNames {
-  const base = `erasures/${digest}/${String(round).padStart(ROUND_DIGITS, '0')}`
+export function namesOf(digest: string, round: number): ErasureNames {
+  return namesFrom(`erasures/${digest}/${String(round).padStart(ROUND_DIGITS, '0')}`)
+}
+
+/** The objects of the erasure whose plan has this name; `undefined` when it is no name of a plan. */
+export function namesOfPlan(name: string): ErasureNames | undefined {
+  return name.endsWith(PLAN_END) ? namesFrom(name.slice(0, -PLAN_END.length)) : undefined
+}
+
+function namesFrom(base: string): ErasureNames {
   return {
-    round,
     record: `${base}-record.json`,
-    plan: `${base}-plan.json`,
+    plan: `${base}${PLAN_END}`,
     proof: `${base}-proof.json`,
   }
 }

@@ -20,7 +20,7 @@ import { LiveSide, ROW_RETENTION_MS } from './live-side.ts'
 import { fillLog } from './scenario.ts'
 
 export const VIEWER = 'raw-viewer-id@example.com'
-const OTHER = 'another viewer'
+export const OTHER = 'another viewer'
 export const ERASE_KEYRING = ['new', 'old']
   .map((keyId) => `${keyId}:${Buffer.alloc(32, keyId).toString('base64')}`)
   .join(',')
