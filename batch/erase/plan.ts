@@ -23,11 +23,15 @@ import { RAW_TOPICS, type RawTopic } from '../raw-line.ts'
 import { readRunFiles } from '../run-files.ts'
 import type { ErasurePlan, ErasureRecord, PlannedFile } from './erasure-objects.ts'
 
-/** Tables with rows of a session. Sums over all sessions (`qoe_minute`) name nobody, and stay. */
+/**
+ * Tables with rows of a session, in the order in which they are erased. What waits goes first: else a
+ * run after a cut-off erasure could settle it into days of `events` that count as erased. Sums over
+ * all sessions (`qoe_minute`) name nobody, and stay.
+ */
 export const SESSION_TABLES: readonly TableSpec[] = [
+  tables.lateEvents,
   tables.events,
   tables.eventCopies,
-  tables.lateEvents,
   tables.frames,
   tables.sessions,
   tables.sessionMinutes,

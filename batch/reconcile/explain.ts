@@ -73,6 +73,8 @@ export interface ExplainRequest {
   readonly partsMax: number
   /** Whether somebody writes the facts at this time, so that one table may be ahead of another. */
   readonly historyMoves: boolean
+  /** Whether a settling was cut off, so that minutes may be behind their sessions. */
+  readonly owesMinutes: boolean
   /** Records that the tables do not hold any more, or not yet, and the sessions that they are of. */
   readonly restored?: RestoredSessions
 }
@@ -119,7 +121,7 @@ async function scratchMinutes(
 async function unexplainedMinutes(
   session: WarehouseSession,
   differences: readonly MinuteDifference[],
-  { facts, historyMoves }: ExplainRequest,
+  { facts, historyMoves, owesMinutes }: ExplainRequest,
 ): Promise<MinuteDefect[]> {
   const computed = await readComputed(session, differences, facts.cuts)
   const [proven, defects]: [MinuteDefect[], MinuteDefect[]] = [[], []]
@@ -128,7 +130,7 @@ async function unexplainedMinutes(
     // What was found without the erased stays when they are restored.
     ;(isProven ? proven : defects).push({ toWrite: expected, ...difference, expected })
   }
-  if (!historyMoves) defects.push(...(await wrongInHistory(session, proven, facts)))
+  if (!historyMoves && !owesMinutes) defects.push(...(await wrongInHistory(session, proven, facts)))
   return defects
 }
 

@@ -20,6 +20,8 @@ export interface RestoredSessions extends Restored {
 
 export interface LateCopies {
   readonly copies: number
+  /** Whether a settling that was cut off has loaded some, whose facts may not be computed yet. */
+  readonly isBeingSettled: boolean
   readonly restored: RestoredSessions
   /** The earliest UTC day on which anything of these sessions arrived. */
   readonly fromDate: string
@@ -35,6 +37,7 @@ export async function readLate(
   await session.scratch(COPIES, { sql: LATE_COPIES, parameters: { run } })
   const [first] = await session.query({ sql: readSql('reconcile/late-from-date') }, oneRow)
   const copies = Number(first?.['copies'] ?? 0)
+  const missing = Number(first?.['missing'] ?? 0)
   if (copies === 0) return undefined
   const select = `SELECT session_id, session_bucket FROM ${COPIES}`
   const rows = await session.query(
@@ -43,9 +46,10 @@ export async function readLate(
   )
   return {
     copies,
+    isBeingSettled: missing < copies,
     fromDate: String(first?.['from_date']),
     restored: {
-      copies: { sql: `SELECT ${namesOf(tables.eventCopies)} FROM ${COPIES}` },
+      copies: { sql: `SELECT ${namesOf(tables.eventCopies)} FROM ${COPIES} WHERE NOT is_loaded` },
       // Their frames are in the table.
       frames: { sql: `SELECT ${namesOf(tables.frames)} FROM ${tables.frames.name} WHERE FALSE` },
       sessions: new Set(rows.map((row) => textOf(row, 'session_id') ?? '')),
@@ -60,9 +64,13 @@ const AS_COPIES: Readonly<Record<string, string>> = {
   incarnation: 'l.log_offset',
 }
 
-/** Of completed runs, in the columns of `event_copies`; a settling that was cut off has loaded some. */
+/**
+ * Of completed runs, in the columns of `event_copies`. A settling that was cut off has loaded some: their
+ * sessions wait for their facts all the same.
+ */
 const LATE_COPIES = `SELECT
-  ${tables.eventCopies.columns.map(({ name }) => `${AS_COPIES[name] ?? `l.${name}`} AS ${name}`).join(',\n  ')}
+  ${tables.eventCopies.columns.map(({ name }) => `${AS_COPIES[name] ?? `l.${name}`} AS ${name}`).join(',\n  ')},
+  e.log_offset IS NOT NULL AS is_loaded
 FROM ${tables.lateEvents.name} AS l
 LEFT JOIN (
   SELECT received_date, log_partition, log_offset, log_index FROM ${tables.events.name}
@@ -73,7 +81,7 @@ LEFT JOIN (
   AND e.log_partition = l.log_partition
   AND e.log_offset = l.log_offset
   AND e.log_index = l.log_index
-WHERE l.run <= CAST(@run AS INT64) AND e.log_offset IS NULL`
+WHERE l.run <= CAST(@run AS INT64)`
 
 /** What both restore. */
 export function both(one: RestoredSessions, other: RestoredSessions | undefined): RestoredSessions {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DecodedRecord } from '../../shared/log/record.ts'
 import { acquireLease } from '../../shared/objects/lease.ts'
 import { EMPTY_AGGREGATES } from '../../shared/qoe/merge.ts'
+import { ArmedFailpoints } from '../../shared/runtime/failpoints.ts'
 import type { MinuteRow } from '../../shared/speed/rows.ts'
 import { readReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
@@ -284,6 +285,10 @@ test(
     expect(waiting.minutes.explained).toBeGreaterThan(0)
     expect(waiting.sessions.pending).toBeGreaterThanOrEqual(2)
     expect(reportText(waiting)).toContain(`10 copies in late_events of 2 sessions: ${DELAYED}`)
+    await cutOffSettling(machine)
+    const cutOff = await machine.reconcile({ repair: true })
+    expect(cutOff.defectsListed).toEqual([])
+    expect(cutOff.late).toEqual(waiting.late)
     await machine.machine.batch().run({ settleLate: true })
     const settled = await machine.reconcile()
     expect(settled.defectsListed).toEqual([])
@@ -292,3 +297,12 @@ test(
   },
   BUILD_TIMEOUT_MS,
 )
+
+/** Copies are in `events`, and nothing has been computed of them. */
+async function cutOffSettling({ machine }: ComparedMachine): Promise<void> {
+  const failpoints = new ArmedFailpoints()
+  failpoints.arm('batch.afterLateInserts', () => {
+    throw new Error('cut off')
+  })
+  await expect(machine.batch({ failpoints }).run({ settleLate: true })).rejects.toThrow('cut off')
+}

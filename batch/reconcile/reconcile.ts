@@ -180,6 +180,7 @@ async function reconcileAsOf(
     facts: await factsRequest(parts, session, { asOf, range, late }),
     partsMax,
     historyMoves,
+    owesMinutes: late?.isBeingSettled === true,
     ...(late === undefined ? {} : { restored: late.restored }),
   }
   const unexplained = await explain(session, differences, request)
