@@ -8,6 +8,8 @@ import { contentOf, differences } from '../../scripts/helm/stored.ts'
 
 /** A value that every role is told. */
 const CHANGED = ['--set', 'settings.BACKHAUL_LOG_LEVEL=debug']
+/** How helm begins to say that a hook, and nothing else, has stopped an install. */
+const FAILED_HOOK = 'failed pre-install: resource Job/'
 const RECORD_OF_HELM = 'Secret/sh.helm.release.'
 /** Made by who played the controllers. */
 const NOT_OF_THE_RELEASE = new Set(['ServiceAccount/default'])
@@ -65,16 +67,13 @@ export async function liveThrough(release: Release): Promise<ReleaseLife> {
 /** What there is of a release whose migration failed, but for the migration itself. */
 async function afterFailedMigration(release: Release): Promise<string[]> {
   const { client, namespace } = release
-  const failed = await whilePlayed({ client, namespace, ends: 'fails' }, () =>
-    release.install().then(
-      () => false,
-      () => true,
-    ),
-  )
   const job = `Job/${namespace}-backhaul-schema-migration`
+  const failure = await whilePlayed({ client, namespace, ends: 'fails' }, () =>
+    release.install().then(() => 'nothing failed', String),
+  )
   const made = await namesBut(release, [job])
   await release.uninstall()
-  return failed ? made : ['the release, as if nothing had failed']
+  return failure.includes(FAILED_HOOK) ? made : [...made, `the release: ${failure}`]
 }
 
 async function unlessDeployed(release: Release, revision: number): Promise<string[]> {

@@ -12,6 +12,8 @@ import { ServerProcess } from '../services/server-process.ts'
 import { KubernetesClient } from './kubernetes-client.ts'
 
 const GO_MODULE = join(import.meta.dirname, 'kubernetes-api')
+/** Written by Kubernetes' own release scripts; without it helm takes the server for one that is too old for any chart. */
+const VERSION_VARIABLE = 'k8s.io/component-base/version.gitVersion'
 
 export class KubernetesApi {
   readonly client: KubernetesClient
@@ -29,7 +31,7 @@ export class KubernetesApi {
 
   /** Builds the servers when they are not there yet (some ten minutes), and waits until it is ready. */
   static async start(): Promise<KubernetesApi> {
-    const programs = goTools(GO_MODULE)
+    const programs = goTools(GO_MODULE, `-X=${VERSION_VARIABLE}=${kubernetesVersion()}`)
     const folder = mkdtempSync(join(tmpdir(), 'backhaul-kubernetes-'))
     const [etcdPort = 0, peerPort = 0, port = 0] = await freePorts(3)
     const token = randomUUID()
@@ -65,6 +67,14 @@ export class KubernetesApi {
   async stop(): Promise<void> {
     await stopAll(this.#folder, this.#servers)
   }
+}
+
+/** The version that go.mod pins. */
+function kubernetesVersion(): string {
+  const path = join(GO_MODULE, 'go.mod')
+  const [, version] = /^\s*k8s\.io\/kubernetes (v\S+)/m.exec(readFileSync(path, 'utf8')) ?? []
+  if (version === undefined) throw new Error(`${path} requires no k8s.io/kubernetes`)
+  return version
 }
 
 /** The API server first: it would wait for an etcd that has gone. */

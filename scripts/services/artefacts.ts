@@ -58,11 +58,13 @@ export function goTool(module: string, version: string): string {
 }
 
 /** The folder of the programs that a go.mod names as its tools, built when they are not there yet. */
-export function goTools(moduleFolder: string): string {
-  const key = keyOf(join(moduleFolder, 'go.mod'), join(moduleFolder, 'go.sum'))
+export function goTools(moduleFolder: string, linkerFlags = ''): string {
+  const files = ['go.mod', 'go.sum'].map((name) => readFileSync(join(moduleFolder, name)))
+  const key = keyOfContents([...files, linkerFlags])
   const name = basename(moduleFolder)
   return keptFolder(`${name}-${key}`, `building ${name}`, (folder) => {
-    runTool('go', ['-C', moduleFolder, 'install', 'tool'], { GOBIN: folder })
+    const install = ['install', `-ldflags=${linkerFlags}`, 'tool']
+    runTool('go', ['-C', moduleFolder, ...install], { GOBIN: folder })
   })
 }
 
@@ -109,8 +111,12 @@ export function keptFolder(name: string, doing: string, make: (folder: string) =
 
 /** Names what was asked for by what the files say. */
 function keyOf(...paths: readonly string[]): string {
+  return keyOfContents(paths.map((path) => readFileSync(path)))
+}
+
+function keyOfContents(contents: readonly (Buffer | string)[]): string {
   const hash = createHash('sha256')
-  for (const path of paths) hash.update(readFileSync(path))
+  for (const content of contents) hash.update(content)
   return hash.digest('hex').slice(0, 12)
 }
 
