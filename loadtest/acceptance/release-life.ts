@@ -1,6 +1,5 @@
 /** A release from its install to its end on a real API server, and what is not as it should be on the way. */
-import { parse } from 'yaml'
-import type { KubernetesObject } from '../../scripts/helm/kubernetes-client.ts'
+import { type KubernetesObject, objectOf } from '../../scripts/helm/kubernetes-client.ts'
 import { whilePlayed } from '../../scripts/helm/played-hooks.ts'
 import type { Release } from '../../scripts/helm/release.ts'
 import { UNKNOWN_FIELD, withUnknownField } from '../../scripts/helm/unknown-field.ts'
@@ -86,7 +85,7 @@ async function unlessDeployed(release: Release, revision: number): Promise<strin
 async function notAsRendered(release: Release): Promise<string[]> {
   const found: string[] = []
   for (const document of await release.manifest()) {
-    const rendered = parse(document) as KubernetesObject
+    const rendered = objectOf(document)
     const stored = await release.client.stored(rendered, release.namespace)
     const paths = stored === undefined ? [' is not there'] : differences(rendered, stored)
     found.push(...paths.map((path) => `${nameOf(rendered)}${path}`))
@@ -108,7 +107,7 @@ async function takenThoughWrong(release: Release, manifest: string[]): Promise<s
 async function contents(release: Release): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>()
   for (const document of await release.manifest()) {
-    const rendered = parse(document) as KubernetesObject
+    const rendered = objectOf(document)
     const stored = await release.client.stored(rendered, release.namespace)
     found.set(nameOf(rendered), stored === undefined ? '' : contentOf(stored))
   }

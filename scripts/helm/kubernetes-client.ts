@@ -130,7 +130,7 @@ export class KubernetesClient {
   }
 
   async #create(document: string, namespace: string, query: string): Promise<Answer> {
-    const folder = await this.#folderOf(parse(document) as KubernetesObject, namespace)
+    const folder = await this.#folderOf(objectOf(document), namespace)
     const body = { type: 'application/yaml', text: document }
     return this.#ask('POST', `${folder}?fieldValidation=Strict${query}`, body)
   }
@@ -207,6 +207,11 @@ function groupPath(apiVersion: string): string {
 function resourcesIn(body: string): ApiResource[] {
   const { resources } = JSON.parse(body) as { readonly resources: readonly ApiResource[] }
   return resources.filter(({ name }) => !name.includes('/'))
+}
+
+/** As Helm and Kubernetes read YAML, of version 1.1, in which `0440` is octal. */
+export function objectOf(document: string): KubernetesObject {
+  return parse(document, { version: '1.1' }) as KubernetesObject
 }
 
 function successful(status: number, body: string): string {

@@ -24,6 +24,15 @@ it.each([
   expect(differences(service, { ...service, spec })).toEqual(expected)
 })
 
+it.each([
+  ['10000', '10k', []],
+  ['1024Mi', '1Gi', []],
+  ['10000', '10M', ['.cpu: ["10000","10M"]']],
+  ['1.5', '15', ['.cpu: ["1.5","15"]']],
+])('the quantity %s, stored as %s', (rendered, stored, expected) => {
+  expect(differences({ cpu: rendered }, { cpu: stored })).toEqual(expected)
+})
+
 it("an object's content is what users said of it, not what became of it", () => {
   const object: KubernetesObject = {
     apiVersion: 'v1',

@@ -26,7 +26,8 @@ export function differences(rendered: unknown, stored: unknown, path = ''): stri
           differences(value, stored[key], `${path}.${key}`),
         )
       : [path]
-  return rendered === stored ? [] : [`${path}: ${JSON.stringify([rendered, stored])}`]
+  const isSame = rendered === stored || isSameQuantity(rendered, stored)
+  return isSame ? [] : [`${path}: ${JSON.stringify([rendered, stored])}`]
 }
 
 /** What users have said of an object, whatever its past: equal texts are equal objects. */
@@ -34,6 +35,32 @@ export function contentOf(object: KubernetesObject): string {
   const { metadata, ...rest } = object
   const said = Object.entries(metadata).filter(([key]) => !OF_THE_SERVER.has(key))
   return JSON.stringify({ ...rest, status: undefined, metadata: Object.fromEntries(said) })
+}
+
+/** Of a resource; a server writes 10000 as 10k. */
+const QUANTITY = /^(\d+)(|k|M|G|T|Ki|Mi|Gi|Ti)$/
+const FACTORS = new Map<string | undefined, number>([
+  ['', 1],
+  ['k', 1e3],
+  ['M', 1e6],
+  ['G', 1e9],
+  ['T', 1e12],
+  ['Ki', 2 ** 10],
+  ['Mi', 2 ** 20],
+  ['Gi', 2 ** 30],
+  ['Ti', 2 ** 40],
+])
+
+function isSameQuantity(one: unknown, other: unknown): boolean {
+  if (typeof one !== 'string' || typeof other !== 'string') return false
+  const [a, b] = [quantityOf(one), quantityOf(other)]
+  return a !== undefined && a === b
+}
+
+function quantityOf(text: string): number | undefined {
+  const [, digits, suffix] = QUANTITY.exec(text) ?? []
+  const factor = FACTORS.get(suffix)
+  return factor === undefined ? undefined : Number(digits) * factor
 }
 
 function isEmpty(value: unknown): boolean {
