@@ -176,7 +176,17 @@ export class KubernetesClient {
     }
   }
 
-  #ask(method: string, path: string, body?: Body): Promise<Answer> {
+  /** Asks again while the server says that it is not so far, as that of a kind just defined does. */
+  async #ask(method: string, path: string, body?: Body): Promise<Answer> {
+    const deadlineMs = performance.now() + READY_DEADLINE_MS
+    for (;;) {
+      const answer = await this.#askOnce(method, path, body)
+      if (answer.status !== 429 || performance.now() > deadlineMs) return answer
+      await sleep(POLL_MS)
+    }
+  }
+
+  #askOnce(method: string, path: string, body?: Body): Promise<Answer> {
     const { port, token, certificate } = this.#endpoint
     const headers = {
       authorization: `Bearer ${token}`,
