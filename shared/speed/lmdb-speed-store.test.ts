@@ -245,7 +245,7 @@ describe('the LMDB speed store', () => {
       await store.close()
       const root = openLmdbRoot(folder, MAP_BYTES)
       const sessions = root.table('sessions')
-      transact(root.database, () => {
+      await transact(root.database, () => {
         if (isThere) sessions.putSync(sessionKey(row), encodeSession(row))
         else sessions.removeSync(sessionKey(row))
       })
