@@ -24,13 +24,12 @@ async function main(): Promise<boolean> {
 
 // Exits instead of being ended, so that what it started ends with it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+/** By `process.exit`: a loop in which watchers of what the run ended are left is never cleaned up by Node. */
 main().then(
-  (kept) => {
-    if (!kept) process.exitCode = 1
-  },
+  (kept) => process.exit(kept ? 0 : 1),
   (error: unknown) => {
     if (error instanceof TypeError) console.error(`${error.message}\n${USAGE}`)
     else console.error(error)
-    process.exitCode = 1
+    process.exit(1)
   },
 )

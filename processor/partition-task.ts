@@ -146,7 +146,7 @@ export class PartitionTask implements LeasedTask {
 
   async #runRecordSteps(steps: readonly RecordStep[]): Promise<void> {
     const { clock, telemetry } = this.#parts
-    const batch: Batch = { records: [], decoded: [], poison: [] }
+    const batch: Batch = { records: [], poison: [] }
     for (const step of steps) {
       const startedMs = clock.monotonicMs()
       await step.run(batch)

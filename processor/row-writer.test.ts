@@ -7,6 +7,7 @@ import type { SpeedStore } from '../shared/speed/speed-store.ts'
 import { FRESHNESS_OBJECTIVE_MS, TIMED_STEP_MS } from './limits.ts'
 import { RowWriter } from './row-writer.ts'
 import { createProcessorTelemetry } from './telemetry.ts'
+import { TurnQueue } from './turn.ts'
 import {
   configOf,
   metricValue,
@@ -36,6 +37,7 @@ function writerOf(speed: Partial<SpeedStore>, settings: Readonly<Record<string, 
     fold,
     speed: scriptedSpeed(speed),
     clock,
+    turns: new TurnQueue(clock),
     config,
     telemetry,
     failpoints: noFailpoints,
@@ -208,6 +210,34 @@ describe('the row writer', () => {
     gate.open()
     await test.run(250)
     expect(sizes).toEqual([3, 3, 2])
+  })
+
+  it('begins what takes more than a turn in further turns, each queue in its own', async () => {
+    const begun: string[] = []
+    const test = writerOf(
+      {
+        putMinutes: async ([row]) => void begun.push(row?.cut === 'content' ? 'wide' : 'narrow'),
+        putSessions: async () => void begun.push('session'),
+      },
+      { PROCESSOR_ROWS_PER_WRITE_MAX: '1' },
+    )
+    const { turnMaxMs } = test.config
+    const taken = test.fold.takeDirty.bind(test.fold)
+    let spentMs = 0
+    test.fold.takeDirty = (name, max) => {
+      spentMs += turnMaxMs
+      return taken(name, max)
+    }
+    const beganMs = test.clock.monotonicMs()
+    test.clock.monotonicMs = () => beganMs + spentMs
+    test.dirty('narrow', minutes(2))
+    test.dirty('sessionUrgent', [sessionTicket('a')])
+    test.writer.pump()
+    expect(begun).toEqual(['narrow'])
+    for (const expected of ['session', 'narrow']) {
+      await turnOfTheLoop()
+      expect(begun.at(-1)).toBe(expected)
+    }
   })
 
   it('never lets wide rows hold narrow ones up', async () => {

@@ -17,6 +17,7 @@ import { CATCH_UP_DIRTY_SHARE } from './limits.ts'
 import { retry, type RetryContext } from './retry.ts'
 import { pacings, UrgentGate } from './row-pacing.ts'
 import type { ProcessorTelemetry } from './telemetry.ts'
+import type { TurnQueue } from './turn.ts'
 import type { PartitionRole } from './view-role.ts'
 import { WriteQueue, type DurableRows, type Reach } from './write-queue.ts'
 
@@ -39,6 +40,7 @@ export interface RowWriterParts {
   readonly fold: PartitionFold
   readonly speed: SpeedStore
   readonly clock: Clock
+  readonly turns: Pick<TurnQueue, 'next'>
   readonly config: ProcessorConfig
   readonly telemetry: ProcessorTelemetry
   readonly failpoints: Failpoints
@@ -63,6 +65,9 @@ export class RowWriter {
   readonly #writes = new Set<Promise<void>>()
   #reached: ClassReach
   #flushing = false
+  /** Of the queue that begins the next write: they take turns. */
+  #nextQueue = 0
+  #isTurnComing = false
   /** How long rows may wait because the partition catches up. */
   #waitMs = 0
   /** Append time of the first record folded since the last mark of the narrow queue. */
@@ -125,7 +130,7 @@ export class RowWriter {
     this.#oldestLoggedAtMs ??= loggedAtMs
   }
 
-  /** Begins the writes that are due; never waits for one. */
+  /** Begins the writes that are due, in this turn and further ones; never waits for one. */
   pump(): void {
     const { fold, clock, telemetry, partition } = this.#parts
     const here = this.#here()
@@ -136,9 +141,11 @@ export class RowWriter {
       const waiting = fold.dirtyCount(queue.name)
       // The urgent queue's marks come from the patient one; its entries are always due.
       if (queue !== this.#urgent) queue.markByTime(here, waiting, nowMs)
-      this.#pumpQueue(queue)
-      telemetry.queueReported(partition, queue.name, { dirty: waiting, inFlight: queue.inFlight })
     }
+    this.#nextQueue = 0
+    this.#beginTurn()
+    for (const { name, inFlight } of this.#queues)
+      telemetry.queueReported(partition, name, { dirty: fold.dirtyCount(name), inFlight })
     telemetry.oldestWrite(partition, this.oldestWriteMs())
     telemetry.rowsMayWait(partition, this.#waitMs)
   }
@@ -147,7 +154,7 @@ export class RowWriter {
   async flush(): Promise<void> {
     this.#flushing = true
     for (;;) {
-      for (const queue of this.#queues) this.#pumpQueue(queue)
+      this.#beginTurn()
       if (this.#writes.size === 0) break
       await Promise.race(this.#writes)
     }
@@ -184,18 +191,46 @@ export class RowWriter {
     return { offset: Math.max(startOffset, nextOffset), watermarkMs }
   }
 
-  #pumpQueue(queue: WriteQueue): void {
-    const { fold, config } = this.#parts
-    while (queue.inFlight < config.writesInFlightMax) {
-      const due = this.#due(queue)
-      const tickets =
-        due === 0 ? [] : fold.takeDirty(queue.name, Math.min(due, config.rowsPerWriteMax))
-      if (tickets.length === 0) return
-      if (queue === this.#urgent) this.#gate.took(tickets.length)
-      const write = this.#write(queue, tickets).catch(this.#parts.onFailure)
-      this.#writes.add(write)
-      void write.then(() => this.#writes.delete(write))
+  /** Rows cost time to take and to send: what is due beyond a turn's time is begun in the next. */
+  #beginTurn(): void {
+    const { clock, config } = this.#parts
+    const endMs = clock.monotonicMs() + config.turnMaxMs
+    while (this.#beginOne()) if (clock.monotonicMs() >= endMs) return this.#beginNextTurn()
+  }
+
+  #beginNextTurn(): void {
+    if (this.#isTurnComing) return
+    this.#isTurnComing = true
+    const { turns, onFailure } = this.#parts
+    const begun = turns.next().then(() => {
+      this.#isTurnComing = false
+      this.#beginTurn()
+    })
+    void begun.catch(onFailure)
+  }
+
+  /** Begins one write of the next queue that has any to begin; false when none has. */
+  #beginOne(): boolean {
+    for (let looked = 0; looked < this.#queues.length; looked += 1) {
+      const queue = this.#queues[this.#nextQueue]
+      this.#nextQueue = (this.#nextQueue + 1) % this.#queues.length
+      if (queue !== undefined && this.#beginWrite(queue)) return true
     }
+    return false
+  }
+
+  #beginWrite(queue: WriteQueue): boolean {
+    const { fold, config } = this.#parts
+    if (queue.inFlight >= config.writesInFlightMax) return false
+    const due = this.#due(queue)
+    const tickets =
+      due === 0 ? [] : fold.takeDirty(queue.name, Math.min(due, config.rowsPerWriteMax))
+    if (tickets.length === 0) return false
+    if (queue === this.#urgent) this.#gate.took(tickets.length)
+    const write = this.#write(queue, tickets).catch(this.#parts.onFailure)
+    this.#writes.add(write)
+    void write.then(() => this.#writes.delete(write))
+    return true
   }
 
   #due(queue: WriteQueue): number {
@@ -222,7 +257,7 @@ export class RowWriter {
     await failpoints.hit('processor.afterSomeRows')
     fold.acknowledge(tickets)
     queue.ended(flight)
-    this.#pumpQueue(queue)
+    this.#beginNextTurn()
     if (queue.inFlight === 0) await failpoints.hit('processor.afterRows')
   }
 

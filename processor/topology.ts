@@ -4,13 +4,12 @@
  * nothing. A checkpoint is cut between two batches, after the batch's poison is durable.
  */
 import type { LogRecord } from '../shared/log/event-log.ts'
-import { decodeRecord, type DecodedRecord } from '../shared/log/record.ts'
+import { decodeRecord } from '../shared/log/record.ts'
 import type { LivePartition } from './live-partition.ts'
 import type { PoisonFound } from './outputs.ts'
 
 export interface Batch {
   records: readonly LogRecord[]
-  decoded: DecodedRecord[]
   poison: PoisonFound[]
 }
 
@@ -27,8 +26,7 @@ export interface TimedStep {
 export function recordSteps(live: LivePartition): readonly RecordStep[] {
   return [
     { name: 'fetch', run: (batch) => fetch(live, batch) },
-    { name: 'decode', run: (batch) => decode(live, batch) },
-    { name: 'fold', run: (batch) => fold(live, batch) },
+    { name: 'decode and fold', run: (batch) => fold(live, batch) },
     { name: 'keep poison', run: (batch) => live.outputs.keepPoison(batch.poison) },
     { name: 'tick when idle', run: (batch) => tick(live, batch) },
     { name: 'begin a due checkpoint', run: () => live.checkpointer.beginIfDue() },
@@ -49,21 +47,18 @@ async function fetch(live: LivePartition, batch: Batch): Promise<void> {
   if (batch.records.length > 0) await live.failpoints.hit('processor.afterFetch')
 }
 
-async function decode(live: LivePartition, batch: Batch): Promise<void> {
+/**
+ * Record by record: what one decodes to is let go before the next. A whole batch of it, of every
+ * partition, would outlive the collector's young generation and cost as much as folding it does.
+ */
+async function fold(live: LivePartition, batch: Batch): Promise<void> {
   for (const record of batch.records) {
     const decoded = decodeRecord(record)
-    live.traces?.note(record)
     if (decoded.kind === 'poison') batch.poison.push({ record, reason: decoded.reason })
-    batch.decoded.push(decoded)
-    if (live.turn.spend()) await live.turn.next()
-  }
-}
-
-async function fold(live: LivePartition, batch: Batch): Promise<void> {
-  for (const record of batch.decoded) {
-    live.noteFirstRecord(record.loggedAtMs)
-    live.writer.noteRecord(record.loggedAtMs)
-    live.fold.apply(record)
+    live.traces?.note(record)
+    live.noteFirstRecord(decoded.loggedAtMs)
+    live.writer.noteRecord(decoded.loggedAtMs)
+    live.fold.apply(decoded)
     if (live.turn.spend()) await live.turn.next()
   }
   live.catchUp.batchFolded()

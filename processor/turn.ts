@@ -7,7 +7,7 @@ import type { Clock } from '../shared/runtime/clock.ts'
 /**
  * Hands turns out one per round of the event loop, first come, first served, to all partitions of
  * the process: however many there are, others wait for one turn only. Each partition waits here at
- * most three times: for its records, its checkpoint and its timed steps.
+ * most four times: for its records, its checkpoint, its timed steps and its rows.
  */
 export class TurnQueue {
   readonly #clock: Pick<Clock, 'nextTurn'>
