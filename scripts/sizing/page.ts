@@ -126,7 +126,7 @@ put your own in their place before a decision.
 
 ## For your own numbers
 
-<!-- parsed: prices are yours -->
+<!-- run: standalone -->
 
 \`\`\`sh
 npm run sizing -- --eps 250000 --events-per-frame 10
