@@ -78,7 +78,11 @@ function assumptionsTable(assumptions: Readonly<Record<string, Assumption>>): st
       ['assumed', 'right'],
       ['', 'left'],
     ],
-    Object.values(assumptions).map(({ value, unit, what }) => [`${number(value)} ${unit}`, what]),
+    // As it is: rounded, a price of a tenth of a cent would be another.
+    Object.values(assumptions).map(({ value, unit, what }) => [
+      `${value.toLocaleString('en-US', { maximumFractionDigits: 6 })} ${unit}`,
+      what,
+    ]),
   )
 }
 
