@@ -53,17 +53,20 @@ describe('npm run services', () => {
   it('does the same with Cassandra', async () => {
     const [port = 0] = await freePorts(1)
     const up = wordsOf(documented('npm run services -- up cassandra'))
-    expect(await services(...up, '--port', `${port}`, '--sync', 'batch')).toContain(
-      `CASSANDRA_CONTACT_POINTS=127.0.0.1:${port}`,
-    )
+    const printed = await services(...up, '--port', `${port}`, '--sync', 'batch')
+    expect(printed).toContain(`CASSANDRA_CONTACT_POINTS=127.0.0.1:${port}`)
+    const settings = [...printed.matchAll(/(CASSANDRA_\w+)=(\S+)/g)].map(([, name, value]) => [
+      name,
+      value,
+    ])
+    expect(await services('logs', 'cassandra')).toContain('Startup complete')
     const [program = '', ...args] = documented('npx backhaul schema migrate').split(' ')
     const { stdout } = await execute(program, args, {
       cwd: ROOT,
-      env: { ...process.env, CASSANDRA_CONTACT_POINTS: `127.0.0.1:${port}` },
+      env: { ...process.env, ...Object.fromEntries(settings) },
     })
     expect(stdout).toMatch(/^the tables of keyspace backhaul are of version \d+/)
     expect(await services('status')).toContain(`cassandra: running, port ${port}`)
-    expect(await services('logs', 'cassandra')).toContain('Startup complete')
     await services(...wordsOf(documented('npm run services -- down')))
     expect(await isPortOpen(port)).toBe(false)
   })
