@@ -86,7 +86,7 @@ interface LakeMeasured {
 const lake: Proof = {
   name: 'lake-10m',
   shows: 'a run of 10 million events on the APIs of GCS and BigQuery, on servers of the tests',
-  minutes: 25,
+  minutes: 8,
   async run({ minutesMax, said }) {
     const filled = minutesMax === Infinity ? EVENTS : EVENTS_OF_A_REHEARSAL
     const measured = await measureLake(filled, said)
