@@ -91,7 +91,7 @@ export const DATES_MAX = 36_600
 
 /**
  * Copies that loading decides about at a time: some 100 bytes each. Sessions are divided into as many
- * groups as that takes; a small run is one.
+ * groups as that takes; a small run is one, and so is every run where the warehouse computes elsewhere.
  */
 export const LOAD_COPIES_PER_BUCKET = 2_000_000
 

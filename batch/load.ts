@@ -127,7 +127,7 @@ async function insertCopies(
     limits,
     copies: staged,
     dates,
-    bucketCount: bucketsOf(stagedCount),
+    bucketCount: bucketsOf(session, stagedCount),
     jobId,
   })
   telemetry.rowsInserted(tables.events.name, events)
@@ -137,8 +137,11 @@ async function insertCopies(
 }
 
 /** Into how many groups sessions with so many copies are divided. */
-export function bucketsOf(copies: number): number {
-  return Math.max(1, Math.ceil(copies / LOAD_COPIES_PER_BUCKET))
+export function bucketsOf(
+  { computesHere }: Pick<WarehouseSession, 'computesHere'>,
+  copies: number,
+): number {
+  return computesHere ? Math.max(1, Math.ceil(copies / LOAD_COPIES_PER_BUCKET)) : 1
 }
 
 async function scratchLoadedPlaces(

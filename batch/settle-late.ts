@@ -85,7 +85,7 @@ async function settle(
     limits,
     copies: { sql: waitingCopies() },
     dates,
-    bucketCount: bucketsOf(waiting),
+    bucketCount: bucketsOf(session, waiting),
     jobId: `${jobs}-insert`,
   })
   telemetry.rowsInserted(tables.events.name, loaded.events)
