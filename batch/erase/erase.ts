@@ -28,7 +28,7 @@ import { finishCompaction } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { removeLateFiles } from '../flatten.ts'
-import { DATES_MAX, ERASE_DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
+import { DATES_MAX, DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import {
   type ErasedFile,
@@ -238,9 +238,9 @@ WHERE session_id IN (${scopeSelect.sql})`,
       { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
     )
     const dates = rows.map((row) => String(row['day'])).toSorted()
-    for (let first = 0; first < dates.length; first += ERASE_DATES_PER_WRITE) {
+    for (let first = 0; first < dates.length; first += DATES_PER_WRITE) {
       this.#lease.assertHeld()
-      const ofWrite = dates.slice(first, first + ERASE_DATES_PER_WRITE)
+      const ofWrite = dates.slice(first, first + DATES_PER_WRITE)
       await session.replaceRows({
         table: table.name,
         select: { sql: `SELECT * FROM ${table.name} WHERE FALSE` },
