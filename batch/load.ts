@@ -6,6 +6,7 @@
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { ParameterValue, Warehouse, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { tables } from '../shared/warehouse/tables.ts'
+import { insertByDates } from './by-dates.ts'
 import { type FactsLimits, oneRow } from './facts.ts'
 import type { StagingFile } from './flatten.ts'
 import { LOADED_PLACES, loadedPlaces, scratchOf, STAGED_OFFSETS, stagedRows } from './insert-sql.ts'
@@ -175,7 +176,7 @@ async function insertRows(
   const table = tables[kind]
   const dates = await datesOf(session, `SELECT ${table.partitionColumn} FROM ${scratchOf(kind)}`)
   if (dates.length === 0) return
-  const rows = await session.insertMissing({
+  const rows = await insertByDates(session, {
     table: table.name,
     select: { sql: stagedRows(table, kind), parameters: { run } },
     key: table.key,
