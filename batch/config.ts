@@ -80,7 +80,7 @@ export const batchConfig = defineConfig({
       min: 1,
       max: 256,
       unit: 'groups',
-      doc: 'Into how many groups sessions are divided when their metrics are computed: more take less memory and more time.',
+      doc: 'Into how many groups sessions are divided when their metrics are computed by this process: more take less memory and more time. On BigQuery all are one group.',
     }),
     lateAfterMs: setting.integer({
       default: 6 * HOUR_MS,

@@ -17,6 +17,7 @@ import { tables } from '../shared/warehouse/tables.ts'
 import type { Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { scratchLines } from './insert-lines.ts'
 import type { ValueRow } from './insert-values.ts'
+import { replaceByDates } from './by-dates.ts'
 import { DATES_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
 import { readSql } from './read-sql.ts'
 
@@ -133,27 +134,17 @@ async function refillSessions(
   await session.scratch('content_refilled', refilledSelect(fromDate))
   const dates = await datesOf(session, 'refilled-dates')
   const { name, key } = tables.sessions
-  for (let first = 0; first < dates.length; first += DATES_PER_WRITE) {
-    const some = dates.slice(first, first + DATES_PER_WRITE)
-    const within = {
-      sql: `SELECT * FROM content_refilled
-        WHERE start_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)`,
-      parameters: { from_date: some[0] ?? '', to_date: some.at(-1) ?? '' },
-    }
-    await session.replaceRows({
-      table: name,
-      select: within,
-      scope: key,
-      scopeSelect: { ...within, sql: within.sql.replace('*', key.join(', ')) },
-      dates: some,
-      jobId: `${jobs}-sessions-${first}`,
-    })
-  }
+  await replaceByDates(session, {
+    table: name,
+    select: { sql: 'SELECT * FROM content_refilled' },
+    scope: key,
+    scopeSelect: { sql: `SELECT ${key.join(', ')} FROM content_refilled` },
+    dates,
+    jobId: `${jobs}-sessions`,
+  })
 }
 
 const EARLIEST_DATE = '1970-01-01'
-/** Days of one write. */
-const DATES_PER_WRITE = 100
 
 /** Rows of `sessions`, its own columns as they are and those of the metadata as they should be. */
 function refilledSelect(fromDate: string): Select {

@@ -18,6 +18,7 @@ import type {
   WarehouseSession,
 } from '../shared/warehouse/warehouse.ts'
 import { tables } from '../shared/warehouse/tables.ts'
+import { replaceByDates } from './by-dates.ts'
 import { readSql } from './read-sql.ts'
 import { sessionGroups } from './session-groups.ts'
 
@@ -177,7 +178,7 @@ export async function replaceFacts(
   const sessionDates = await datesOf(session, 'session-dates')
   const minuteDates = await datesOf(session, 'minute-dates')
   const incarnations = { sql: 'SELECT session_id, incarnation FROM facts_all_incarnations' }
-  await session.replaceRows({
+  await replaceByDates(session, {
     table: tables.qoeMinute.name,
     select: { sql: `SELECT * FROM ${FACTS_SCRATCH.qoeMinute}` },
     scope: ['minute_ms'],
@@ -186,7 +187,7 @@ export async function replaceFacts(
     jobId: `${jobId}-qoe-minute`,
   })
   await failpoints.hit('batch.afterSomeFacts')
-  await session.replaceRows({
+  await replaceByDates(session, {
     table: tables.sessionMinutes.name,
     select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessionMinutes}` },
     scope: ['session_id', 'incarnation'],
@@ -195,7 +196,7 @@ export async function replaceFacts(
     jobId: `${jobId}-session-minutes`,
   })
   await failpoints.hit('batch.afterSomeFacts')
-  await session.replaceRows({
+  await replaceByDates(session, {
     table: tables.sessions.name,
     select: { sql: `SELECT * FROM ${FACTS_SCRATCH.sessions}` },
     scope: ['session_id', 'incarnation'],

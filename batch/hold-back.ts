@@ -9,6 +9,7 @@
  */
 import { tables } from '../shared/warehouse/tables.ts'
 import type { Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import { insertByDates } from './by-dates.ts'
 import { dateOf } from './control.ts'
 import { dayBefore, type FactsLimits, oneRow } from './facts.ts'
 import { scratchOf, stagedCopies } from './insert-sql.ts'
@@ -51,7 +52,7 @@ export async function holdBack(
   const { name: table, key, columns } = tables.lateEvents
   const names = columns.map(({ name }) => name).join(', ')
   const held = withCopies(readSql('load/held-copies'), all)
-  const heldBack = await session.insertMissing({
+  const heldBack = await insertByDates(session, {
     table,
     select: {
       sql: `SELECT ${names} FROM (${held}) AS held`,

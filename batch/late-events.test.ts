@@ -214,6 +214,7 @@ function watched(ports: Ports, asked: Asked[]): Ports {
 function watchedSession(session: WarehouseSession, asked: Asked[]): WarehouseSession {
   return {
     tables: session.tables,
+    computesHere: session.computesHere,
     load: (request) => session.load(request),
     scratch: (name, select) => {
       asked.push(select)

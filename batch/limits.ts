@@ -91,7 +91,7 @@ export const DATES_MAX = 36_600
 
 /**
  * Copies that loading decides about at a time: some 100 bytes each. Sessions are divided into as many
- * groups as that takes; a small run is one.
+ * groups as that takes; a small run is one, and so is every run where the warehouse computes elsewhere.
  */
 export const LOAD_COPIES_PER_BUCKET = 2_000_000
 
@@ -171,13 +171,16 @@ export const ERASE_SESSIONS_PER_PAGE = 500
 /** Sessions of one append of an erasure, whose keys it ends. */
 export const ERASE_KEYS_PER_APPEND = 500
 
-/** Dates of one write of an erasure; a viewer may have watched for years. */
-export const ERASE_DATES_PER_WRITE = 400
+/** Days of one write; what is written of more is divided. */
+export const DATES_PER_WRITE = 400
 
 assert(
-  ERASE_DATES_PER_WRITE <= DATES_PER_VERB_MAX,
+  DATES_PER_WRITE <= DATES_PER_VERB_MAX,
   'a verb of the warehouse may name the dates of a write',
 )
+
+/** Days of sessions that wait, looked through when they lie on more than one write may name. */
+export const WAITING_DAYS_MAX = 2_000_000
 
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000

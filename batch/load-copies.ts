@@ -11,6 +11,7 @@
 import { tables } from '../shared/warehouse/tables.ts'
 import type { TableSpec } from '../shared/warehouse/table-spec.ts'
 import type { Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import { insertByDates } from './by-dates.ts'
 import {
   dayBefore,
   type FactsLimits,
@@ -47,7 +48,7 @@ export async function loadCopies(
   for (let bucket = 0; bucket < request.bucketCount; bucket += 1)
     await decide(session, request, bucket)
   const insert = (table: TableSpec, rows: string) =>
-    session.insertMissing({
+    insertByDates(session, {
       table: table.name,
       select: decidedRows(request.copies, table, rows),
       key: table.key,

@@ -6,6 +6,7 @@
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import type { ParameterValue, Warehouse, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { tables } from '../shared/warehouse/tables.ts'
+import { insertByDates } from './by-dates.ts'
 import { type FactsLimits, oneRow } from './facts.ts'
 import type { StagingFile } from './flatten.ts'
 import { LOADED_PLACES, loadedPlaces, scratchOf, STAGED_OFFSETS, stagedRows } from './insert-sql.ts'
@@ -127,7 +128,7 @@ async function insertCopies(
     limits,
     copies: staged,
     dates,
-    bucketCount: bucketsOf(stagedCount),
+    bucketCount: bucketsOf(session, stagedCount),
     jobId,
   })
   telemetry.rowsInserted(tables.events.name, events)
@@ -137,8 +138,11 @@ async function insertCopies(
 }
 
 /** Into how many groups sessions with so many copies are divided. */
-export function bucketsOf(copies: number): number {
-  return Math.max(1, Math.ceil(copies / LOAD_COPIES_PER_BUCKET))
+export function bucketsOf(
+  { computesHere }: Pick<WarehouseSession, 'computesHere'>,
+  copies: number,
+): number {
+  return computesHere ? Math.max(1, Math.ceil(copies / LOAD_COPIES_PER_BUCKET)) : 1
 }
 
 async function scratchLoadedPlaces(
@@ -172,7 +176,7 @@ async function insertRows(
   const table = tables[kind]
   const dates = await datesOf(session, `SELECT ${table.partitionColumn} FROM ${scratchOf(kind)}`)
   if (dates.length === 0) return
-  const rows = await session.insertMissing({
+  const rows = await insertByDates(session, {
     table: table.name,
     select: { sql: stagedRows(table, kind), parameters: { run } },
     key: table.key,

@@ -13,6 +13,7 @@ import type {
 } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
 import { dateOf } from './control.ts'
+import { replaceByDates } from './by-dates.ts'
 import type { Cut } from './cut.ts'
 import { dayBefore } from './facts.ts'
 import { scratchValues, type ValueRow } from './insert-values.ts'
@@ -206,7 +207,7 @@ export async function countVersions(
     columns: columns.filter((column) => column.name === partitionColumn),
     rows: dates.map((date) => ({ [partitionColumn]: date })),
   })
-  await session.replaceRows({
+  await replaceByDates(session, {
     table: name,
     select: {
       sql: sql('versions'),

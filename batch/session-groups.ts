@@ -1,7 +1,7 @@
 /**
  * Sessions in groups that are computed one after another, so that memory is bounded by a group. A
  * group is a range of session ids: tables are sorted by them, so a group reads its own part of a
- * table and passes over the rest.
+ * table and passes over the rest. Where a warehouse computes in memory of its own, all are one group.
  */
 import type { Select, WarehouseSession } from '../shared/warehouse/warehouse.ts'
 import { QUERY_TIMEOUT_MS, SESSION_GROUPS_MAX } from './limits.ts'
@@ -20,7 +20,10 @@ export async function sessionGroups(
   groupCount: number,
 ): Promise<readonly SessionGroup[]> {
   const sql = `WITH asked AS (${sessions.sql})\n${readSql('session-groups')}`
-  const parameters = { ...sessions.parameters, group_count: groupCount }
+  const parameters = {
+    ...sessions.parameters,
+    group_count: session.computesHere ? groupCount : 1,
+  }
   const limits = { maxRows: SESSION_GROUPS_MAX, timeoutMs: QUERY_TIMEOUT_MS }
   const rows = await session.query({ sql, parameters }, limits)
   const groups = rows.map((row) => ({

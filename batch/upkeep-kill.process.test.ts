@@ -29,7 +29,7 @@ const LATE_KILLS: readonly Kill[] = [
   ['batch.afterLateSettled', [1]],
 ]
 const COMPACT_KILLS: readonly Kill[] = [
-  ['compact.afterPlan', [1, 1]],
+  ['compact.afterPlan', [1]],
   ['compact.afterSomeFiles', [2, 1]],
   ['compact.afterLedger', [1]],
   ['compact.afterSomeDeletions', [2]],

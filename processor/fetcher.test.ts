@@ -123,6 +123,25 @@ describe('the fetcher', () => {
     expect(reads).toBe(1)
   })
 
+  it('reads nothing of another topic that took the name while nothing was read', async () => {
+    let topicId = 'here'
+    const read: number[] = []
+    const { fetcher } = fetcherOf({
+      read: async (_topic, _partition, { fromOffset }) => {
+        read.push(fromOffset)
+        return { records: [record(fromOffset)], endOffset: 20 }
+      },
+      offsets: async () => ({ start: 0, end: 20 }),
+      describeTopic: async () => ({ topicId, partitions: 8 }),
+    })
+    await fetcher.refreshEnd()
+    await fetcher.fetch(0)
+    topicId = 'another'
+    await fetcher.refreshEnd()
+    await expect(fetcher.fetch(0)).rejects.toThrow(/PROCESSOR_TOPIC_RECREATED.*here.*another/)
+    expect(read).toEqual([10])
+  })
+
   it('shows the end of the log without reading, and copes when it is away', async () => {
     let end = 30
     const { fetcher } = fetcherOf({

@@ -29,7 +29,10 @@ export class Fetcher {
   readonly #parts: FetcherParts
   #nextOffset: number
   #endOffset: number
-  /** A read that failed may be followed by one of another topic of the same name. */
+  /**
+   * What is read next may be of another topic of the same name: after a read that failed, and after a
+   * time without reads, in which none could fail.
+   */
   #mayBeOther = false
 
   constructor(parts: FetcherParts) {
@@ -69,6 +72,7 @@ export class Fetcher {
   /** Asks for the end of the log without reading, so that lag shows while nothing is read. */
   async refreshEnd(): Promise<void> {
     const { log, partition } = this.#parts
+    this.#mayBeOther = true
     try {
       const { end } = await log.offsets(TOPICS.events, partition)
       this.#endOffset = Math.max(end, this.#nextOffset)

@@ -222,6 +222,32 @@ describe('a processor refuses', () => {
     await processor.stop()
   })
 
+  it('a topic that another took the name of since it started, however long that one is', async () => {
+    const before = await leaveCheckpoints()
+    const ownerName = ownerObjectName(identityOf(before))
+    const owner = await machine.ports.objects.read(ownerName)
+    const read = new Set<string>()
+    const wrap = ({ log, speed, objects }: Ports): Ports => {
+      let asked = 0
+      const describeTopic: Ports['log']['describeTopic'] = async (topic) => {
+        const described = await log.describeTopic(topic)
+        if (topic === TOPICS.events) asked += 1
+        return topic === TOPICS.events && asked > 1 ? { ...described, topicId: 'new' } : described
+      }
+      const noted: Ports['log']['read'] = (topic, partition, request) => {
+        read.add(topic)
+        return log.read(topic, partition, request)
+      }
+      return { log: over(log, { describeTopic, read: noted }), speed, objects }
+    }
+    const processor = await machine.start({ wrap })
+    await untilState(processor, 'failed')
+    expect(statusOf(processor)?.failureCode).toBe('PROCESSOR_TOPIC_RECREATED')
+    expect(read).not.toContain(TOPICS.events)
+    expect(await machine.ports.objects.read(ownerName)).toEqual(owner)
+    await processor.stop()
+  })
+
   it('to start after a later release', async () => {
     const before = await leaveCheckpoints()
     const newer = { checkpointFormat: CHECKPOINT_FORMAT + 1, ownerEpoch: 9, generation: 1 }

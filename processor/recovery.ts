@@ -25,6 +25,7 @@ import type { Lease } from './group.ts'
 import {
   checkpointName,
   claimOwnership,
+  refuseOtherTopic,
   removeGenerations,
   type Ownership,
   type PartitionIdentity,
@@ -70,8 +71,10 @@ export interface Recovered {
   readonly owedOffset: number
 }
 
+/** Throws `PROCESSOR_TOPIC_RECREATED` before it touches anything of the partition. */
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
-  const { objects, identity, lease, retryContext } = parts
+  const { objects, identity, lease, retryContext, log, topicId } = parts
+  await retry(retryContext('topic'), () => refuseOtherTopic(log, topicId))
   const owner = await retry(retryContext('objects'), () =>
     claimOwnership(objects, identity, { lease }),
   )

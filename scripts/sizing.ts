@@ -1,10 +1,9 @@
 /** `npm run sizing`: what a rate of events takes, by what was measured and what is assumed. */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { z } from 'zod'
-import { EXAMPLE_PRICES, type Prices } from './sizing/assumptions.ts'
+import { EXAMPLE_PRICES } from './sizing/assumptions.ts'
 import { figuresOf, FRAME_SIZES, type FrameSize } from './sizing/figures.ts'
 import { figuresTable, RATES, sizeTable } from './sizing/page.ts'
+import { readPrices } from './sizing/prices.ts'
 
 const HELP = `npm run sizing -- [options]
 
@@ -12,16 +11,6 @@ const HELP = `npm run sizing -- [options]
   --events-per-frame N   ${FRAME_SIZES.join(', ')} (10)
   --prices FILE          JSON of ${Object.keys(EXAMPLE_PRICES).join(', ')}
   --help                 this text`
-
-const price = z.number().nonnegative().default(0)
-const pricesSchema = z
-  .strictObject(Object.fromEntries(Object.keys(EXAMPLE_PRICES).map((name) => [name, price])))
-  .partial()
-
-function pricesOf(path: string | undefined): Prices {
-  if (path === undefined) return EXAMPLE_PRICES
-  return { ...EXAMPLE_PRICES, ...pricesSchema.parse(JSON.parse(readFileSync(path, 'utf8'))) }
-}
 
 function frameOf(text: string): FrameSize {
   const found = FRAME_SIZES.find((size) => String(size) === text)
@@ -52,7 +41,7 @@ function main(): void {
   const figures = figuresOf()
   const rates = values.eps?.map(rateOf) ?? RATES
   const frame = frameOf(values['events-per-frame'])
-  const prices = pricesOf(values.prices)
+  const prices = values.prices === undefined ? EXAMPLE_PRICES : readPrices(values.prices)
   console.log(`${figuresTable(figures)}\n\n${sizeTable({ rates, frame, figures, prices })}`)
 }
 

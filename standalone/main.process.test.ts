@@ -4,6 +4,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { documented } from '../scripts/docs/elsewhere.ts'
 import { holdDataFolder } from './data-folder.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
@@ -29,8 +30,12 @@ interface Ended {
 }
 
 /** Runs the server until it ends, or until `until` shows up, when it is asked to stop. */
-function run(environment: Record<string, string>, until?: string): Promise<Ended> {
-  const child = spawn(process.execPath, [MAIN], {
+function run(
+  environment: Record<string, string>,
+  until?: string,
+  flags: readonly string[] = [],
+): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, ...flags], {
     env: {
       PATH: process.env['PATH'],
       BACKHAUL_LOG_LEVEL: 'silent',
@@ -110,7 +115,8 @@ test('a data folder that another process holds is refused', { timeout: DEADLINE_
 })
 
 test('it says where it runs, and stops cleanly on Ctrl-C', { timeout: DEADLINE_MS }, async () => {
-  const ended = await run({}, 'Try next')
+  const [, flags = ''] = documented('npm start -- --batch-every 1m').split(' -- ')
+  const ended = await run({}, 'Try next', flags.split(' '))
   expect(ended.stdout).toMatch(/Dashboard {3}http:\/\/127\.0\.0\.1:\d+\//)
   expect(ended.stdout).toContain('Stopped.')
   expect(ended.code).toBe(0)

@@ -5,7 +5,7 @@
  *
  *   plan ─► joined files ─► ledger, old and new rows in one write ─► old files gone ─► plan gone
  *
- * A try that was cut off is settled by the next compaction or erasure (`standing-plan.ts`). The lease of
+ * A try that was cut off is finished by the next compaction or erasure (`standing-plan.ts`). The lease of
  * the batch keeps runs, backfills, replays and erasures away; who reads without it finds what replaced
  * a file (`raw-archive.ts`).
  */
@@ -17,15 +17,11 @@ import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehou
 import type { BatchConfig } from '../config.ts'
 import { readControl } from '../control.ts'
 import { refuseUnfinishedErasure } from '../erase/unfinished-erasure.ts'
-import { inParallel } from '../in-parallel.ts'
 import { LEASE_NAME } from '../object-names.ts'
-import { readArchived, readWholeLedger } from '../raw-archive.ts'
-import { RawFile } from '../raw-file.ts'
-import { keptLine, parseRawLine, rawLines } from '../raw-reader.ts'
-import { createOnce } from '../run-objects.ts'
-import { type Joined, supersedeParts } from './ledger.ts'
-import { type DayOfJoins, type Join, planJoins } from './plan.ts'
-import { keepPlan, settleCompaction } from './standing-plan.ts'
+import { readWholeLedger } from '../raw-archive.ts'
+import type { Joined } from './ledger.ts'
+import { type DayOfJoins, planJoins } from './plan.ts'
+import { finishCompaction, keepPlan } from './standing-plan.ts'
 
 export interface CompactParts {
   readonly objects: ObjectStore
@@ -87,17 +83,25 @@ class Compaction {
   }
 
   async run(): Promise<readonly CompactedDay[]> {
-    const { objects } = this.#parts
+    const { objects, failpoints } = this.#parts
     await refuseUnfinishedErasure(objects)
+    if (this.#options.isDryRun === true) {
+      const days = await this.#inSession((session) => this.#plan(session))
+      return days.map((day) => reportOf(day))
+    }
     const days = await this.#inSession(async (session) => {
-      if (this.#options.isDryRun !== true) await this.#settle(session)
+      await this.#finish(session)
       return this.#plan(session)
     })
-    if (this.#options.isDryRun === true) return days.map((day) => reportOf(day))
     const done: CompactedDay[] = []
     for (const day of days) {
       this.#parts.onProgress?.(done.length, days.length)
-      done.push(await this.#inSession((session) => this.#join(session, day)))
+      this.#assertMayGoOn()
+      await keepPlan(objects, day)
+      await failpoints.hit('compact.afterPlan')
+      // An erasure that has its plan by now names files by the names they have: whoever comes later drops this.
+      await refuseUnfinishedErasure(objects)
+      done.push(reportOf(day, await this.#inSession((session) => this.#finish(session))))
     }
     return done
   }
@@ -109,26 +113,11 @@ class Compaction {
     return planJoins(await readWholeLedger(session), { control, fileBytes, fromDay })
   }
 
-  async #join(session: WarehouseSession, day: DayOfJoins): Promise<CompactedDay> {
+  #finish(session: WarehouseSession): Promise<readonly Joined[]> {
     const { objects, failpoints, config } = this.#parts
-    await keepPlan(objects, day)
-    await failpoints.hit('compact.afterPlan')
-    const joined = await inParallel(day.joins, config.partitionsAtOnce, async (join) => {
-      this.#assertMayGoOn()
-      const written = await writeJoined(objects, join)
-      await failpoints.hit('compact.afterSomeFiles')
-      return written
-    })
-    this.#assertMayGoOn()
-    await supersedeParts(session, joined)
-    await failpoints.hit('compact.afterLedger')
-    await this.#settle(session)
-    return reportOf(day, joined)
-  }
-
-  #settle(session: WarehouseSession): Promise<void> {
-    const { objects, failpoints } = this.#parts
-    return settleCompaction(objects, session, { failpoints, assertMayGoOn: this.#assertMayGoOn })
+    const assertMayGoOn = this.#assertMayGoOn
+    const atOnce = config.partitionsAtOnce
+    return finishCompaction({ objects, failpoints, atOnce, assertMayGoOn }, session)
   }
 
   async #inSession<Result>(work: (session: WarehouseSession) => Promise<Result>): Promise<Result> {
@@ -138,23 +127,6 @@ class Compaction {
     } finally {
       await session.close()
     }
-  }
-}
-
-/** One part and, twice, the joined file are in memory. */
-async function writeJoined(objects: ObjectStore, join: Join): Promise<Joined> {
-  const raw = new RawFile(join.parts[0]?.first ?? 0, 0, Number.MAX_SAFE_INTEGER)
-  try {
-    for (const part of join.parts)
-      for await (const line of rawLines(part.file, await readArchived(objects, part))) {
-        const { offset, loggedAt: loggedAtMs } = parseRawLine(part.file, line)
-        await raw.add({ offset, loggedAtMs }, keptLine(line))
-      }
-    const { bytes, sha256 } = await raw.end()
-    await createOnce(objects, join.name, bytes)
-    return { ...join, bytes: bytes.length, sha256 }
-  } finally {
-    raw.abandon()
   }
 }
 

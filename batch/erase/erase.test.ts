@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { ArmedFailpoints, type FailpointName } from '../../shared/runtime/failpoints.ts'
 import type { Row, Warehouse } from '../../shared/warehouse/warehouse.ts'
-import { ERASE_DATES_PER_WRITE } from '../limits.ts'
+import { DATES_PER_WRITE } from '../limits.ts'
 import { partFileName } from '../object-names.ts'
 import { rawLines } from '../raw-reader.ts'
 import { sha256Of } from '../run-objects.ts'
@@ -241,7 +241,7 @@ WHERE session_id = 'seen-new'`,
 })
 
 /** As many days as a write may name, between the first of the events and the last. */
-const DAYS_BETWEEN: readonly Row[] = Array.from({ length: ERASE_DATES_PER_WRITE }, (_, index) => ({
+const DAYS_BETWEEN: readonly Row[] = Array.from({ length: DATES_PER_WRITE }, (_, index) => ({
   day: new Date(Date.UTC(2058, 0, 1 + index)).toISOString().slice(0, 10),
 }))
 

@@ -24,11 +24,11 @@ import { RETIRED_KEEP_MS } from '../../shared/warehouse/duckdb-limits.ts'
 import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
-import { settleCompaction } from '../compact/standing-plan.ts'
+import { finishCompaction } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { removeLateFiles } from '../flatten.ts'
-import { DATES_MAX, ERASE_DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
+import { DATES_MAX, DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import {
   type ErasedFile,
@@ -193,7 +193,7 @@ class Erasure {
   }
 
   async #plan(session: WarehouseSession): Promise<ErasurePlan> {
-    const { objects, speed, views } = this.#parts
+    const { objects, speed, views, failpoints } = this.#parts
     const { names, record, earlierSessions } = this.#round
     const earlier = await readPlan(objects, names.plan)
     if (earlier !== undefined) return earlier
@@ -202,7 +202,8 @@ class Erasure {
     await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
     // What a shard left that came too late for the last run and was killed is in no list either.
     await removeLateFiles(objects, control.lastRun)
-    await settleCompaction(objects, session)
+    const assertMayGoOn = () => this.#lease.assertHeld()
+    await finishCompaction({ objects, failpoints, atOnce: 1, assertMayGoOn }, session)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#lease.assertHeld()
@@ -237,9 +238,9 @@ WHERE session_id IN (${scopeSelect.sql})`,
       { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
     )
     const dates = rows.map((row) => String(row['day'])).toSorted()
-    for (let first = 0; first < dates.length; first += ERASE_DATES_PER_WRITE) {
+    for (let first = 0; first < dates.length; first += DATES_PER_WRITE) {
       this.#lease.assertHeld()
-      const ofWrite = dates.slice(first, first + ERASE_DATES_PER_WRITE)
+      const ofWrite = dates.slice(first, first + DATES_PER_WRITE)
       await session.replaceRows({
         table: table.name,
         select: { sql: `SELECT * FROM ${table.name} WHERE FALSE` },

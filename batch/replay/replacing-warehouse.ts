@@ -23,6 +23,7 @@ function replacingSession(session: WarehouseSession, run: number): WarehouseSess
     get tables() {
       return session.tables
     },
+    computesHere: session.computesHere,
     load: (request) => session.load(request),
     scratch: (name, select) => session.scratch(name, select),
     append: (name, select) => session.append(name, select),

@@ -336,6 +336,7 @@ function withMutation(
 ): WarehouseSession {
   return {
     tables: session.tables,
+    computesHere: session.computesHere,
     load: (request) => session.load(request),
     scratch: (name, select) => session.scratch(name, { ...select, sql: mutate(select.sql) }),
     append: (name, select) => session.append(name, { ...select, sql: mutate(select.sql) }),

@@ -3,7 +3,7 @@
  * free, owns the connection while it holds it, and stands by again when it has lost it.
  */
 import { join } from 'node:path'
-import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
+import { acquireLease, LeaseWatch, type Lease } from '../../shared/objects/lease.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
@@ -49,6 +49,7 @@ interface Owned {
 export class FeedConnection {
   readonly #options: FeedConnectionOptions
   readonly #stopping = new AbortController()
+  readonly #watch = new LeaseWatch()
   #owned: Owned | undefined
   readonly #running: Promise<void>
 
@@ -112,8 +113,9 @@ export class FeedConnection {
   async #lease(): Promise<Lease | undefined> {
     const { feed, connection, objects, config, holder, clock } = this.#options
     const name = `relay/leases/${feed.id}/${connection}`
+    const durationMs = config.leaseMs
     try {
-      return await acquireLease(objects, { name, holder, durationMs: config.leaseMs, clock })
+      return await acquireLease(objects, { name, holder, durationMs, clock, watch: this.#watch })
     } catch (error) {
       if (error instanceof BackhaulError && TAKEN.has(error.code)) return undefined
       throw error

@@ -19,6 +19,8 @@ export type BatchStep = (typeof BATCH_STEPS)[number]
 
 export interface StepMeasured {
   readonly step: BatchStep
+  /** Epoch ms. */
+  readonly startedAtMs: number
   readonly wallMs: number
   readonly cpuMs: number
   /** Largest resident memory of the process during the step. */

@@ -20,6 +20,8 @@ import {
 import { perEvent, type BenchResult } from './results.ts'
 import { liveSessionRecord } from './state-bench.ts'
 
+/** Name of what says how long a recovery took, until the partition followed the log. */
+export const RECOVERED_AFTER_MS = 'recovered after ms'
 /** Checkpoints that are watched. */
 const CHECKPOINTS = 3
 const SETTINGS = { PROCESSOR_CHECKPOINT_INTERVAL_MS: '2000', PROCESSOR_TICKS: 'false' }
@@ -141,7 +143,7 @@ async function measureRecovery(
   if (held !== sessions) throw new Error(`${held} of ${sessions} sessions are live`)
   await processor?.stop()
   const name = `recovery of ${sessions.toLocaleString('en')} live sessions, and a record of each`
-  const afterMs = { 'recovered after ms': Math.round(measured.wallMs) }
+  const afterMs = { [RECOVERED_AFTER_MS]: Math.round(measured.wallMs) }
   return perEvent(name, sessions, measured, { ...afterMs, ...measured.blocked })
 }
 

@@ -24,6 +24,7 @@ export class RunIsCutOff extends Error {
 export class StepStopwatch implements Failpoints {
   readonly steps: StepMeasured[] = []
   readonly #until: BatchStep | undefined
+  #startedAtMs = 0
   #startMs = 0
   #startCpu = process.cpuUsage()
 
@@ -39,6 +40,7 @@ export class StepStopwatch implements Failpoints {
       const { user, system } = process.cpuUsage(this.#startCpu)
       this.steps.push({
         step,
+        startedAtMs: this.#startedAtMs,
         wallMs: systemClock.monotonicMs() - this.#startMs,
         cpuMs: (user + system) / 1_000,
         peakMiB: statusMiB('VmHWM'),
@@ -51,6 +53,7 @@ export class StepStopwatch implements Failpoints {
 
   #start(): void {
     writeFileSync('/proc/self/clear_refs', FORGET_PEAK)
+    this.#startedAtMs = systemClock.nowMs()
     this.#startMs = systemClock.monotonicMs()
     this.#startCpu = process.cpuUsage()
   }

@@ -12,9 +12,16 @@ import { parseRules, type RuleInput } from '../../shared/alerts/rules.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
 import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
-import type { FailpointName } from '../../shared/runtime/failpoints.ts'
+import { ArmedFailpoints, type FailpointName } from '../../shared/runtime/failpoints.ts'
 import { alertsConfig } from '../config.ts'
-import { CUTS, PARTITIONS, TestMachine, type StartOptions } from '../testing/test-machine.ts'
+import { metricValue } from '../testing/test-doubles.ts'
+import {
+  CUTS,
+  PARTITIONS,
+  TestMachine,
+  type MortalProcessor,
+  type StartOptions,
+} from '../testing/test-machine.ts'
 
 const SECRET = 'a secret of the webhook'
 const RULE: RuleInput = {
@@ -103,6 +110,14 @@ async function published(): Promise<Alert[]> {
 const untilPublished = (count: number) =>
   machine.until(async () => distinct(await published()).length >= count, `${count} alerts`, 500)
 
+async function judgedBy({ telemetry }: MortalProcessor): Promise<number> {
+  return (await metricValue(telemetry, 'processor_alerts_judged_minutes_total')) ?? 0
+}
+
+/** A rule begins with the minute that is over when it first looks. */
+const untilJudged = (processor: MortalProcessor, count: number) =>
+  machine.until(async () => (await judgedBy(processor)) >= count, `${count} minutes are judged`)
+
 const distinct = (alerts: readonly Alert[]) => [...new Set(alerts.map(({ id }) => id))]
 
 describe('the evaluator', () => {
@@ -174,6 +189,57 @@ describe('the evaluator', () => {
     await survivor.stop()
   })
 
+  it('is succeeded soon after its death, though its clock was hours ahead', async () => {
+    const first = await start({ clockOffsetMs: 2 * 60 * MINUTE_MS })
+    await attempts('a', 4)
+    await nextMinute()
+    await untilPublished(1)
+    first.kill()
+    const diedAtMs = machine.clock.nowMs()
+    await machine.closeStores()
+    await machine.reopen()
+    const second = await start()
+    await attempts('a', 0)
+    await nextMinute()
+    await untilPublished(2)
+    expect(machine.clock.nowMs() - diedAtMs).toBeLessThan(10 * MINUTE_MS)
+    // The first one's times are hours ahead, too.
+    const [resolved, raised] = await published()
+    expect(resolved).toMatchObject({ state: 'resolved', alertId: raised?.id })
+    await second.stop()
+  })
+
+  it('put to sleep between judging and telling leaves it to its heir, and says nothing later', async () => {
+    const failpoints = new ArmedFailpoints()
+    const sleeper = await start({ failpoints })
+    await untilJudged(sleeper, 1)
+    await machine.pass(5_000)
+    await attempts('a', 4)
+    const judgedBefore = await judgedBy(sleeper)
+    let isAsleep = false
+    failpoints.arm('alerts.afterState', async () => {
+      if ((await judgedBy(sleeper)) === judgedBefore) return
+      failpoints.arm('alerts.afterState', undefined)
+      sleeper.freeze()
+      isAsleep = true
+    })
+    await machine.until(() => isAsleep, 'it has judged the failures, and sleeps')
+    let heir: MortalProcessor | undefined
+    void start().then((started) => (heir = started))
+    await machine.until(() => heir !== undefined, 'the group goes on without the sleeper')
+    expect(await published()).toEqual([])
+    await untilPublished(1)
+    await attempts('a', 0)
+    await nextMinute()
+    await untilPublished(2)
+    sleeper.thaw()
+    await nextMinute()
+    const alerts = await published()
+    expect(alerts.map(({ state }) => state)).toEqual(['raised', 'resolved'])
+    expect(alerts[1]?.alertId).toBe(alerts[0]?.id)
+    for (const each of [sleeper, heir]) each?.kill()
+  })
+
   it('ends the alerts of a rule that was changed or removed while it was away', async () => {
     const before = await start({
       alerts: alertsOf([RULE, { ...RULE, id: 'removed' }, { ...RULE, id: 'changed' }]),
@@ -225,19 +291,12 @@ describe('an evaluator that is killed', () => {
     receiver = await Receiver.open()
     // Steps without an alert come by often: it dies in the one that judges the failures.
     let judgedBefore = Infinity
-    const judged = async () => {
-      const metric = mortal.telemetry.registry.getSingleMetric(
-        'processor_alerts_judged_minutes_total',
-      )
-      return (await metric?.get())?.values[0]?.value ?? 0
-    }
-    const counts = async () => (await judged()) > judgedBefore
+    const counts = async () => (await judgedBy(mortal)) > judgedBefore
     const mortal = await start({ killAt: { name, times: 1, counts } })
-    // A rule begins with the minute that is over when it first looks.
-    await machine.until(async () => (await judged()) > 0, 'the rule has begun')
+    await untilJudged(mortal, 1)
     await machine.pass(5_000)
     await attempts('a', 4)
-    judgedBefore = await judged()
+    judgedBefore = await judgedBy(mortal)
     await nextMinute()
     await machine.until(() => mortal.isDead, 'it is dead', 500)
     await machine.closeStores()

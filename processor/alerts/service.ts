@@ -6,7 +6,7 @@
 import type { AlertRule } from '../../shared/alerts/rules.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
-import { acquireLease, type Lease } from '../../shared/objects/lease.ts'
+import { acquireLease, LeaseWatch, type Lease } from '../../shared/objects/lease.ts'
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
@@ -62,10 +62,11 @@ async function run(
 ): Promise<void> {
   const failures = new FailureRow(telemetry)
   const holder = parts.random.uuid()
+  const watch = new LeaseWatch()
   while (!stopping.aborted) {
     let lease: Lease | undefined
     try {
-      if (parts.role.isPrimary) lease = await takeLease(parts, holder)
+      if (parts.role.isPrimary) lease = await takeLease(parts, { holder, watch })
       if (lease !== undefined) {
         telemetry.leads(true)
         await lead({ parts, telemetry, failures, lease }, stopping)
@@ -83,10 +84,10 @@ async function run(
 
 async function takeLease(
   { objects, clock }: AlertServiceParts,
-  holder: string,
+  asker: { readonly holder: string; readonly watch: LeaseWatch },
 ): Promise<Lease | undefined> {
   try {
-    const options = { name: LEASE_NAME, holder, durationMs: ALERT_LEASE_MS, clock }
+    const options = { ...asker, name: LEASE_NAME, durationMs: ALERT_LEASE_MS, clock }
     return await acquireLease(objects, options)
   } catch (error) {
     if (error instanceof BackhaulError && error.code === 'LEASE_HELD') return undefined

@@ -1,23 +1,28 @@
 /**
- * The commands of the docs that need no more than a server: typed as they stand there, page after page,
- * in one folder. A block that comes too early for what it asks about is typed again.
+ * The commands of the docs that need no more than a server, which is started as they say: typed as they
+ * stand there, page after page, in one folder, and then those of sentences. What comes too early for what
+ * it asks about is typed again.
  */
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort, StandaloneProcess } from '../../loadtest/standalone-process.ts'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { freePort } from '../../loadtest/standalone-process.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
-import { commandBlocks, readPages } from './commands.ts'
-import { ScratchTree } from './scratch-tree.ts'
+import { commandBlocks, firstFence, readPages } from './commands.ts'
+import { sentencesToRun } from './covered.ts'
+import { documented, SENTENCES_TYPED } from './elsewhere.ts'
+import { ScratchTree, type Typed } from './scratch-tree.ts'
 
 const DEADLINE_MS = 300_000
 const SOON_MS = 90_000
 const AGAIN_MS = 1_000
+const PATIENT = { timeout: 120_000, interval: AGAIN_MS }
 const BLOCKS = readPages()
   .flatMap(commandBlocks)
   .filter(({ testing }) => testing === 'run: standalone')
 
 let tree: ScratchTree
-let server: StandaloneProcess
+let server: Typed
 let servingUrl: string
 
 beforeAll(async () => {
@@ -32,27 +37,52 @@ beforeAll(async () => {
   tree = new ScratchTree(environment)
   tree.replace('127.0.0.1:8080', `127.0.0.1:${ports.gateway}`)
   tree.replace('127.0.0.1:8081', `127.0.0.1:${ports.serving}`)
-  server = new StandaloneProcess({ ...environment, BACKHAUL_DATA_DIR: join(tree.folder, 'data') })
-  await server.start()
+  writeFileSync(join(tree.folder, 'prices.json'), '{"nodeHour": 0.5}')
+  tree.writeFeeds(firstFence('docs/relay.md', 'json'))
+  server = tree.start(`RELAY_FEEDS_PATH=feeds.json ${documented('npm start')}`)
+  await vi.waitUntil(async () => (await statusOf('/readyz')) === 200, PATIENT)
 }, DEADLINE_MS)
 afterAll(async () => {
-  await server.kill()
+  await server.end()
   tree.remove()
 }, DEADLINE_MS)
 
-test('the docs have commands to type against a server', () => {
-  expect(BLOCKS.length).toBeGreaterThan(5)
-})
+/** 0 while nobody answers. */
+function statusOf(path: string): Promise<number> {
+  return fetch(`${servingUrl}${path}`).then(
+    ({ status }) => status,
+    () => 0,
+  )
+}
 
-test.each(BLOCKS)('$place works as it stands there', { timeout: DEADLINE_MS }, async ({ text }) => {
+/** Until it ends with 0, or for long enough. */
+async function type(text: string) {
   let ended = await tree.start(text).ended
   const deadlineMs = systemClock.monotonicMs() + SOON_MS
   while (ended.code !== 0 && systemClock.monotonicMs() < deadlineMs) {
     await systemClock.sleep(AGAIN_MS)
     ended = await tree.start(text).ended
   }
-  expect(ended).toMatchObject({ code: 0 })
+  return ended
+}
+
+test('the docs have commands to type against a server', () => {
+  expect(BLOCKS.length).toBeGreaterThan(5)
 })
+
+test.each(BLOCKS)('$place works as it stands there', { timeout: DEADLINE_MS }, async ({ text }) => {
+  expect(await type(text)).toMatchObject({ code: 0 })
+})
+
+// What follows `npx backhaul` is run by `batch/cli/documented-commands.test.ts`.
+const SENTENCES = SENTENCES_TYPED.filter((program) => program !== 'npx backhaul')
+test.each(SENTENCES.flatMap(sentencesToRun))(
+  '%s works as it stands in a sentence',
+  { timeout: DEADLINE_MS },
+  async (command) => {
+    expect(await type(command)).toMatchObject({ code: 0 })
+  },
+)
 
 test('the server answers what docs/getting-started.md says of its playback', async () => {
   const page = readPages().find(({ path }) => path === 'docs/getting-started.md')
@@ -64,4 +94,18 @@ test('the server answers what docs/getting-started.md says of its playback', asy
   const answer = await fetch(`${servingUrl}/v1/sessions/first-1`)
   const { summary } = (await answer.json()) as { summary: Record<string, number> }
   expect(summary).toMatchObject(Object.fromEntries(values))
+})
+
+test('the demo has viewers, and leaves on Ctrl-C', { timeout: DEADLINE_MS }, async () => {
+  await server.end()
+  server = tree.start(documented('npm run demo'))
+  const plays = async () => {
+    if ((await statusOf('/readyz')) !== 200) return 0
+    const answer = await fetch(`${servingUrl}/v1/qoe?step=1h`)
+    const { series } = (await answer.json()) as { series: { buckets: { plays: number }[] }[] }
+    return series.flatMap(({ buckets }) => buckets).reduce((sum, bucket) => sum + bucket.plays, 0)
+  }
+  await expect.poll(plays, PATIENT).toBeGreaterThan(0)
+  const { output } = await server.end('SIGINT')
+  expect(output).toContain('SIGINT: the audience leaves')
 })

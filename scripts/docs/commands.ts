@@ -1,18 +1,20 @@
 /**
  * The commands that README.md and the pages of docs/ tell people to type. A block of them is fenced as
- * `sh`, and the comment before it says how it is tested:
+ * `sh`, and the comment before it says where it is run:
  *
- *     <!-- run: standalone -->    run against a server of its own (`commands.process.test.ts`)
- *     <!-- run: services -->      run as processes on a real Kafka (`commands.services.test.ts`)
- *     <!-- parsed: why -->        every command and flag is known to its own parser (`commands.test.ts`)
- *     <!-- not run: why -->       needs what no test has, such as a cloud project
+ *     <!-- run: standalone -->    beside a server of its own (`commands.process.test.ts`)
+ *     <!-- run: services -->      as processes on a real Kafka (`commands.services.test.ts`)
+ *     <!-- run: commands -->      on a folder of examples (`batch/cli/documented-commands.test.ts`)
+ *     <!-- run: elsewhere -->     in the test that `elsewhere.ts` names
+ *     <!-- not run: why -->       nowhere: every command is on the list of docs/README.md
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
-export type Testing = 'run: standalone' | 'run: services' | 'parsed' | 'not run'
+const PLACES = ['standalone', 'services', 'commands', 'elsewhere'] as const
+export type Testing = `run: ${(typeof PLACES)[number]}` | 'not run'
 
 export interface CommandBlock {
   /** `docs/cli.md:28`, where it begins. */
@@ -28,12 +30,12 @@ export interface Page {
 }
 
 const FOLDERS = ['docs', 'docs/runbooks']
-const FENCE =
-  /(?:<!-- (run: standalone|run: services|(?:parsed|not run): .+) -->\n\n)?^```(\S*)\n([\s\S]*?)^```$/gm
+const FENCE = /(?:<!-- (run: \w+|not run: .+) -->\n\n)?^```(\S*)\n([\s\S]*?)^```$/gm
 /** What a command line begins with; other fenced text is not for a shell. */
 const COMMAND =
-  /^(?:\$ )?(?:[A-Z][A-Z_]*=\S+ )*(?:npm|npx|node|curl|gcloud|helm|kubectl|docker|export)\s/m
-const SPAN = /`((?:npm\s+(?:start|test|ci|run)|npx\s+backhaul)\b[^`]*)`/g
+  /^\s*(?:\$ )?(?:[A-Z][A-Z_]*=\S+ )*(?:npm|npx|node|curl|gcloud|helm|kubectl|docker|export)\s/m
+const SPAN =
+  /`((?:npm\s+(?:start|test|ci|run)|npx\s+backhaul|(?:gcloud|helm|kubectl|docker)\s+[a-z-]+)\b[^`]*)`/g
 
 /** README.md and every page that is written or generated, without decisions: they are of their time. */
 export function readPages(): Page[] {
@@ -58,20 +60,35 @@ export function commandBlocks({ path, text }: Page): CommandBlock[] {
   })
 }
 
-/** Commands within a sentence. */
+/** Commands within a sentence; what stands for something, such as `<raw viewer id>`, is one word. */
 export function inlineCommands({ text }: Page): string[] {
-  return [...text.matchAll(SPAN)].map(([, command = '']) => command.replaceAll(/\s+/g, ' '))
+  return [...text.matchAll(SPAN)].map(([, command = '']) =>
+    command
+      .replaceAll(/\s+/g, ' ')
+      .replaceAll(/<[^>]+>/g, (placeholder) => placeholder.replaceAll(' ', '-')),
+  )
 }
 
-function testingOf(comment: string | undefined): Testing | undefined {
-  if (comment === 'run: standalone' || comment === 'run: services') return comment
-  if (comment?.startsWith('parsed: ') === true) return 'parsed'
-  return comment?.startsWith('not run: ') === true ? 'not run' : undefined
+/** The first fenced text of a page in that language. */
+export function firstFence(path: string, language: string): string {
+  const text = readFileSync(join(ROOT, path), 'utf8')
+  const [, found] = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(text) ?? []
+  if (found === undefined) throw new Error(`${path} has no text in ${language}`)
+  return found
 }
+
+function testingOf(comment = ''): Testing | undefined {
+  const place = PLACES.find((known) => comment === `run: ${known}`)
+  if (place !== undefined) return `run: ${place}`
+  return comment.startsWith('not run: ') ? 'not run' : undefined
+}
+
+/** Text for the input of a command; the mark at its beginning is that at its end. */
+const HERE_DOCUMENT = /<<'?(\w+)'?\n[\s\S]*?^\1$/gm
 
 /** The words of every command of a block, without variables before it, redirections and comments. */
 export function commandsOf(block: string): string[][] {
-  const lines = block.replaceAll('\\\n', ' ').split('\n')
+  const lines = block.replaceAll(HERE_DOCUMENT, '').replaceAll('\\\n', ' ').split('\n')
   return lines.flatMap((line) => {
     const commands: string[][] = [[]]
     for (const word of wordsOf(line)) {

@@ -2,7 +2,7 @@
  * A folder in which commands of the docs can be typed as in a checkout: everything of the repository
  * is there by a link, and what a command writes stays in it.
  */
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node:child_process'
@@ -14,6 +14,17 @@ const NOT_LINKED = ['data', 'test-output', '.git']
 
 /** An answer that is an error fails a block, as nobody looks at it. */
 const PREAMBLE = 'set -e\ncurl() { command curl --fail-with-body --silent --show-error "$@"; }\n'
+
+/** A block that was typed. */
+export interface Typed {
+  readonly ended: Promise<{
+    readonly code: number | null
+    readonly output: string
+    readonly errors: string
+  }>
+  /** Asks everything that it started to stop. */
+  end(signal?: NodeJS.Signals): Typed['ended']
+}
 
 export class ScratchTree {
   readonly folder = mkdtempSync(join(tmpdir(), 'backhaul-docs-'))
@@ -31,8 +42,17 @@ export class ScratchTree {
     this.#replaced.set(said, here)
   }
 
+  /** The example of docs/relay.md as feeds.json, of which nobody answers. */
+  writeFeeds(example: string): void {
+    writeFileSync(join(this.folder, 'acme'), 'Bearer a-feed')
+    const feeds = example
+      .replaceAll(/wss:\/\/\w+\.example/g, 'ws://127.0.0.1:1')
+      .replace('/secrets/acme', 'acme')
+    writeFileSync(join(this.folder, 'feeds.json'), feeds)
+  }
+
   /** Starts the block as one shell script, in a process group of its own. */
-  start(block: string) {
+  start(block: string): Typed {
     let script = block
     for (const [said, here] of this.#replaced) script = script.replaceAll(said, here)
     const path = `${join(this.folder, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`
@@ -48,10 +68,16 @@ export class ScratchTree {
         return { code, output, errors }
       },
     )
-    const signal = (name: NodeJS.Signals) => {
-      if (child.pid !== undefined) process.kill(-child.pid, name)
+    let isOver = false
+    const whenOver = () => (isOver = true)
+    closed.then(whenOver, whenOver)
+    return {
+      ended,
+      end(signal = 'SIGTERM') {
+        if (child.pid !== undefined && !isOver) process.kill(-child.pid, signal)
+        return ended
+      },
     }
-    return { ended, signal }
   }
 
   remove(): void {

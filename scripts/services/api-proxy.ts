@@ -12,6 +12,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { systemClock } from '../../shared/runtime/clock.ts'
 
 /** What a proxy prints that is a process of its own, once it takes requests. */
 export const PROXY_READY = 'the proxy is ready'
@@ -56,6 +57,9 @@ export type ApiEffect =
   /** Neither passed on nor answered. */
   | { readonly kind: 'swallowed' }
 
+/** A request that no fault befell, and when it was passed on and answered, epoch ms. */
+export type ApiObserver = (request: ApiRequest, fromMs: number, toMs: number) => void
+
 export interface ApiProxyOptions {
   readonly targetPort: number
   /** Port of the loopback address; a free one by default. */
@@ -68,6 +72,7 @@ export class ApiProxy {
   readonly #server: Server
   readonly #targetPort: number
   readonly #rule: ApiRule
+  readonly #observers: ApiObserver[] = []
   #faults: { readonly fault: ApiFault; left: number }[] = []
 
   private constructor(server: Server, options: ApiProxyOptions) {
@@ -86,6 +91,10 @@ export class ApiProxy {
       server.once('error', reject)
       server.listen(options.port ?? 0, '127.0.0.1', () => resolve(new ApiProxy(server, options)))
     })
+  }
+
+  observe(observer: ApiObserver): void {
+    this.#observers.push(observer)
   }
 
   inject(fault: ApiFault): void {
@@ -107,8 +116,7 @@ export class ApiProxy {
     const { method = 'GET', headers } = incoming
     const request = { method, url, headers, body: await bytesOf(incoming) }
     const effect = this.#befalling(request)
-    if (effect === undefined)
-      return send(outgoing, await this.#rule(request, (passed) => this.#forward(passed)))
+    if (effect === undefined) return send(outgoing, await this.#answer(request))
     switch (effect.kind) {
       case 'refused':
         return send(outgoing, apiError(effect.status, effect.reason))
@@ -127,6 +135,13 @@ export class ApiProxy {
         return
     }
     outgoing.destroy()
+  }
+
+  async #answer(request: ApiRequest): Promise<ApiAnswer> {
+    const fromMs = systemClock.nowMs()
+    const answer = await this.#rule(request, (passed) => this.#forward(passed))
+    for (const observer of this.#observers) observer(request, fromMs, systemClock.nowMs())
+    return answer
   }
 
   #befalling(request: ApiRequest): ApiEffect | undefined {

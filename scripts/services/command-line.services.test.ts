@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { documented } from '../docs/elsewhere.ts'
 import { freePorts, isPortOpen } from './ports.ts'
 
 const execute = promisify(execFile)
+const ROOT = join(import.meta.dirname, '..', '..')
 const script = join(import.meta.dirname, '..', 'services.ts')
 
 let folder: string
@@ -15,6 +17,11 @@ let folder: string
 async function services(...args: string[]): Promise<string> {
   const { stdout } = await execute(process.execPath, [script, '--data', folder, ...args])
   return stdout
+}
+
+/** The words that `npm run services --` has in the docs. */
+function wordsOf(command: string): string[] {
+  return command.replace('npm run services -- ', '').split(' ')
 }
 
 beforeAll(() => {
@@ -45,20 +52,30 @@ describe('npm run services', () => {
 
   it('does the same with Cassandra', async () => {
     const [port = 0] = await freePorts(1)
-    expect(await services('up', 'cassandra', '--port', `${port}`, '--sync', 'batch')).toContain(
-      `CASSANDRA_CONTACT_POINTS=127.0.0.1:${port}`,
-    )
-    expect(await services('status')).toContain(`cassandra: running, port ${port}`)
+    const up = wordsOf(documented('npm run services -- up cassandra'))
+    const printed = await services(...up, '--port', `${port}`, '--sync', 'batch')
+    expect(printed).toContain(`CASSANDRA_CONTACT_POINTS=127.0.0.1:${port}`)
+    const settings = [...printed.matchAll(/(CASSANDRA_\w+)=(\S+)/g)].map(([, name, value]) => [
+      name,
+      value,
+    ])
     expect(await services('logs', 'cassandra')).toContain('Startup complete')
-    await services('down')
+    const [program = '', ...args] = documented('npx backhaul schema migrate').split(' ')
+    const { stdout } = await execute(program, args, {
+      cwd: ROOT,
+      env: { ...process.env, ...Object.fromEntries(settings) },
+    })
+    expect(stdout).toMatch(/^the tables of keyspace backhaul are of version \d+/)
+    expect(await services('status')).toContain(`cassandra: running, port ${port}`)
+    await services(...wordsOf(documented('npm run services -- down')))
     expect(await isPortOpen(port)).toBe(false)
   })
 
   it('does the same with GCS, the proxy before it included', async () => {
     const [port = 0] = await freePorts(1)
-    expect(await services('up', 'gcs', '--port', `${port}`)).toContain(
-      `GCS_BUCKET=backhaul GCS_ENDPOINT=http://127.0.0.1:${port}`,
-    )
+    expect(
+      await services(...wordsOf(documented('npm run services -- up gcs')), '--port', `${port}`),
+    ).toContain(`GCS_BUCKET=backhaul GCS_ENDPOINT=http://127.0.0.1:${port}`)
     expect(await services('status')).toContain(`gcs proxy: running, port ${port}`)
     expect(await services('logs', 'gcs')).toContain('server started at')
     const listed = await fetch(`http://127.0.0.1:${port}/storage/v1/b/backhaul/o`)
@@ -71,9 +88,8 @@ describe('npm run services', () => {
   it('does the same with BigQuery, which loads from the GCS beside it', async () => {
     const [port = 0] = await freePorts(1)
     const where = `http://127.0.0.1:${port}`
-    expect(await services('up', 'bigquery', '--port', `${port}`)).toContain(
-      `BIGQUERY_ENDPOINT=${where} `,
-    )
+    const up = wordsOf(documented('npm run services -- up bigquery'))
+    expect(await services(...up, '--port', `${port}`)).toContain(`BIGQUERY_ENDPOINT=${where} `)
     expect(await services('status')).toContain(`bigquery proxy: running, port ${port}`)
     expect((await fetch(`${where}/bigquery/v2/projects/local/datasets`)).status).toBe(200)
     await services('down', 'bigquery')

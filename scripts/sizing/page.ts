@@ -78,7 +78,11 @@ function assumptionsTable(assumptions: Readonly<Record<string, Assumption>>): st
       ['assumed', 'right'],
       ['', 'left'],
     ],
-    Object.values(assumptions).map(({ value, unit, what }) => [`${number(value)} ${unit}`, what]),
+    // As it is: rounded, a price of a tenth of a cent would be another.
+    Object.values(assumptions).map(({ value, unit, what }) => [
+      `${value.toLocaleString('en-US', { maximumFractionDigits: 6 })} ${unit}`,
+      what,
+    ]),
   )
 }
 
@@ -126,7 +130,7 @@ put your own in their place before a decision.
 
 ## For your own numbers
 
-<!-- parsed: prices are yours -->
+<!-- run: standalone -->
 
 \`\`\`sh
 npm run sizing -- --eps 250000 --events-per-frame 10

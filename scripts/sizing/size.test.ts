@@ -102,3 +102,15 @@ test('every core count beyond what was measured is labelled', () => {
 test('the page has a table for every way in', () => {
   expect(sizingPage(figures).match(/10M events\/s/g)).toHaveLength(3)
 })
+
+test('the processor is extrapolated from the rate of its run', () => {
+  const told = (what: string, measured: number) =>
+    ({ kind: 'told', what, measured, unit: '' }) as const
+  const claims = [
+    told('events a second and core of the processor', 100_000),
+    told('events a second, with brokers and store on the same cores', 50_000),
+  ]
+  const outcome = { name: 'processor-speed-10', shows: '', tookSeconds: 60, claims }
+  const { processor } = figuresOf(new Map([['processor-speed-10', { run: RUN, outcome }]]))
+  expect(processor).toMatchObject({ value: 100_000, isMeasured: true, measuredAtEps: 50_000 })
+})

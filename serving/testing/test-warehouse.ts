@@ -14,7 +14,8 @@ import type { QueryLimits, Row, RowValue, Select } from '../../shared/warehouse/
 import type { ReadSession, WarehouseReader } from '../../shared/warehouse/warehouse-reader.ts'
 import { DIMENSION_COLUMNS, utcDate } from '../../shared/warehouse/minute-rows.ts'
 
-type Values = Readonly<Record<string, RowValue>>
+/** Of a row, by column. */
+export type Values = Readonly<Record<string, RowValue>>
 
 const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
   STRING: 'VARCHAR',
@@ -122,34 +123,45 @@ class TestSession implements ReadSession {
 
 /** `INSERT` of rows; required columns that are not given hold nothing in particular. */
 export function insert(table: TableSpec, ...rows: readonly Values[]): string {
-  const tuples = rows.map((row) => {
-    const values = table.columns.map((column) =>
-      literal(
-        row[column.name] ?? (column.required ? EMPTY_VALUES[column.type] : null),
-        column.type,
-      ),
-    )
-    return `(${values.join(', ')})`
-  })
+  const tuples = rows.map(
+    (row) => `(${rowLiterals(table, row, (ms) => `make_timestamp(${ms * 1_000})`).join(', ')})`,
+  )
   return `INSERT INTO ${table.name} VALUES ${tuples.join(', ')}`
+}
+
+/** A row's values as SQL has them, in the order of the table's columns. */
+export function rowLiterals(
+  { columns }: TableSpec,
+  row: Values,
+  timestamp: (ms: number) => string,
+): string[] {
+  return columns.map(({ name, type, required }) => {
+    const value = row[name] ?? (required ? EMPTY_VALUES[type] : null)
+    return value !== null && type === 'TIMESTAMP' ? timestamp(Number(value)) : literal(value)
+  })
 }
 
 /** One control row of each of `watermarks`, a partition each. */
 export function controlRows(run: number, watermarks: readonly number[], values: Values = {}) {
-  return insert(
-    tables.batchRuns,
-    ...watermarks.map((watermark, partition) => ({
-      run,
-      topic: TOPICS.events,
-      log_partition: partition,
-      watermark_ms: watermark,
-      started_at: 1_000,
-      ended_at: 2_000,
-      records: 10,
-      events: 100,
-      ...values,
-    })),
-  )
+  return insert(tables.batchRuns, ...controlValues(run, watermarks, values))
+}
+
+export function controlValues(
+  run: number,
+  watermarks: readonly number[],
+  values: Values = {},
+): Values[] {
+  return watermarks.map((watermark, partition) => ({
+    run,
+    topic: TOPICS.events,
+    log_partition: partition,
+    watermark_ms: watermark,
+    started_at: 1_000,
+    ended_at: 2_000,
+    records: 10,
+    events: 100,
+    ...values,
+  }))
 }
 
 /** A row of `qoe_minute`. */
@@ -185,9 +197,8 @@ function sparse(pairs: readonly (readonly [number, number])[]): string {
   return pairs.map((pair) => pair.join(':')).join(',')
 }
 
-function literal(value: RowValue, type: ColumnType): string {
+function literal(value: RowValue): string {
   if (value === null) return 'NULL'
-  if (type === 'TIMESTAMP') return `make_timestamp(${Number(value) * 1_000})`
   if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`
   return String(value)
 }

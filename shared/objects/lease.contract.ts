@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ManualClock } from '../runtime/clock.ts'
-import { acquireLease, type Lease, type LeaseOptions } from './lease.ts'
+import { acquireLease, LeaseWatch, type Lease, type LeaseOptions } from './lease.ts'
 import { objectErrors } from './object-errors.ts'
 import type { ObjectStoreHarness } from './object-store.contract.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -81,6 +81,31 @@ export function describeLease(
       await expect(acquire('heir')).rejects.toMatchObject({ code: 'LEASE_HELD' })
       await clock.advance(1)
       await acquire('heir')
+    })
+
+    it('goes to whoever watched it in vain for its time, if the clock of its dead holder was ahead', async () => {
+      await acquire('dead', { clock: new ManualClock(clock.nowMs() + 100 * DURATION_MS) })
+      const watch = new LeaseWatch()
+      const watched = () => acquire('heir', { watch, durationMs: 1 })
+      await expect(watched()).rejects.toMatchObject({ code: 'LEASE_HELD' })
+      await clock.advance(DURATION_MS - 1)
+      await expect(watched()).rejects.toMatchObject({ code: 'LEASE_HELD' })
+      await clock.advance(1)
+      await expect(acquire('passer-by')).rejects.toMatchObject({ code: 'LEASE_HELD' })
+      await watched()
+    })
+
+    it('stays with a holder that renews it, however long it is watched', async () => {
+      const ahead = new ManualClock(clock.nowMs() + 100 * DURATION_MS)
+      const lease = await acquire('first', { clock: ahead })
+      const watch = new LeaseWatch()
+      for (let third = 0; third < 9; third += 1) {
+        await ahead.advance(DURATION_MS / 3)
+        await expect.poll(untilMs).toBe(ahead.nowMs() + DURATION_MS)
+        await clock.advance(DURATION_MS / 3)
+        await expect(acquire('second', { watch })).rejects.toMatchObject({ code: 'LEASE_HELD' })
+      }
+      expect(() => lease.assertHeld()).not.toThrow()
     })
 
     it('is lost to a holder that slept past its time, whose release leaves the heir alone', async () => {

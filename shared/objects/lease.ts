@@ -3,8 +3,9 @@
  * the holder's clock. It keeps two runs from doing the same work at once; nothing may depend on it
  * for being right, because a holder that sleeps past its time does not know it until it looks.
  *
- * The object is `{"holder":…,"untilMs":…}`. A lease that is past its time is anybody's; one that was
- * released does not exist.
+ * The object is `{"holder":…,"untilMs":…,"durationMs":…}`. A lease that is past its time is anybody's;
+ * one that was released does not exist. The holder's clock may have been hours ahead, so whoever asks
+ * again and again has a `LeaseWatch`: a lease that nobody renewed for as long as it lasts is free too.
  */
 import { z } from 'zod'
 import type { Clock } from '../runtime/clock.ts'
@@ -20,6 +21,23 @@ export interface LeaseOptions {
   /** How long the lease lasts without a renewal; renewed each third of it. */
   readonly durationMs: number
   readonly clock: Clock
+  /** Of whoever asks again and again; the same at each time. */
+  readonly watch?: LeaseWatch
+}
+
+/** What was seen of a lease that another holds. */
+export class LeaseWatch {
+  #generation = 0
+  #seenMs = 0
+
+  /** Whether it was not renewed for `durationMs` by the monotonic clock, since it was first seen so. */
+  isOverdue(generation: number, durationMs: number, monotonicMs: number): boolean {
+    if (generation !== this.#generation) {
+      this.#generation = generation
+      this.#seenMs = monotonicMs
+    }
+    return monotonicMs - this.#seenMs >= durationMs
+  }
 }
 
 export interface Lease {
@@ -120,7 +138,7 @@ class ObjectLease implements Lease {
   async #write(generation: number): Promise<void> {
     const { name, holder, durationMs, clock } = this.#options
     const untilMs = clock.nowMs() + durationMs
-    const bytes = Buffer.from(JSON.stringify({ holder, untilMs }))
+    const bytes = Buffer.from(JSON.stringify({ holder, untilMs, durationMs }))
     this.#generation = (await this.#objects.replace(name, bytes, generation)).generation
     this.#untilMs = untilMs
   }
@@ -134,12 +152,19 @@ class ObjectLease implements Lease {
   }
 }
 
-const leaseSchema = z.object({ holder: z.string(), untilMs: z.int() })
+const leaseSchema = z.object({
+  holder: z.string(),
+  untilMs: z.int(),
+  /** Absent in one of an earlier release. */
+  durationMs: z.int().optional(),
+})
 
-function refuseIfHeld(found: StoredObject | undefined, { name, clock }: LeaseOptions): void {
+function refuseIfHeld(found: StoredObject | undefined, options: LeaseOptions): void {
   if (found === undefined) return
-  const { holder, untilMs } = holderOf(found, name)
-  if (untilMs > clock.nowMs())
+  const { name, clock, watch } = options
+  const { holder, untilMs, durationMs = Infinity } = holderOf(found, name)
+  const isOverdue = watch?.isOverdue(found.info.generation, durationMs, clock.monotonicMs())
+  if (untilMs > clock.nowMs() && isOverdue !== true)
     throw objectErrors.create('LEASE_HELD', {
       expected: `${name} to be free`,
       received: `held by ${holder} until ${new Date(untilMs).toISOString()}`,

@@ -7,8 +7,14 @@ import { DEFUNCT_TIMEOUTS, PAGE_ROWS, RECONNECT_MAX_MS, RECONNECT_MS } from './c
 
 /** A client of the cluster; its statements name their keyspace where none is given. */
 export function createCassandraClient(config: CassandraConfig, keyspace?: string): Client {
+  const client = new Client(clientOptions(config, keyspace))
+  keepControlConnection(client)
+  return client
+}
+
+export function clientOptions(config: CassandraConfig, keyspace?: string): ClientOptions {
   const { connectTimeoutMs, requestTimeoutMs, user, password, tls, tlsCaFile } = config
-  const options: ClientOptions = {
+  return {
     contactPoints: [...config.contactPoints],
     localDataCenter: config.localDataCenter,
     ...(keyspace !== undefined && { keyspace }),
@@ -36,9 +42,6 @@ export function createCassandraClient(config: CassandraConfig, keyspace?: string
       defunctReadTimeoutThreshold: DEFUNCT_TIMEOUTS,
     },
   }
-  const client = new Client(options)
-  keepControlConnection(client)
-  return client
 }
 
 /** The driver checks no certificate unless it is told to. */

@@ -54,6 +54,9 @@ describeSpeedStore('the Cassandra speed store', async () => {
   }
 })
 
+/** How a table says that it is compacted. */
+type Compaction = Readonly<Record<string, string>>
+
 const fresh = () => cassandraSettings({ contactPoints: [cassandra.contactPoint] })
 const open = (config: CassandraConfig) =>
   openCassandraSpeedStore({ config, clock: systemClock, random: systemRandom })
@@ -76,6 +79,26 @@ describe('the tables of the Cassandra speed store', () => {
     const later = await open(config)
     expect(await later.readPartitions('view-1')).toEqual(rows)
     for (const store of [...stores, later]) await store.close()
+  })
+
+  it('of rows by event time expire in windows, some thirty of them in the 90 days of a row', async () => {
+    const store = await open({ ...shared, contactPoints: [cassandra.contactPoint] })
+    await store.close()
+    const { rows } = await operator.execute(
+      'SELECT table_name, compaction FROM system_schema.tables WHERE keyspace_name = ?',
+      [shared.keyspace],
+    )
+    const windows = new Map(
+      rows.map((row) => [row['table_name'] as string, row['compaction'] as Compaction]),
+    )
+    // Progress and the states of rules are few rows that are written again and again.
+    const byTime = TABLES.filter((table) => !['partitions', 'rule_states'].includes(table))
+    for (const table of byTime)
+      expect(windows.get(table), table).toMatchObject({
+        class: expect.stringContaining('TimeWindowCompactionStrategy'),
+        compaction_window_unit: 'DAYS',
+        compaction_window_size: '3',
+      })
   })
 
   it('can be made before any store is opened, and again', async () => {

@@ -43,6 +43,7 @@ export interface BigQuerySessionParts {
 }
 
 export class BigQuerySession implements WarehouseSession {
+  readonly computesHere = false
   readonly #parts: BigQuerySessionParts
   readonly #openedMs: number
   readonly #tables: Map<string, WrittenTable>

@@ -44,6 +44,7 @@ export interface DuckDbSessionOptions {
 }
 
 export class DuckDbSession implements WarehouseSession {
+  readonly computesHere = true
   readonly #options: DuckDbSessionOptions
   readonly #engine: DuckDbEngine
   readonly #scratch: ScratchTables

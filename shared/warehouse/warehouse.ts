@@ -45,6 +45,11 @@ export interface WarehouseSession {
   /** The tables of the snapshot, with their columns, ascending by name. */
   readonly tables: readonly TableSpec[]
   /**
+   * Whether this process computes the statements, in its memory. Where it does not, large work is better
+   * not divided: each part reads the tables again, which somebody bills.
+   */
+  readonly computesHere: boolean
+  /**
    * Replaces a scratch table's rows with those of Parquet files in the object store, by column
    * name; a column that a file lacks is null. The files must not change while the session is open.
    * `jobId` is deterministic: a repeat is the same job.
