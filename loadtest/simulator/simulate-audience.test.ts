@@ -32,6 +32,11 @@ describe('an audience', () => {
     expect(later.plan.startAtMs).toBeGreaterThanOrEqual(START_MS + options.arrivalSpanMs)
   })
 
+  test('gives no id twice, also where the sequences of two sessions overlap', () => {
+    const of = (index: number) => simulateSession({ ...options, seed: 1_618_992_296 }, index)
+    expect(of(62_517).sessionId).not.toBe(of(28_516).sessionId)
+  })
+
   test('emits only what the schema accepts, with dense seqs and times that never go back', () => {
     const sessionIds = new Set(audience.sessions.map(({ sessionId }) => sessionId))
     expect(sessionIds.size).toBe(options.sessions)

@@ -3,7 +3,7 @@
  * others there are. Each session comes with its events and its exactly expected metrics.
  */
 import type { SessionContext } from '../../shared/events/schema.ts'
-import { seededRandom } from '../../shared/runtime/random.ts'
+import { seededRandom, type Random } from '../../shared/runtime/random.ts'
 import {
   expectSession,
   sumExpected,
@@ -60,7 +60,7 @@ export function simulateAudience(options: AudienceOptions): Audience {
 /** Session `index` of the audience; `index` may go beyond `sessions`, then arrivals go on. */
 export function simulateSession(options: AudienceOptions, index: number): SimulatedSession {
   const { clockOffsetsMs, watchMedianMs, contents } = { ...DEFAULTS, ...options }
-  const random = seededRandom(mixSeed(options.seed, index))
+  const random = randomOf(mixSeed(options.seed, index))
   const arrivalMs = ((index + random.next()) * options.arrivalSpanMs) / options.sessions
   return sessionOf(
     drawPlan(random, {
@@ -92,7 +92,17 @@ export function sessionOf(plan: SessionPlan): SimulatedSession {
   }
 }
 
-/** Neighbouring seeds and indexes must not give neighbouring sequences. */
+/**
+ * Sequences of two numbers may overlap, and among 100,000 sessions some do where an id is drawn: so ids
+ * begin with the number, which no other session of the audience has.
+ */
+function randomOf(number: number): Random {
+  const random = seededRandom(number)
+  const prefix = number.toString(16).padStart(8, '0')
+  return { ...random, uuid: () => prefix + random.uuid().slice(prefix.length) }
+}
+
+/** Of one seed no two indexes have the same. Neighbouring seeds and indexes must not give neighbouring sequences. */
 function mixSeed(seed: number, index: number): number {
   let mixed = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35)
   mixed ^= mixed >>> 15
