@@ -111,6 +111,30 @@ describe('a partition whose store is down', () => {
   })
 })
 
+describe('a partition that cannot read', () => {
+  it('shows how long it has been behind, also before its first record', async () => {
+    await send()
+    const state = { isDown: true }
+    const wrap = ({ log, speed, objects }: Ports): Ports => ({
+      speed,
+      objects,
+      log: over(log, {
+        read: (...asked) =>
+          state.isDown ? Promise.reject(logErrors.create('LOG_UNAVAILABLE')) : log.read(...asked),
+      }),
+    })
+    const processor = await start({ wrap })
+    await machine.until(() => statusOf(processor)?.lagRecords === 1, 'it knows of the record')
+    await machine.pass(4_000)
+    expect(statusOf(processor)?.nextOffset).toBe(0)
+    expect(statusOf(processor)?.lagMs).toBeGreaterThanOrEqual(4_000)
+    expect(statusOf(processor, OTHER)?.lagMs).toBe(0)
+    state.isDown = false
+    await machine.settled(processor)
+    expect(statusOf(processor)).toMatchObject({ nextOffset: 1, lagMs: 0 })
+  })
+})
+
 describe('a partition’s bounds', () => {
   it('on changed rows pauses it until they are written', async () => {
     const { state, wrap } = outage()

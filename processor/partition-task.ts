@@ -26,6 +26,8 @@ export class PartitionTask implements LeasedTask {
   readonly #abandoned = new AbortController()
   #state: TaskState = 'starting'
   #live: LivePartition | undefined
+  /** Monotonic. */
+  #openedMs = 0
   #pausedReason: PauseReason | undefined
   #failureCode: string | undefined
   #running: Promise<void> = Promise.resolve()
@@ -60,15 +62,14 @@ export class PartitionTask implements LeasedTask {
     const nextOffset = live?.nextOffset()
     const endOffset = live?.fetcher.endOffset
     const lagRecords = (endOffset ?? 0) - (nextOffset ?? 0)
-    const behind = lagRecords > 0 && live !== undefined && live.fold.status.lastLoggedAtMs > 0
-    const ageMs = this.#parts.clock.nowMs() - (live?.fold.status.lastLoggedAtMs ?? 0)
+    const behind = lagRecords > 0 && live !== undefined
     return {
       partition: this.#lease.partition,
       state: this.#state,
       nextOffset,
       endOffset,
       lagRecords,
-      lagMs: behind ? Math.max(0, ageMs) : 0,
+      lagMs: behind ? this.#lagMs(live) : 0,
       watermarkMs: live?.fold.status.watermarkMs,
       checkpointOffset: live?.checkpointer.savedOffset,
       generation: live?.generation,
@@ -126,6 +127,7 @@ export class PartitionTask implements LeasedTask {
       },
       recovered,
     )
+    this.#openedMs = parts.clock.monotonicMs()
     return this.#live
   }
 
@@ -196,6 +198,15 @@ export class PartitionTask implements LeasedTask {
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** By the last record folded; before the first one as long as it has been behind at least. */
+  #lagMs({ fold }: LivePartition): number {
+    const { clock } = this.#parts
+    const { lastLoggedAtMs } = fold.status
+    return lastLoggedAtMs > 0
+      ? Math.max(0, clock.nowMs() - lastLoggedAtMs)
+      : clock.monotonicMs() - this.#openedMs
   }
 
   #reasonToPause(live: LivePartition): PauseReason | undefined {

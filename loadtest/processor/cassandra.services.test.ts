@@ -22,6 +22,7 @@ import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { cassandraSettings } from '../../shared/speed/testing/cassandra-settings.ts'
 import type { ProcessorProcess, Report } from '../processor-process.ts'
 import { readTopic } from '../read-topic.ts'
+import { expectReconciled } from './expect-reconciled.ts'
 import { endOffsets, KafkaMachine, VIEW } from './kafka-machine.ts'
 import { LiveSessions } from './live-sessions.ts'
 import { StampWatch } from './stamp-watch.ts'
@@ -171,6 +172,7 @@ async function expectRecovered(): Promise<void> {
   await expect.poll(lagRecords, PATIENT).toBe(0)
   const counters = await machine.settle([processor])
   expect((await machine.violations(counters)).slice(0, 10)).toEqual([])
+  await expectReconciled(machine)
 }
 
 /** What `playback.alerts` says, a line a message. */
@@ -248,6 +250,7 @@ test('row 9: put to sleep past its session, it drops what it held, and the heirâ
   await sessions.stop()
   const counters = await machine.settle([zombie, heir])
   expect((await machine.violations(counters)).slice(0, 10)).toEqual([])
+  await expectReconciled(machine)
   await watch.stop()
   expect(watch.regressions).toEqual([])
   expect(watch.reads).toBeGreaterThan(5)
