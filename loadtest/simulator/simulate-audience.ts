@@ -24,6 +24,8 @@ export interface AudienceOptions {
   readonly clockOffsetsMs?: readonly number[]
   readonly watchMedianMs?: number
   readonly contents?: number
+  /** Ids begin with the session's number: among 100,000 sessions some of those that are drawn are equal. */
+  readonly idsByNumber?: boolean
 }
 
 export interface SimulatedSession {
@@ -60,7 +62,9 @@ export function simulateAudience(options: AudienceOptions): Audience {
 /** Session `index` of the audience; `index` may go beyond `sessions`, then arrivals go on. */
 export function simulateSession(options: AudienceOptions, index: number): SimulatedSession {
   const { clockOffsetsMs, watchMedianMs, contents } = { ...DEFAULTS, ...options }
-  const random = randomOf(mixSeed(options.seed, index))
+  const number = mixSeed(options.seed, index)
+  const drawn = seededRandom(number)
+  const random = options.idsByNumber === true ? withIdsOf(number, drawn) : drawn
   const arrivalMs = ((index + random.next()) * options.arrivalSpanMs) / options.sessions
   return sessionOf(
     drawPlan(random, {
@@ -92,12 +96,8 @@ export function sessionOf(plan: SessionPlan): SimulatedSession {
   }
 }
 
-/**
- * Sequences of two numbers may overlap, and among 100,000 sessions some do where an id is drawn: so ids
- * begin with the number, which no other session of the audience has.
- */
-function randomOf(number: number): Random {
-  const random = seededRandom(number)
+/** The sequences of two numbers may overlap where an id is drawn. */
+function withIdsOf(number: number, random: Random): Random {
   const prefix = number.toString(16).padStart(8, '0')
   return { ...random, uuid: () => prefix + random.uuid().slice(prefix.length) }
 }

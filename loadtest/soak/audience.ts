@@ -146,6 +146,7 @@ function arrivalsAt(seed: number, eventsPerSecond: number): AudienceOptions {
     arrivalSpanMs: 1,
     clockOffsetsMs: CLOCK_OFFSETS_MS,
     watchMedianMs: WATCH_MEDIAN_MS,
+    idsByNumber: true,
   }
   const sample = Array.from({ length: SAMPLE }, (_, index) => simulateSession(draft, index))
   const events = sample.reduce((sum, session) => sum + session.events.length, 0)
