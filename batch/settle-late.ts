@@ -5,7 +5,7 @@
  *   late_events ─► events, event_copies ─► facts ─► out of late_events
  *
  * It takes long, therefore runs do it only so often, when they are over and under their lease: nothing
- * else loads meanwhile. Copies leave `late_events` last and all at once, so a try that was cut off is
+ * else loads meanwhile. Copies leave `late_events` last and in one write, so a try that was cut off is
  * made again with the same rows; its jobs are named for the last completed run. Where they lie on more days
  * than one write may name, this is done for some sessions after others (`waiting-groups.ts`).
  */

@@ -144,8 +144,8 @@ export class RowWriter {
     }
     this.#nextQueue = 0
     this.#beginTurn()
-    for (const { name, inFlight } of this.#queues)
-      telemetry.queueReported(partition, name, { dirty: fold.dirtyCount(name), inFlight })
+    for (const { queue, dirtyRows, writesInFlight } of this.depths)
+      telemetry.queueReported(partition, queue, { dirty: dirtyRows, inFlight: writesInFlight })
     telemetry.oldestWrite(partition, this.oldestWriteMs())
     telemetry.rowsMayWait(partition, this.#waitMs)
   }

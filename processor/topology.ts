@@ -26,7 +26,7 @@ export interface TimedStep {
 export function recordSteps(live: LivePartition): readonly RecordStep[] {
   return [
     { name: 'fetch', run: (batch) => fetch(live, batch) },
-    { name: 'decode and fold', run: (batch) => fold(live, batch) },
+    { name: 'fold', run: (batch) => fold(live, batch) },
     { name: 'keep poison', run: (batch) => live.outputs.keepPoison(batch.poison) },
     { name: 'tick when idle', run: (batch) => tick(live, batch) },
     { name: 'begin a due checkpoint', run: () => live.checkpointer.beginIfDue() },
