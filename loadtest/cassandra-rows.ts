@@ -5,7 +5,6 @@
  */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { startCassandra } from '../scripts/services/cassandra.ts'
 
 export const ROW_KINDS = ['minutes', 'sessions'] as const
@@ -39,15 +38,13 @@ const ROWS: Readonly<Record<RowKind, number>> = { minutes: 800_000, sessions: 20
 const WARM_UP_ROWS = 400_000
 const RUN_DEADLINE_MS = 400_000
 const SCRIPT = join(import.meta.dirname, 'bench', 'cassandra-put-process.ts')
-const run = promisify(execFile)
 
 export async function measureCassandraRows({ share, said }: RowsOptions): Promise<RowCost[]> {
   const cassandra = await startCassandra({ profile: 'load', commitLogSync: 'periodic' })
   const put = async (kind: RowKind, fullRows: number): Promise<RowCost> => {
     const rows = Math.ceil(fullRows * share)
     const args = [SCRIPT, cassandra.contactPoint, kind, `${rows}`, `${cassandra.pid}`]
-    const { stdout } = await run(process.execPath, args, { timeout: RUN_DEADLINE_MS })
-    return { kind, rows, ...(JSON.parse(stdout) as PutTimes) }
+    return { kind, rows, ...(JSON.parse(await outputOf(args)) as PutTimes) }
   }
   try {
     await put('minutes', WARM_UP_ROWS)
@@ -60,4 +57,16 @@ export async function measureCassandraRows({ share, said }: RowsOptions): Promis
   } finally {
     await cassandra.stop()
   }
+}
+
+/** Standard output of a script of Node. */
+function outputOf(args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: RUN_DEADLINE_MS }
+    execFile(process.execPath, args, options, (error, stdout, stderr) => {
+      if (error === null) return resolve(stdout)
+      const how = error.signal ?? `exit code ${error.code}`
+      reject(new Error(`rows were not put (${how}): ${stderr}${stdout}`))
+    })
+  })
 }
