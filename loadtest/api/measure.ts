@@ -20,6 +20,8 @@ export interface ServingMeasured {
     readonly open: number
     readonly wallMs: number
     readonly cpuMs: number
+    /** Of failures, each once. */
+    readonly reasons: readonly string[]
   }
   /** Of serving with nobody who asks. */
   readonly idleCores: number
@@ -34,7 +36,7 @@ export interface ServingOptions {
 const OPEN_PAGES = 50
 const CALLERS = 4
 /** Of each kind, and of the pages. */
-const MEASURE_MS = 30_000
+const MEASURE_MS = 20_000
 /** What is asked runs compiled by then. */
 const WARM_UP_MS = 10_000
 const LEAST_MS = 2_000
@@ -74,7 +76,7 @@ export async function measureServing({ share, said }: ServingOptions): Promise<S
 }
 
 async function keepPagesOpen({ url, pid }: Stand, lasting: (ms: number) => number) {
-  const pages = await openPages(url, OPEN_PAGES)
+  const pages = await openPages(url, OPEN_PAGES, lasting(WARM_UP_MS))
   await clock.sleep(lasting(WARM_UP_MS))
   const before = { ...pages.counts }
   const used = await during({ pid }, () => clock.sleep(lasting(MEASURE_MS)))
@@ -85,7 +87,8 @@ async function keepPagesOpen({ url, pid }: Stand, lasting: (ms: number) => numbe
     open: OPEN_PAGES,
     updates: updates - before.updates,
     answers: answers - before.answers,
-    failures,
+    failures: failures - before.failures,
+    reasons: pages.reasons,
   }
 }
 
@@ -107,7 +110,8 @@ async function questionsOf({ url, history }: Stand): Promise<Record<RequestKind,
     },
     history: {
       path: (count) => {
-        const content = `content-${String(count % contents).padStart(4, '0')}`
+        const number = contents.first + (count % (contents.end - contents.first))
+        const content = `content-${String(number).padStart(4, '0')}`
         return `/v1/qoe?by=content&where=content:${content}&step=1m&from=${fromMs}&to=${toMs}`
       },
       isRight: isFrom('history'),

@@ -10,25 +10,38 @@ export interface PageCounts {
 }
 
 const ANSWER_DEADLINE_MS = 20_000
+const REASONS_MAX = 20
 
-/** Resolves when every page has had its first windows. */
-export async function openPages(url: string, count: number): Promise<OpenPages> {
-  const pages = new OpenPages(url, count)
-  await pages.opened
+/** One after another over `withinMs`, as people do; resolves when every page has had its first windows. */
+export async function openPages(url: string, count: number, withinMs: number): Promise<OpenPages> {
+  const pages = new OpenPages(url)
+  const opened: Promise<void>[] = []
+  for (let page = 0; page < count; page += 1) {
+    const opening = pages.open(page)
+    // Told below, when all have been begun.
+    opening.catch(() => undefined)
+    opened.push(opening)
+    await clock.sleep(withinMs / count)
+  }
+  await Promise.all(opened)
   return pages
 }
 
-export class OpenPages {
+class OpenPages {
   readonly counts: PageCounts = { updates: 0, answers: 0, failures: 0 }
-  readonly opened: Promise<unknown>
   readonly #url: string
   readonly #sockets: WebSocket[] = []
   readonly #cancels: (() => void)[] = []
+  readonly #reasons = new Set<string>()
   #isClosing = false
 
-  constructor(url: string, count: number) {
+  constructor(url: string) {
     this.#url = url
-    this.opened = Promise.all(Array.from({ length: count }, (_, page) => this.#open(page)))
+  }
+
+  /** Of failures, each once, the first twenty. */
+  get reasons(): readonly string[] {
+    return [...this.#reasons]
   }
 
   close(): void {
@@ -37,7 +50,8 @@ export class OpenPages {
     for (const socket of this.#sockets) socket.close()
   }
 
-  #open(page: number): Promise<void> {
+  /** Resolves when it has had its first windows; rejects when its connection is closed before. */
+  open(page: number): Promise<void> {
     for (const { path, everyMs } of PAGE_REQUESTS) this.#askEvery(path, everyMs)
     const socket = new WebSocket(`${this.#url.replace('http', 'ws')}/v1/live`)
     this.#sockets.push(socket)
@@ -53,8 +67,8 @@ export class OpenPages {
         awaited.delete(update.id)
         if (awaited.size === 0) resolve()
       })
-      socket.addEventListener('close', () => {
-        if (!this.#isClosing) this.counts.failures += 1
+      socket.addEventListener('close', ({ code, reason }) => {
+        this.#failed(`a live connection was closed: ${code} ${reason}`)
         reject(new Error(`a live connection was closed before ${[...awaited].join(', ')} came`))
       })
     })
@@ -66,21 +80,28 @@ export class OpenPages {
     const ask = async () => {
       if (isUnderWay) return
       isUnderWay = true
-      const isAnswered = await isOk(`${this.#url}${path}`)
+      const problem = await problemOf(`${this.#url}${path}`)
       isUnderWay = false
-      if (isAnswered) this.counts.answers += 1
-      else if (!this.#isClosing) this.counts.failures += 1
+      if (problem === undefined) this.counts.answers += 1
+      else this.#failed(`${path}: ${problem}`)
     }
     this.#cancels.push(clock.every(everyMs, () => void ask()))
   }
+
+  #failed(reason: string): void {
+    if (this.#isClosing) return
+    this.counts.failures += 1
+    if (this.#reasons.size < REASONS_MAX) this.#reasons.add(reason)
+  }
 }
 
-async function isOk(url: string): Promise<boolean> {
+/** Why there is no answer; `undefined` where there is one. */
+async function problemOf(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_DEADLINE_MS) })
-    await response.arrayBuffer()
-    return response.status === 200
-  } catch {
-    return false
+    const text = await response.text()
+    return response.status === 200 ? undefined : `${response.status} ${text}`
+  } catch (error) {
+    return String(error)
   }
 }

@@ -39,8 +39,8 @@ export interface Stand {
 export interface HistoryRange {
   readonly fromMs: number
   readonly toMs: number
-  /** Of the load, from `content-0000` on. */
-  readonly contents: number
+  /** Numbers of contents that were played within it, from the first up to the last. */
+  readonly contents: { readonly first: number; readonly end: number }
 }
 
 const MINUTE_MS = 60_000
@@ -48,6 +48,8 @@ const SECOND_MS = 1_000
 const EVENTS_PER_FRAME = 10
 /** Of the load; sessions take them in turn. */
 const CONTENTS = 2_000
+/** Those of the first and of the last minute may have played outside the whole ones. */
+const EDGE_SESSIONS = 10
 const RETENTION = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 40 }
 /** The youngest minute of a batch is as old as a pane lives, some 90 minutes. */
 const PAST = { eventsPerSecond: 50, minutes: 90, minutesMin: 10, endedAgoMs: 100 * MINUTE_MS }
@@ -126,7 +128,7 @@ async function fill(log: EventLog, share: number) {
     history: {
       fromMs: toMs - (minutesOf(PAST) - 1) * MINUTE_MS,
       toMs,
-      contents: Math.min(past.sessions, CONTENTS),
+      contents: { first: EDGE_SESSIONS, end: Math.min(past.sessions, CONTENTS) - EDGE_SESSIONS },
     },
   }
 }
