@@ -54,6 +54,8 @@ const RETENTION = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 40 }
 /** The youngest minute of a batch is as old as a pane lives, some 90 minutes. */
 const PAST = { eventsPerSecond: 50, minutes: 90, minutesMin: 10, endedAgoMs: 100 * MINUTE_MS }
 const RECENT = { eventsPerSecond: 500, minutes: 30, minutesMin: 5 }
+/** Minutes: a busy broker answers late, and a run goes on where it was. */
+const RETRIED = ['--retry-for', '5']
 const MAINS = join(import.meta.dirname, '..', '..')
 
 /** Started and ready; `stack` stops it, whatever became of it. */
@@ -148,7 +150,7 @@ async function fold(
 async function runBatch(settings: Readonly<Record<string, string>>): Promise<void> {
   const own = Object.entries(settings).filter(([name]) => !name.startsWith('PROCESSOR_ADMIN'))
   const commands = new OperatorsCommands(Object.fromEntries(own))
-  const { exitCode, stdout, stderr } = await commands.backhaul('batch', 'run', '--all')
+  const { exitCode, stdout, stderr } = await commands.backhaul('batch', 'run', '--all', ...RETRIED)
   if (exitCode !== 0) throw new Error(`the batch ended with ${exitCode}:\n${stderr}${stdout}`)
 }
 
