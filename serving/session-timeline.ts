@@ -72,7 +72,7 @@ async function readPositions(
     if (lastRow === undefined) break
     fromRow = lastRow.rowNumber + 1
   }
-  // Positions become visible before the session row that counts them.
+  // There may be more by now than the row counts.
   return positions.slice(0, framesMax)
 }
 

@@ -126,6 +126,11 @@ async function leastCheckpoint(): Promise<number> {
   return saved.length < PARTITIONS ? 0 : Math.min(...saved)
 }
 
+async function leastWatermark(): Promise<number> {
+  const reports = await processor.reports()
+  return Math.min(...reports.map(({ fold }) => fold?.watermarkMs ?? 0))
+}
+
 /** Up to where Cassandra has acknowledged every row of a partition. */
 function acknowledgedOffset({ durable }: Report): number {
   const reached = Object.values(durable ?? {}).map(({ offset }) => offset)
@@ -168,6 +173,8 @@ async function expectRecovered(): Promise<void> {
   const before = await recordsInLog()
   const acknowledged = async () => sum((await processor.reports()).map(acknowledgedOffset))
   await expect.poll(acknowledged, PATIENT).toBeGreaterThanOrEqual(before)
+  // Only minutes that are over are compared with the history.
+  await expect.poll(leastWatermark, PATIENT).toBeGreaterThanOrEqual(sessions.firstMinuteEndsMs)
   await sessions.stop()
   await expect.poll(lagRecords, PATIENT).toBe(0)
   const counters = await machine.settle([processor])

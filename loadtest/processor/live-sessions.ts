@@ -7,6 +7,7 @@ import type { EventLog } from '../../shared/log/event-log.ts'
 import { partitionOf } from '../../shared/log/partitioner.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
+import { MINUTE_MS } from '../../shared/qoe/aggregates.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
 import { seededRandom, type Random } from '../../shared/runtime/random.ts'
@@ -41,6 +42,8 @@ export class LiveSessions {
   readonly #random: Random
   readonly #viewers: Viewer[] = []
   readonly #stopping = new AbortController()
+  /** End of the first minute that there are events of, epoch ms. */
+  readonly firstMinuteEndsMs = (Math.floor(systemClock.nowMs() / MINUTE_MS) + 1) * MINUTE_MS
   #begun = 0
   #running: Promise<void>
 

@@ -1,6 +1,7 @@
 /** The Kafka client over @platformatic/kafka: its connections and its encoding of each request. */
 import {
   AuthenticationError,
+  compressionsAlgorithms,
   ConfigResourceTypes,
   Connection,
   createAPI,
@@ -52,6 +53,7 @@ import {
 import { REQUESTS_IN_FLIGHT_MAX } from './limits.ts'
 import { byTopic } from './partition-lists.ts'
 import { RecordBatchEncoder } from './record-batch.ts'
+import { decompressZstd } from './zstd-frames.ts'
 
 const ACKS_ALL = -1
 const NO_REPLICA = -1
@@ -67,6 +69,12 @@ const LOG_APPEND_TIME = 0x08
 const CONTROL_BATCH = 0x20
 
 const encoder = new RecordBatchEncoder()
+
+// The library's table of codecs is open to its users; its own one of zstd is slow for large batches.
+Object.assign(compressionsAlgorithms.zstd, {
+  decompressSync: (data: Parameters<typeof compressionsAlgorithms.zstd.decompressSync>[0]) =>
+    decompressZstd(Buffer.isBuffer(data) ? data : data.slice()),
+})
 
 /** The produce request with batches of our own encoding. */
 const produceApi = createAPI<[readonly ProduceBatch[], number], produceV11.ProduceResponse>(

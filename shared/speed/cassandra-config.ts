@@ -75,6 +75,13 @@ const workSettings = {
     unit: 'statements',
     doc: 'Writes of sessions and their positions on their way at a time.',
   }),
+  indexWritesMax: setting.integer({
+    default: 16,
+    min: 1,
+    max: 1_024,
+    unit: 'statements',
+    doc: 'Writes of the entries that sessions are found by, on their way at a time.',
+  }),
   readsMax: setting.integer({
     default: 128,
     min: 1,

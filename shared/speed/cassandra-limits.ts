@@ -11,6 +11,15 @@ export const NARROW_BATCH_LINGER_MS = 20
 export const WIDE_BATCH_LINGER_MS = 100
 /** Likewise of sessions, which have a partition each, where no more would come. */
 export const SESSION_BATCH_LINGER_MS = 0
+/**
+ * Likewise of the entries that sessions are found by: few of a second share a partition, and nobody
+ * waits for them.
+ */
+export const INDEX_BATCH_LINGER_MS = 250
+/** How often positions are looked for again that the session's row counts and a replica has not yet … */
+export const POSITIONS_AGAIN_MAX = 5
+/** … and how long after the look before, ms. */
+export const POSITIONS_AGAIN_MS = 20
 /** Bytes of the writes of one class that wait for their turn; beyond, a write is refused as unavailable. */
 export const WAITING_WRITES_MAX_BYTES = 64 * 1024 * 1024
 /** Statements of one class that wait for their turn; likewise, reads too. */

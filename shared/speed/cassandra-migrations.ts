@@ -8,7 +8,7 @@
  *   sessions         the rows of one session side by side, positions likewise
  *   recent_sessions  sessions that began to arrive in one minute, newest first
  *   recent_minutes   the minutes in which sessions began, newest first
- *   viewer_sessions  sessions of one viewer that began to arrive on one day, newest first
+ *   viewer_sessions  sessions that began to arrive on one day, by viewer, a viewer's newest first
  *   partitions       progress
  *   rule_states      what the alert evaluator knows of a rule
  */
@@ -62,9 +62,11 @@ export const MIGRATIONS: readonly Migration[] = [
     version: 2,
     statements: [
       `CREATE TABLE IF NOT EXISTS viewer_sessions (
-        view_id text, viewer text, day_ms bigint, received_ms bigint, session_id text, ${ORIGIN}, incarnation int,
-        PRIMARY KEY ((view_id, viewer, day_ms), received_ms, session_id, topic_epoch, partition, generation, incarnation)
-      ) WITH CLUSTERING ORDER BY (received_ms DESC) AND ${BY_TIME}`,
+        view_id text, day_ms bigint, viewer_bucket int, viewer text, received_ms bigint, session_id text, ${ORIGIN},
+        incarnation int,
+        PRIMARY KEY ((view_id, day_ms, viewer_bucket), viewer, received_ms, session_id, topic_epoch, partition,
+          generation, incarnation)
+      ) WITH CLUSTERING ORDER BY (viewer ASC, received_ms DESC) AND ${BY_TIME}`,
     ],
   },
 ]

@@ -47,14 +47,14 @@ export class RecentSessions {
       ...due.flatMap((row) => [entryWrite(row, nowMs), ...viewerEntryWrites(row, nowMs)]),
       ...[...minutes.values()].map((row) => minuteWrite(row, nowMs)),
     ]
-    await this.#statements.write('session', writes)
+    await this.#statements.write('index', writes)
     for (const row of due) this.#listed.set(keyOf(row), listedAs(row))
   }
 
   async unlist(rows: readonly SessionRow[]): Promise<void> {
     for (const row of rows) this.#listed.delete(keyOf(row))
     const writes = rows.flatMap((row) => [entryDeletion(row), ...viewerEntryDeletions(row)])
-    await this.#statements.write('session', writes)
+    await this.#statements.write('index', writes)
   }
 
   /** Newest first. */

@@ -79,7 +79,7 @@ export function minuteWrite(row: MinuteRow, nowMs: number): RowWrite {
 export function sessionWrite(row: SessionRow, nowMs: number): RowWrite {
   const text = sessionText(row)
   return {
-    partition: `sessions\n${row.view}\n${row.sessionId}`,
+    partition: sessionPartition(row),
     query: INSERT_SESSION,
     params: [...sessionPlace(row), row.expiresAtMs, text, ...stamped(row, nowMs)],
     bytes: ROW_OVERHEAD_BYTES + Buffer.byteLength(text),
@@ -89,11 +89,16 @@ export function sessionWrite(row: SessionRow, nowMs: number): RowWrite {
 export function positionsWrite(row: PositionRow, nowMs: number): RowWrite {
   const text = positionsText(row)
   return {
-    partition: `positions\n${row.view}\n${row.sessionId}`,
+    partition: sessionPartition(row),
     query: INSERT_POSITIONS,
     params: [...sessionPlace(row), row.rowNumber, row.expiresAtMs, text, ...stamped(row, nowMs)],
     bytes: ROW_OVERHEAD_BYTES + text.length,
   }
+}
+
+/** Rows and positions of a session have one partition key: what is written together shares a batch. */
+function sessionPartition({ view, sessionId }: SessionRow | PositionRow): string {
+  return `sessions\n${view}\n${sessionId}`
 }
 
 export function partitionWrite(row: PartitionRow, nowMs: number): RowWrite {

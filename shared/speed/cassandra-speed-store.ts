@@ -18,21 +18,19 @@ import { createTelemetryBase, type TelemetryBase } from '../runtime/telemetry.ts
 import type { CassandraConfig } from './cassandra-config.ts'
 import { CassandraConnection } from './cassandra-connection.ts'
 import { findMinutes } from './cassandra-minute-query.ts'
+import { findPositions } from './cassandra-positions.ts'
 import { RecentSessions } from './cassandra-recent-sessions.ts'
 import {
   isAhead,
   isAlive,
   minuteWrite,
   partitionWrite,
-  POSITION_COLUMNS,
   positionsWrite,
   readPartition,
-  readPositionRow,
   readRuleState,
   readSession,
   RULE_STATE_COLUMNS,
   ruleStateWrite,
-  sessionPlace,
   sessionWrite,
 } from './cassandra-rows.ts'
 import { deleteSessionRows, findSessions } from './cassandra-sessions.ts'
@@ -90,9 +88,6 @@ interface StoreParts {
 
 const SELECT_SESSION =
   'SELECT expires_at_ms, summary FROM sessions WHERE view_id = ? AND session_id = ?'
-const SELECT_POSITIONS = `SELECT ${POSITION_COLUMNS} FROM positions WHERE view_id = ? AND session_id = ?
-  AND topic_epoch = ? AND partition = ? AND generation = ? AND incarnation = ? AND row_number >= ?
-  LIMIT ?`
 const SELECT_PARTITIONS = 'SELECT expires_at_ms, progress FROM partitions WHERE view_id = ?'
 const SELECT_RULE_STATES = `SELECT ${RULE_STATE_COLUMNS} FROM rule_states WHERE view_id = ?`
 
@@ -158,10 +153,8 @@ class CassandraSpeedStore implements SpeedStore {
   }
 
   readPositions(session: SessionRow, fromRow: number, limit: number): Promise<PositionRow[]> {
-    return this.#call(async () => {
-      const rows = await this.#alive(SELECT_POSITIONS, [...sessionPlace(session), fromRow, limit])
-      return rows.map((row) => readPositionRow(session, row))
-    })
+    const query = { session, fromRow, limit }
+    return this.#call(() => findPositions(this.#statements, query, this.#clock))
   }
 
   readRecentSessions(view: string, limit: number): Promise<SessionRow[]> {
@@ -206,10 +199,14 @@ class CassandraSpeedStore implements SpeedStore {
     rows: readonly SessionRow[],
     positions: readonly PositionRow[],
   ): Promise<void> {
-    await this.#write('session', positions, positionsWrite)
     const nowMs = this.#clock.nowMs()
-    const ahead = rows.filter((row) => isAhead(row, nowMs))
-    await allDone([this.#write('session', rows, sessionWrite), this.#recent.list(ahead, nowMs)])
+    const isKept = (row: RowVersion) => isAhead(row, nowMs)
+    const ahead = rows.filter(isKept)
+    const writes = [
+      ...positions.filter(isKept).map((row) => positionsWrite(row, nowMs)),
+      ...ahead.map((row) => sessionWrite(row, nowMs)),
+    ]
+    await allDone([this.#statements.write('session', writes), this.#recent.list(ahead, nowMs)])
   }
 
   async #write<Row extends Pick<RowVersion, 'expiresAtMs'>>(

@@ -9,6 +9,7 @@ import type { Random } from '../runtime/random.ts'
 import type { CassandraConfig } from './cassandra-config.ts'
 import { failureReason, speedFailure } from './cassandra-failure.ts'
 import {
+  INDEX_BATCH_LINGER_MS,
   NARROW_BATCH_LINGER_MS,
   REPEAT_DELAY_MAX_MS,
   REPEAT_DELAY_MS,
@@ -52,7 +53,7 @@ export class CassandraStatements {
 
   constructor(parts: StatementsParts) {
     this.#parts = parts
-    const { narrowWritesMax, wideWritesMax, sessionWritesMax } = parts.config
+    const { narrowWritesMax, wideWritesMax, sessionWritesMax, indexWritesMax } = parts.config
     const lane = (name: WriteClass, inFlightMax: number, lingerMs: number) =>
       new WriteLane({
         inFlightMax,
@@ -65,11 +66,13 @@ export class CassandraStatements {
       narrow: lane('narrow', narrowWritesMax, NARROW_BATCH_LINGER_MS),
       wide: lane('wide', wideWritesMax, WIDE_BATCH_LINGER_MS),
       session: lane('session', sessionWritesMax, SESSION_BATCH_LINGER_MS),
+      index: lane('index', indexWritesMax, INDEX_BATCH_LINGER_MS),
     }
     parts.telemetry.standingIsRead(() => ({
       narrow: this.#lanes.narrow.standing,
       wide: this.#lanes.wide.standing,
       session: this.#lanes.session.standing,
+      index: this.#lanes.index.standing,
       read: { inFlight: this.#reads, waiting: this.#waitingReads.length, waitingBytes: 0 },
     }))
   }

@@ -54,7 +54,7 @@ export const cassandraSpeedMetrics = defineMetrics({
 })
 
 /** Classes of statements; each has its own statements on their way and its own queue. */
-export type StatementClass = 'narrow' | 'wide' | 'session' | 'read'
+export type StatementClass = 'narrow' | 'wide' | 'session' | 'index' | 'read'
 
 /** How a class stands at this moment. */
 export interface ClassStanding {

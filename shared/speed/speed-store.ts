@@ -11,7 +11,7 @@ import type { MinuteRow, PartitionRow, PositionRow, RuleStateRow, SessionRow } f
 
 export interface SpeedStore {
   putMinutes(rows: readonly MinuteRow[]): Promise<void>
-  /** Writes session rows and the position rows they speak of; positions become visible first. */
+  /** Writes session rows and the position rows they speak of: whoever reads a row finds the positions it counts. */
   putSessions(rows: readonly SessionRow[], positions: readonly PositionRow[]): Promise<void>
   putPartitions(rows: readonly PartitionRow[]): Promise<void>
   /** One row a rule; the evaluator of alert rules is their one writer. */
