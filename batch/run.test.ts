@@ -1,5 +1,7 @@
 import { zstdDecompressSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { NewRecord } from '../shared/log/event-log.ts'
+import { FRAME_SCHEMA } from '../shared/log/record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import { tables } from '../shared/warehouse/tables.ts'
@@ -211,3 +213,44 @@ describe('runs one after another', () => {
     expect(rows[1]?.['first_offset']).toBe(rows[0]?.['next_offset'])
   })
 })
+
+describe('a session that goes on in another partition, as after partitions were added', () => {
+  it('row 31: is one session in the tables, and what is in both partitions counts once', async () => {
+    const machine = await BatchMachine.open()
+    try {
+      // Sent again to the partition that the session has now: what was not acknowledged before.
+      await machine.ports.log.append(TOPICS.events, 1, [frameOf(machine, [0, 1])])
+      await machine.ports.log.append(TOPICS.events, 0, [frameOf(machine, [1, 2, 3])])
+      const report = await machine.run()
+      expect(report).toMatchObject({ events: 4, copies: 1 })
+      const events = await machine.query(
+        'SELECT seq, log_partition FROM events ORDER BY seq, log_partition',
+      )
+      expect(events.map((row) => [row['seq'], row['log_partition']])).toEqual([
+        [0n, 1n],
+        [1n, 0n],
+        [2n, 0n],
+        [3n, 0n],
+      ])
+      const sessions = await machine.query('SELECT session_id, part, events FROM sessions')
+      expect(sessions).toEqual([{ session_id: 'moved', part: 0n, events: 4n }])
+    } finally {
+      await machine.close()
+    }
+  })
+})
+
+function frameOf(machine: BatchMachine, seqs: readonly number[]): NewRecord {
+  const nowMs = machine.clock.nowMs()
+  const value = {
+    session: { sessionId: 'moved', contentId: 'movie-1' },
+    sentAt: nowMs,
+    receivedAt: nowMs,
+    events: seqs.map((seq) => ({ seq, type: 'heartbeat', at: nowMs - 1_000 * (4 - seq) })),
+  }
+  return {
+    key: 'moved',
+    value: new TextEncoder().encode(JSON.stringify(value)),
+    headers: { schema: FRAME_SCHEMA },
+  }
+}

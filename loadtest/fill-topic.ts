@@ -2,7 +2,7 @@
  * Fills `playback.events` as gateways do, ahead of whoever is to read it: the frames that k6 sends
  * (`loadtest/k6/frames.ts`), judged and enriched by the gateway's own code, in the log that is given.
  * Sessions begin one after another, send ten events a second, and end after a minute; each frame has
- * arrived at its time of a load of so many events a second, which has just ended.
+ * arrived at its time of a load of so many events a second, which has just ended, or some time ago.
  */
 import { createContextEnricher } from '../shared/events/context.ts'
 import { decodeFrame } from '../shared/events/frame.ts'
@@ -24,6 +24,8 @@ export interface FillOptions {
   readonly events: number
   /** Of the load that the frames are of; decides how many sessions play at a time. */
   readonly eventsPerSecond: number
+  /** How long ago the load ended; now, unless it is given. */
+  readonly endedAgoMs?: number
 }
 
 export interface Filled {
@@ -72,7 +74,7 @@ type KeyedRecord = NewRecord & { readonly key: string }
 
 /** The records in the order of their arrival; counts them in `filled`. */
 function* frameRecords(
-  { eventsPerFrame, events, eventsPerSecond }: FillOptions,
+  { eventsPerFrame, events, eventsPerSecond, endedAgoMs = 0 }: FillOptions,
   filled: { -readonly [Name in keyof Filled]: number },
 ): Generator<KeyedRecord> {
   const framesPerSession = Math.max(2, Math.round(SESSION_EVENTS / eventsPerFrame))
@@ -80,7 +82,7 @@ function* frameRecords(
   const places = Math.max(1, Math.round(eventsPerSecond / SESSION_EVENTS_PER_SECOND))
   const frames = Math.ceil(events / eventsPerFrame)
   const frameMs = (eventsPerFrame * 1_000) / eventsPerSecond
-  const endMs = systemClock.nowMs() - NETWORK_MS
+  const endMs = systemClock.nowMs() - endedAgoMs - NETWORK_MS
   const startMs = endMs - Math.ceil(frames * frameMs)
   const runId = crypto.randomUUID().slice(0, 6)
   const deviceStartMs = startMs

@@ -35,7 +35,7 @@ export interface SpeedMeasured extends Filled {
   readonly residentBytes: number
 }
 
-const PARTITIONS = 12
+export const PARTITIONS = 12
 /** Of the load that the topic was filled with. */
 const EVENTS_PER_SECOND = 200_000
 const RETENTION = { logRetentionMs: 86_400_000, logRetentionBytes: 2 ** 40 }
@@ -83,18 +83,7 @@ async function consume(
   const processor = new ProcessorProcess({
     script: [...nodeOptions, MAIN],
     adminPort,
-    environment: {
-      BACKHAUL_DATA_DIR: folder,
-      BACKHAUL_LOG_LEVEL: 'warn',
-      BACKHAUL_SEAL_KEY: Buffer.alloc(32, 3).toString('base64'),
-      BACKHAUL_PARTITIONS: `${PARTITIONS}`,
-      KAFKA_REPLICATION_FACTOR: '1',
-      KAFKA_MIN_INSYNC_REPLICAS: '1',
-      CASSANDRA_REPLICATION_FACTOR: '1',
-      PROCESSOR_ADMIN_PORT: `${adminPort}`,
-      PROCESSOR_SPEED_STORE: 'cassandra',
-      ...services,
-    },
+    environment: processorSettings({ folder, adminPort, services }),
   })
   try {
     const reports = await untilDurable(processor, filled.frames)
@@ -113,8 +102,30 @@ async function consume(
   }
 }
 
+export interface ProcessorPlace {
+  readonly folder: string
+  readonly adminPort: number
+  /** Where brokers and store are. */
+  readonly services: Readonly<Record<string, string>>
+}
+
+export function processorSettings(place: ProcessorPlace): Readonly<Record<string, string>> {
+  return {
+    BACKHAUL_DATA_DIR: place.folder,
+    BACKHAUL_LOG_LEVEL: 'warn',
+    BACKHAUL_SEAL_KEY: Buffer.alloc(32, 3).toString('base64'),
+    BACKHAUL_PARTITIONS: `${PARTITIONS}`,
+    KAFKA_REPLICATION_FACTOR: '1',
+    KAFKA_MIN_INSYNC_REPLICAS: '1',
+    CASSANDRA_REPLICATION_FACTOR: '1',
+    PROCESSOR_ADMIN_PORT: `${place.adminPort}`,
+    PROCESSOR_SPEED_STORE: 'cassandra',
+    ...place.services,
+  }
+}
+
 /** Resolves once the records are folded and all rows of them are in the store. */
-async function untilDurable(
+export async function untilDurable(
   processor: ProcessorProcess,
   records: number,
 ): Promise<readonly Report[]> {

@@ -1,11 +1,16 @@
-/** Rows 13, 17 and 19 of the fault matrix (docs/faults.md), on embedded stores, judged by the oracle. */
+/** Rows 13, 17, 18 and 19 of the fault matrix (docs/faults.md), on embedded stores, judged by the oracle. */
 import { afterEach, expect, test } from 'vitest'
 import { TOPICS } from '../shared/log/topics.ts'
-import { sealer } from './testing/test-machine.ts'
+import { partitionOf } from '../shared/log/partitioner.ts'
+import { PARTITIONS, sealer } from './testing/test-machine.ts'
 import { NEIGHBOUR, OracleBench, PARTITION } from './testing/oracle-bench.ts'
 
 const HOUR_MS = 3_600_000
 const LATENESS_MS = 600_000
+/** Several ticks, and longer than a session waits for its next event. */
+const IDLE_MS = 12_000
+/** Of the 15 s within which an event is in time, once it is in the log. */
+const IN_LATENESS_MS = 14_000
 
 let bench: OracleBench
 afterEach(() => bench.close())
@@ -81,6 +86,32 @@ async function contentOf(clockOffsetMs: number) {
     await one.close()
   }
 }
+
+test('row 18: an idle partition holds no minute open, and nothing that comes to it in time is dropped', async () => {
+  bench = await OracleBench.open({ PROCESSOR_TICKS: 'true' })
+  await bench.sendNeighbours(0)
+  const beganMs = bench.nowMs
+  const { machine, processor } = bench
+  await machine.pass(IDLE_MS)
+  // What every minute that is shown waits for: the rows of the partition that is furthest behind.
+  await machine.until(async () => {
+    const rows = await machine.ports.speed.readPartitions(processor.view)
+    const watermarks = rows.map(({ narrowWatermarkMs }) => narrowWatermarkMs)
+    return rows.length === PARTITIONS && Math.min(...watermarks) > beganMs + IDLE_MS / 2
+  }, 'time has passed in both partitions')
+  const [sessionId = ''] = ['one', 'two', 'three', 'four'].filter(
+    (id) => partitionOf(id, PARTITIONS) !== PARTITION,
+  )
+  const events = [{ seq: 0, type: 'playbackStart', inMs: -IN_LATENESS_MS }]
+  const { partition } = await machine.send({ sessionId, events })
+  await machine.settled(processor)
+  expect(await bench.session(sessionId)).toMatchObject([
+    { parts: [{ play: 1, events: 1 }], quality: { late: 0 } },
+  ])
+  expect(await bench.exceptions(partition)).toEqual([])
+  const counters = processor.inspectPartitions()[partition]?.fold?.counters
+  expect(counters).toMatchObject({ read: 2, applied: 2, late: 0 })
+})
 
 test('row 19: late within the reorder time is applied, within the lateness restates, beyond is set aside', async () => {
   bench = await OracleBench.open({ PROCESSOR_ALLOWED_LATENESS_MS: `${LATENESS_MS}` })

@@ -150,6 +150,7 @@ function useClaims({ report, pipeline }: PipelineLoad): Claim[] {
     told('broker', figuresOf(report).brokerCores, 'cores'),
     told('processor', use.processorCores, 'cores'),
     told('Cassandra', use.cassandraCores, 'cores'),
+    told('events a row', report.summary.eventsSent / Math.max(1, use.rows), 'events'),
     told('events a CPU second of the processor', Math.round(perCpuSecond), 'events/s/core'),
     told('processor memory, highest', Math.round(use.processorHighestBytes / MIB), 'MiB'),
     told('looks at the rows that the store did not answer', reader.failedLooks, ''),

@@ -11,12 +11,14 @@ import { processorProofs } from './processor-proofs.ts'
 import { profileProofs } from './profile-proofs.ts'
 import type { Proof } from './proof.ts'
 import { relayProofs } from './relay-proofs.ts'
+import { storeProofs } from './store-proofs.ts'
 
 export const PROOFS: readonly Proof[] = [
   ...loadProofs,
   ...profileProofs,
   ...foldProofs,
   ...processorProofs,
+  ...storeProofs,
   ...commandProofs,
   ...pipelineProofs,
   ...compareProofs,

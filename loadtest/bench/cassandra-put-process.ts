@@ -1,7 +1,8 @@
 /**
  * Puts the rows of a fold into a real Cassandra as fast as they are acknowledged, as the row writers
- * of several partitions do: `node cassandra-put-process.ts <contact point> <minutes|sessions> <rows>`.
- * A process of its own, so that its CPU time is the client's alone. Prints one line of JSON.
+ * of several partitions do: `node cassandra-put-process.ts <contact point> <minutes|sessions> <rows>
+ * <process id of the node>`. A process of its own, so that its CPU time is the client's alone. Prints
+ * one line of JSON.
  */
 import { randomUUID } from 'node:crypto'
 import { decodeRecord } from '../../shared/log/record.ts'
@@ -11,6 +12,8 @@ import { systemRandom } from '../../shared/runtime/random.ts'
 import { cassandraConfig } from '../../shared/speed/cassandra-config.ts'
 import { openCassandraSpeedStore } from '../../shared/speed/cassandra-speed-store.ts'
 import type { MinuteRow, SessionRow } from '../../shared/speed/rows.ts'
+import type { PutTimes } from '../cassandra-rows.ts'
+import { usageOf } from '../load/process-usage.ts'
 import { benchRecords, createBenchFold } from './fold-bench.ts'
 
 const PARTITIONS = 12
@@ -21,8 +24,12 @@ const WARM_UP_SHARE = 0.3
 /** Records that the rows are folded from; calls repeat them under other partitions and stamps. */
 const RECORDS = 20_000
 const EVENTS_PER_FRAME = 10
+/** A node that uses less of a core than this has flushed and compacted what was put. */
+const AT_REST_CORES = 0.1
+const LOOK_EVERY_MS = 2_000
+const REST_DEADLINE_MS = 60_000
 
-const [contactPoint = '', kind, rows] = process.argv.slice(2)
+const [contactPoint = '', kind, rows, nodePid] = process.argv.slice(2)
 if (kind !== 'minutes' && kind !== 'sessions')
   throw new TypeError(`rows of minutes, sessions; received ${kind}`)
 
@@ -39,21 +46,38 @@ const store = await openCassandraSpeedStore({
 })
 let round = 0
 await putAll(Number(rows) * WARM_UP_SHARE)
+await untilAtRest()
+const nodeBeforeMs = nodeCpuMs()
 const cpuBefore = process.cpuUsage()
 const startMs = systemClock.monotonicMs()
 const latencies = await putAll(Number(rows))
 const cpu = process.cpuUsage(cpuBefore)
 const wallMs = systemClock.monotonicMs() - startMs
+await untilAtRest()
 await store.close()
 const quantile = (p: number) => latencies[Math.floor(latencies.length * p)] ?? 0
-console.log(
-  JSON.stringify({
-    wallMs,
-    cpuMs: (cpu.user + cpu.system) / 1_000,
-    putP50Ms: Math.round(quantile(0.5)),
-    putP99Ms: Math.round(quantile(0.99)),
-  }),
-)
+const times: PutTimes = {
+  wallMs,
+  clientCpuMs: (cpu.user + cpu.system) / 1_000,
+  nodeCpuMs: nodeCpuMs() - nodeBeforeMs,
+  putP50Ms: Math.round(quantile(0.5)),
+  putP99Ms: Math.round(quantile(0.99)),
+}
+console.log(JSON.stringify(times))
+
+function nodeCpuMs(): number {
+  return usageOf(Number(nodePid)).cpuMs
+}
+
+/** At the deadline too: a node that never rests has its work counted as far as it came. */
+async function untilAtRest(): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + REST_DEADLINE_MS
+  while (systemClock.monotonicMs() < deadlineMs) {
+    const beforeMs = nodeCpuMs()
+    await systemClock.sleep(LOOK_EVERY_MS)
+    if (nodeCpuMs() - beforeMs < LOOK_EVERY_MS * AT_REST_CORES) return
+  }
+}
 
 /** Latencies of all calls in milliseconds, ascending. */
 async function putAll(count: number): Promise<number[]> {

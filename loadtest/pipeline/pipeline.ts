@@ -35,6 +35,8 @@ export interface PipelineUse {
   /** Until all was worked off. */
   readonly processorCpuSeconds: number
   readonly processorHighestBytes: number
+  /** Durable in Cassandra by then, repeats included. */
+  readonly rows: number
 }
 
 const MAIN = join(import.meta.dirname, '..', '..', 'processor', 'main.ts')
@@ -53,7 +55,13 @@ export class Pipeline implements Downstream {
   readonly #startMs = clock.monotonicMs()
   readonly #start: Readonly<Record<'processor' | 'cassandra', ProcessUsage>>
   readonly #cancelLook: () => void
-  #use = { processorCores: 0, cassandraCores: 0, processorCpuSeconds: 0, processorHighestBytes: 0 }
+  #use = {
+    processorCores: 0,
+    cassandraCores: 0,
+    processorCpuSeconds: 0,
+    processorHighestBytes: 0,
+    rows: 0,
+  }
   #eventsInRows = 0
 
   /** Started and ready, with the topics of the log there already. */
@@ -111,6 +119,7 @@ export class Pipeline implements Downstream {
       await clock.sleep(LOOK_EVERY_MS)
     }
     this.#use.processorCpuSeconds = this.#cpuSeconds().processor
+    this.#use.rows = await this.#processor.metric('processor_rows_written_total')
   }
 
   logged({ partition, offset, loggedAtMs, events, cdn }: LoggedFrame): void {

@@ -4,10 +4,9 @@
  */
 import { describe, expect, it } from 'vitest'
 import { labelsIn, problemsOf } from './catalogue.ts'
-import { faultRows, readRules, runbookSections, testedAlerts } from './rules.ts'
+import { faultRows, MATRIX_ROWS, readRules, runbookSections, testedAlerts } from './rules.ts'
 
 const PARTS = ['Symptom', 'Impact', 'Check', 'Action', 'Verify']
-const MATRIX_ROWS = 34
 const files = readRules()
 const records = files.flatMap((file) => file.records)
 const alerts = files.flatMap((file) => file.alerts)

@@ -8,6 +8,9 @@ export const ALERTS_FOLDER = join(import.meta.dirname, '..', '..', 'helm', 'back
 const RUNBOOKS = join(import.meta.dirname, '..', '..', 'docs', 'runbooks')
 const FAULTS_PAGE = join(import.meta.dirname, '..', '..', 'docs', 'faults.md')
 
+/** Rows of the fault matrix: docs/faults.md has for each the alerts that tell of it, and the tests. */
+export const MATRIX_ROWS = 34
+
 const durationSchema = z.string().regex(/^\d+[smhd]$/)
 const text = z.string().min(1)
 const alertSchema = z.strictObject({

@@ -1,5 +1,7 @@
 /** The chart of helm/backhaul: every example of its values is good, and what is wrong is refused. */
-import { join } from 'node:path'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Chart, KUBERNETES_VERSIONS } from './chart.ts'
 import { prepareChartTools } from './tools.ts'
@@ -22,6 +24,22 @@ describe.each(chart.examples)('%s', (values) => {
     expect(ofKubernetes.length).toBeGreaterThan(0)
     chart.validate(ofKubernetes, version)
   })
+})
+
+it('takes the values that docs/gke.md tells to type', () => {
+  const guide = readFileSync(join(FOLDER, '..', '..', 'docs', 'gke.md'), 'utf8')
+  const [, typed] = /^cat > values\.yaml <<YAML\n([\s\S]*?)^YAML$/m.exec(guide) ?? []
+  const folder = mkdtempSync(join(tmpdir(), 'backhaul-typed-values-'))
+  try {
+    const path = join(folder, 'values.yaml')
+    writeFileSync(path, (typed ?? '').replaceAll(/\$[A-Z]+/g, 'backhaul.example'))
+    const values = relative(chart.pathOf('.'), path)
+    chart.lint(values)
+    const [oldest = ''] = KUBERNETES_VERSIONS
+    expect(chart.render(values, oldest).custom.join()).toContain('backhaul.example')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 it('passes tests of its own', ({ task }) => {

@@ -13,10 +13,11 @@ interface Wanted {
   readonly prices: Prices
 }
 
-export function figuresTable({ gateway, ...others }: Figures): string {
+export function figuresTable({ gateway, serving, ...others }: Figures): string {
   const figures: readonly Figure[] = [
     ...FRAME_SIZES.map((frame) => gateway[frame]),
     ...Object.values(others),
+    ...Object.values(serving.costs),
   ]
   return markdownTable(
     [
@@ -54,13 +55,17 @@ export function sizeTable({ rates, frame, figures, prices }: Wanted): string {
   )
 }
 
-/** What is beyond the rate of its measurement says how far. */
+/** What is beyond the rate of its measurement says how far, and what rests on a guess says that. */
 function coresCell(part: Part | undefined): string {
   if (part === undefined) return ''
-  const { cores, beyondMeasured } = part
+  const { cores, beyondMeasured, isUseAssumed = false } = part
   const text = number(Math.ceil(cores))
   if (beyondMeasured === undefined) return `${text} (assumed)`
-  return beyondMeasured <= 1 ? text : `${text} (extrapolated ×${number(beyondMeasured)})`
+  const notes = [
+    ...(isUseAssumed ? ['assumed use'] : []),
+    ...(beyondMeasured > 1 ? [`extrapolated ×${number(beyondMeasured)}`] : []),
+  ]
+  return notes.length === 0 ? text : `${text} (${notes.join(', ')})`
 }
 
 function terabytes(gigabytes: number): string {
@@ -98,6 +103,8 @@ written by \`npm run docs\` and changes with the next run that is kept.
 **How to read it.** Nothing here was measured on a cluster. A figure was measured on one machine, at one rate, and is multiplied: what is
 beyond that rate is called _extrapolated_, with how many times beyond; what no run has measured is called _assumed_. Proportion is a
 good guess for parts that share nothing (gateways, processors by partition, batch by shard) and a worse one for brokers and Cassandra.
+Who looks at the numbers does not grow with the events: what serving is asked is _assumed use_, below; what its questions cost
+Cassandra is in no figure.
 
 ## What a core does
 

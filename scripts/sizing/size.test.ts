@@ -1,7 +1,17 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { KeptOutcome } from '../../loadtest/acceptance/results.ts'
-import { EXAMPLE_PRICES } from './assumptions.ts'
-import { figuresOf } from './figures.ts'
+import {
+  PAGES_OPEN,
+  PAGES_PER_CORE,
+  PARTITIONS_READ,
+  requestsPerCore,
+  requestsPerSecond,
+  rowsPerCore,
+  rowsPerSecond,
+} from '../../loadtest/acceptance/store-claims.ts'
+import { REQUEST_KINDS } from '../../loadtest/api/request-kinds.ts'
+import { EXAMPLE_PRICES, USE } from './assumptions.ts'
+import { figuresOf, type Figures } from './figures.ts'
 import { RATES, sizeTable, sizingPage } from './page.ts'
 import { sizeOf } from './size.ts'
 
@@ -103,14 +113,113 @@ test('the page has a table for every way in', () => {
   expect(sizingPage(figures).match(/10M events\/s/g)).toHaveLength(3)
 })
 
+const told = (what: string, measured: number) =>
+  ({ kind: 'told', what, measured, unit: '' }) as const
+
+function keptRun(name: string, claims: readonly ReturnType<typeof told>[]) {
+  const outcome = { name, shows: '', tookSeconds: 60, claims }
+  return new Map<string, KeptOutcome>([[name, { run: RUN, outcome }]])
+}
+
 test('the processor is extrapolated from the rate of its run', () => {
-  const told = (what: string, measured: number) =>
-    ({ kind: 'told', what, measured, unit: '' }) as const
   const claims = [
     told('events a second and core of the processor', 100_000),
     told('events a second, with brokers and store on the same cores', 50_000),
   ]
-  const outcome = { name: 'processor-speed-10', shows: '', tookSeconds: 60, claims }
-  const { processor } = figuresOf(new Map([['processor-speed-10', { run: RUN, outcome }]]))
-  expect(processor).toMatchObject({ value: 100_000, isMeasured: true, measuredAtEps: 50_000 })
+  const { processor } = figuresOf(keptRun('processor-speed-10', claims))
+  expect(processor).toMatchObject({ value: 100_000, isMeasured: true, measuredAt: 50_000 })
+})
+
+test('a processor does what the lower of its runs says', () => {
+  const speed = keptRun('processor-speed-10', [
+    told('events a second and core of the processor', 100_000),
+    told('events a row', 60),
+  ])
+  const pace = keptRun('pipeline-50', [
+    told('events a CPU second of the processor', 70_000),
+    told('acknowledged', 50_000),
+    told('events a row', 20),
+  ])
+  const both = figuresOf(new Map([...speed, ...pace]))
+  expect(both.processor).toMatchObject({ value: 70_000, measuredAt: 50_000 })
+  expect(both.eventsPerRow.value).toBe(20)
+  expect(figuresOf(speed).eventsPerRow.value).toBe(60)
+})
+
+test('a core of Cassandra takes as many rows as of the dearer kind', () => {
+  const claims = [
+    told(rowsPerCore('minutes'), 40_000),
+    told(rowsPerSecond('minutes'), 50_000),
+    told(rowsPerCore('sessions'), 25_000),
+    told(rowsPerSecond('sessions'), 20_000),
+  ]
+  expect(figuresOf(keptRun('cassandra-rows', claims)).cassandraRows).toMatchObject({
+    value: 25_000,
+    isMeasured: true,
+    measuredAt: 20_000,
+  })
+})
+
+test('Cassandra takes what the dearer of rows and pace does', () => {
+  const rows = keptRun('cassandra-rows', [
+    told(rowsPerCore('minutes'), 10_000),
+    told(rowsPerSecond('minutes'), 50_000),
+  ])
+  const pipeline = (cores: number, eventsARow: number) =>
+    keptRun('pipeline-50', [
+      told('acknowledged', 50_000),
+      told('Cassandra', cores),
+      told('events a row', eventsARow),
+    ])
+  const coresOf = (cores: number, eventsARow: number) => {
+    const all = figuresOf(new Map([...rows, ...pipeline(cores, eventsARow)]))
+    const { parts } = sizeOf({ eps: 1_000_000, frame: 10, figures: all, prices: EXAMPLE_PRICES })
+    return parts.find(({ name }) => name === 'Cassandra')
+  }
+  // Three replicas, each core used to 0.6.
+  expect(coresOf(0.5, 100)).toMatchObject({ beyondMeasured: 60 })
+  expect(coresOf(0.5, 100)?.cores).toBeCloseTo(50)
+  expect(coresOf(0.5, 5)?.cores).toBeCloseTo(100)
+  expect(coresOf(0.5, 5)).toMatchObject({ beyondMeasured: 12 })
+})
+
+describe('serving', () => {
+  const claims = [
+    told(PAGES_PER_CORE, 100),
+    told(PAGES_OPEN, 50),
+    told(PARTITIONS_READ, 12),
+    ...REQUEST_KINDS.flatMap((kind) => [
+      told(requestsPerCore(kind), 1_000),
+      told(requestsPerSecond(kind), 1_000),
+    ]),
+  ]
+  const measured = figuresOf(keptRun('serving-queries', claims))
+  const servingAt = (eps: number, of = measured) =>
+    sizeOf({ eps, frame: 10, figures: of, prices: EXAMPLE_PRICES }).parts.find(
+      ({ name }) => name === 'serving',
+    )
+
+  test('takes as much as its assumed use does, beyond what was measured of it', () => {
+    const { dashboards, liveRequests, historyRequests, sessionRequests } = USE
+    const requests = liveRequests.value + historyRequests.value + sessionRequests.value
+    const part = servingAt(1)
+    expect(part?.cores).toBeCloseTo(
+      (dashboards.value / 100 + requests / 1_000) / USE.utilisation.value,
+    )
+    expect(part).toMatchObject({ beyondMeasured: dashboards.value / 50, isUseAssumed: true })
+  })
+
+  test('merges the rows of more partitions where there are more processors', () => {
+    expect(servingAt(10_000_000)?.cores).toBeGreaterThan(5 * (servingAt(1)?.cores ?? 0))
+  })
+
+  test('says what of it is a guess', () => {
+    const cells = (of: Figures) =>
+      sizeTable({ rates: [1], frame: 10, figures: of, prices: EXAMPLE_PRICES })
+        .split('\n')
+        .find((row) => row.startsWith('| serving'))
+    expect(cells(measured)).toMatch(/\d \(assumed use, extrapolated ×\d+\)/)
+    expect(cells(figures)).toMatch(/\d \(assumed\)/)
+    expect(sizingPage(measured)).toContain('serving-queries, 2026-03-01, commit abcdef0')
+  })
 })

@@ -3,7 +3,7 @@
  * cluster as a whole is in it, which is why what lies beyond a measured rate is called extrapolated.
  */
 import { HOURS_PER_MONTH, NODE, USE, type Prices } from './assumptions.ts'
-import type { Figure, Figures, FrameSize } from './figures.ts'
+import type { Figure, Figures, FrameSize, ServingFigures } from './figures.ts'
 
 const DAY_S = 86_400
 const GB = 1e9
@@ -15,6 +15,8 @@ export interface Part {
   readonly cores: number
   /** How many times the rate at which its figure was measured; absent for what was never measured. */
   readonly beyondMeasured: number | undefined
+  /** Its load is no share of the events, but a guess at how it is used. */
+  readonly isUseAssumed?: boolean
 }
 
 export interface Size {
@@ -40,7 +42,6 @@ export const COST_NAMES = {
 
 /** Least cores of what has to survive the loss of a zone, however little it has to do. */
 const CORES_MIN = 3
-const SERVING_CORES = 3
 const NODES_MIN = 3
 
 interface Wanted {
@@ -77,22 +78,49 @@ export function sizeOf({ eps, frame, figures, prices }: Wanted): Size {
 }
 
 function partsOf(eps: number, frame: FrameSize, figures: Figures): Part[] {
-  const { gateway, broker, processor, batch, cassandra, eventsPerRow } = figures
+  const { gateway, broker, processor, batch, cassandraRows, cassandraLive, eventsPerRow } = figures
   const part = (name: Part['name'], perSecond: number, figure: Figure): Part => ({
     name,
     cores: Math.max(CORES_MIN, perSecond / figure.value / USE.utilisation.value),
-    beyondMeasured:
-      figure.measuredAtEps === undefined ? undefined : perSecond / figure.measuredAtEps,
+    beyondMeasured: figure.measuredAt === undefined ? undefined : perSecond / figure.measuredAt,
   })
-  const rows = (eps / eventsPerRow.value) * USE.rowReplicas.value
+  const replicas = USE.rowReplicas.value
+  const byRows = part('Cassandra', (eps / eventsPerRow.value) * replicas, cassandraRows)
+  const byPace = part('Cassandra', eps * replicas, cassandraLive)
+  const ofProcessor = part('processor', eps, processor)
   return [
     part('gateway', eps, gateway[frame]),
     part('brokers', eps * USE.logReplicas.value, broker),
-    part('processor', eps, processor),
-    part('Cassandra', rows, cassandra),
+    ofProcessor,
+    // Rows may be more than a run's, and batches smaller than a full one's: what takes more counts.
+    byRows.cores > byPace.cores ? byRows : byPace,
     part('batch', eps, batch),
-    { name: 'serving', cores: SERVING_CORES, beyondMeasured: undefined },
+    servingPart(figures.serving, Math.ceil(ofProcessor.cores)),
   ]
+}
+
+/**
+ * Who looks is not more with more events, but an answer from the live side merges the rows of every
+ * partition, of which there are at least as many as cores of processors.
+ */
+function servingPart({ costs, partitions }: ServingFigures, partitionsMin: number): Part {
+  const merged = Math.max(1, partitionsMin / partitions)
+  const uses: readonly (readonly [Figure, number])[] = [
+    [costs.dashboards, USE.dashboards.value * merged],
+    [costs.live, USE.liveRequests.value * merged],
+    [costs.history, USE.historyRequests.value],
+    [costs.session, USE.sessionRequests.value],
+  ]
+  const cores = uses.reduce((sum, [figure, rate]) => sum + rate / figure.value, 0)
+  const beyond = uses.flatMap(([{ measuredAt }, rate]) =>
+    measuredAt === undefined ? [] : [rate / measuredAt],
+  )
+  return {
+    name: 'serving',
+    cores: Math.max(CORES_MIN, cores / USE.utilisation.value),
+    beyondMeasured: beyond.length < uses.length ? undefined : Math.max(...beyond),
+    isUseAssumed: true,
+  }
 }
 
 function storesOf(eps: number) {
