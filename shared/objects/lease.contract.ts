@@ -101,8 +101,7 @@ export function describeLease(
     ) => {
       const startedMs = clock.nowMs()
       let isAnswered = false
-      const done = () => (isAnswered = true)
-      asked.then(done, done)
+      void Promise.allSettled([asked]).then(() => (isAnswered = true))
       const pass = async () => {
         for (const each of [clock, ...others]) await each.advance(DURATION_MS / 60)
         return isAnswered
