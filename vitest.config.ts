@@ -119,6 +119,8 @@ export default defineConfig({
           name: 'simulation',
           include: ['**/*.simulation.test.ts'],
           testTimeout: 180_000,
+          // The seeds of one file take all cores.
+          fileParallelism: false,
         },
       },
       {

@@ -61,6 +61,11 @@ export interface ExplainedRequest extends FactsRequest {
   readonly minutes: Select
   /** What the tables do not hold any more and the live view counts; nothing when absent. */
   readonly restored?: Restored
+  /**
+   * `session_id` and `log_partition` of sessions whose copies in each partition are a session of their
+   * own; none when absent.
+   */
+  readonly split?: Select
 }
 
 /** Rows beside those of the tables, in the columns of `event_copies` and of `frames`. */
@@ -221,6 +226,7 @@ export async function computeExplained(
   await run(session, 'facts_all_touched', 'touched-as-asked')
   await run(session, 'facts_exclusions', 'exclusions')
   await scratchRestored(session, request.restored ?? NOTHING_RESTORED)
+  if (request.split !== undefined) await session.scratch('facts_split', request.split)
   await computeSessions(session, { ...request, numbering: 'anew' })
   await session.scratch('facts_touched_minutes', request.minutes)
   await session.append('facts_duplicates', select('known-duplicates-besides'))
@@ -316,18 +322,19 @@ const MINUTE_STEPS = [
 /** A session that returned more often than this in one go is a defect of its clock or log. */
 const INCARNATION_PASSES_MAX = 1_000
 
-interface SessionsRequest extends Pick<FactsRequest, 'fromDate' | 'bucketCount'> {
+interface SessionsRequest
+  extends Pick<FactsRequest, 'fromDate' | 'bucketCount'>, Pick<ExplainedRequest, 'split'> {
   readonly numbering: Numbering
 }
 
 async function computeSessions(
   session: WarehouseSession,
-  { fromDate, bucketCount, numbering }: SessionsRequest,
+  { fromDate, bucketCount, numbering, split }: SessionsRequest,
 ): Promise<void> {
   const touched = { sql: 'SELECT session_id FROM facts_all_touched' }
   const groups = await sessionGroups(session, touched, bucketCount)
   for (const [index, group] of groups.entries()) {
-    await run(session, 'facts_touched', 'touched', group)
+    await run(session, 'facts_touched', split === undefined ? 'touched' : 'touched-split', group)
     await run(session, 'facts_excluded', 'excluded')
     await run(session, 'facts_copies', 'copies', { ...group, from_date: fromDate })
     if (numbering === 'known') await run(session, 'facts_incarnation_starts', 'known-starts')

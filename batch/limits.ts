@@ -137,8 +137,8 @@ export const RECONCILE_DIFFERENCES_MAX = 500_000
 /** Differing values that a report lists. */
 export const RECONCILE_DEFECTS_LISTED_MAX = 200
 
-/** Sessions of which copies wait that a report names. */
-export const RECONCILE_LATE_LISTED_MAX = 20
+/** Sessions that a report names, of those of which copies wait and of those in several partitions. */
+export const RECONCILE_SESSIONS_LISTED_MAX = 20
 
 /** How often a comparison is made before an unexplained difference is a defect. */
 export const RECONCILE_TRIES = 3

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { applyMutant } from './simulation/mutants.ts'
 import type { RunCounts, SeedRun } from './simulation/run-seed.ts'
 
-const USAGE = `npm run simulate -- [--seed N] [--from N --count N] [--trace] [--mutant NAME] [--first] [--json]`
+const USAGE = `npm run simulate -- [--seed N …] [--from N --count N] [--trace] [--mutant NAME] [--first] [--json]`
 
 function readCount(name: string, text: string): number {
   const value = Number(text)
@@ -21,7 +21,8 @@ function readArguments() {
     options: {
       seed: { type: 'string', multiple: true },
       from: { type: 'string', default: '0' },
-      count: { type: 'string', default: '100' },
+      /** Without it, and without a seed, a hundred. */
+      count: { type: 'string' },
       trace: { type: 'boolean', default: false },
       mutant: { type: 'string' },
       /** End at the first finding. */
@@ -31,11 +32,9 @@ function readArguments() {
     },
   })
   const from = readCount('from', values.from)
-  const count = readCount('count', values.count)
-  const seeds =
-    values.seed?.map((text) => readCount('seed', text)) ??
-    Array.from({ length: count }, (_, index) => from + index)
-  return { ...values, seeds }
+  const asked = (values.seed ?? []).map((text) => readCount('seed', text))
+  const count = readCount('count', values.count ?? (asked.length === 0 ? '100' : '0'))
+  return { ...values, seeds: [...asked, ...Array.from({ length: count }, (_, at) => from + at)] }
 }
 
 function addCounts(a: RunCounts | undefined, b: RunCounts): RunCounts {

@@ -3,7 +3,7 @@
  * and no cost that grows faster than the input.
  */
 import { afterEach, expect, test } from 'vitest'
-import { OracleBench, PARTITION } from './testing/oracle-bench.ts'
+import { OracleBench, OTHER_PARTITION, PARTITION } from './testing/oracle-bench.ts'
 
 const KEYS_MAX = 1_000
 const FEW_KEYS = { PROCESSOR_KEYS_PER_CUT_MINUTE_MAX: `${KEYS_MAX}` }
@@ -53,4 +53,5 @@ test('a million contents in a minute take no more state than its keys, and no mi
   expect(await bench.metric('processor_keys_to_other')).toBeGreaterThan(contents)
   const frames = minutes.reduce((sum, { aggregates }) => sum + aggregates.frames, 0)
   expect(frames).toBe(contents + 2)
+  expect(await bench.violations([OTHER_PARTITION])).toEqual([])
 })

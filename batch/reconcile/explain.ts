@@ -28,6 +28,7 @@ import {
 import { readSql } from '../read-sql.ts'
 import { EXCLUDED_SESSIONS } from './exclusions.ts'
 import type { RestoredSessions } from './late.ts'
+import type { MovedSessions } from './moved.ts'
 import { readDiffering, type MinuteDifference } from './minutes.ts'
 import { restateSessions, type RestatedSession } from './restate.ts'
 import {
@@ -77,6 +78,8 @@ export interface ExplainRequest {
   readonly owesMinutes: boolean
   /** Records that the tables do not hold any more, or not yet, and the sessions that they are of. */
   readonly restored?: RestoredSessions
+  /** Sessions that the live view has in several partitions. */
+  readonly moved?: MovedSessions
 }
 
 export async function explain(
@@ -85,13 +88,14 @@ export async function explain(
   request: ExplainRequest,
 ): Promise<Unexplained> {
   if (minutes.length + sessions.length === 0) return { minutes: [], sessions: [] }
-  const { facts, restored } = request
+  const { facts, restored, moved } = request
   await scratchMinutes(session, minutes)
-  const computed = restored === undefined ? '' : `\nUNION DISTINCT\n${restored.select}`
+  const computed = [EXCLUDED_SESSIONS, moved?.select, restored?.select]
   await computeExplained(session, {
     ...facts,
-    sessions: { sql: `${EXCLUDED_SESSIONS}${computed}` },
+    sessions: { sql: computed.filter((sql) => sql !== undefined).join('\nUNION DISTINCT\n') },
     minutes: DIFFERING_MINUTES,
+    ...(moved === undefined ? {} : { split: moved.split }),
     ...(restored === undefined ? {} : { restored }),
   })
   return {
@@ -201,14 +205,16 @@ interface JudgedSession {
 async function judgePage(
   session: WarehouseSession,
   page: readonly SessionDifference[],
-  { partsMax, restored }: ExplainRequest,
+  { partsMax, restored, moved }: ExplainRequest,
 ): Promise<JudgedSession[]> {
   const ids = [...new Set(page.map(({ sessionId }) => sessionId))]
   const excluded = await withExclusions(session, ids)
   const computed = await readHistorySessions(session, FACTS_SCRATCH.sessions, ids)
   return page.map((difference) => {
     const { sessionId, incarnation, live, history } = difference
-    const hasCause = excluded.has(sessionId) || restored?.sessions.has(sessionId) === true
+    const hasCause = [excluded, moved?.sessions, restored?.sessions].some(
+      (sessions) => sessions?.has(sessionId) === true,
+    )
     // What was found without the erased stays.
     if (!hasCause) return { defect: { toWrite: history, ...difference }, verdict: 'causeless' }
     const found = computed.get(incarnationId(sessionId, incarnation))

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { FRAME_SCHEMA, type DecodedRecord } from '../../shared/log/record.ts'
-import { TOPICS } from '../../shared/log/topics.ts'
+import type { DecodedRecord } from '../../shared/log/record.ts'
 import { acquireLease } from '../../shared/objects/lease.ts'
 import { EMPTY_AGGREGATES } from '../../shared/qoe/merge.ts'
 import { ArmedFailpoints } from '../../shared/runtime/failpoints.ts'
@@ -259,39 +258,6 @@ test(
     // The event is missing from the live rows of its minute in every cut.
     const total = minutes?.find(({ cut, name }) => cut === 'total' && name === 'events')
     expect(Number(total?.live)).toBe(Number(total?.expected) - 1)
-  },
-  BUILD_TIMEOUT_MS,
-)
-
-test(
-  'row 31: a session in two partitions is two live ones: its own minutes are told as defects, and no others',
-  async () => {
-    const machine = await open()
-    const { log } = machine.machine.ports
-    const send = async (sessionId: string, partition: number, seqs: readonly number[]) => {
-      await machine.clock.advance(10_000)
-      const nowMs = machine.clock.nowMs()
-      const session = { sessionId, contentId: sessionId }
-      const events = seqs.map((seq) => ({ seq, type: 'heartbeat', at: nowMs - 100 * (10 - seq) }))
-      const value = Buffer.from(
-        JSON.stringify({ session, sentAt: nowMs, receivedAt: nowMs, events }),
-      )
-      const record = { key: sessionId, value, headers: { schema: FRAME_SCHEMA } }
-      await log.append(TOPICS.events, partition, [record])
-    }
-    await send('moved', 1, [0, 1])
-    await send('moved', 0, [1, 2])
-    await machine.passTime()
-    await send('stayed', 0, [0, 1])
-    await machine.passTime()
-    await machine.catchUp()
-    const report = await machine.reconcile()
-    expect(report.verdict).toBe('defect')
-    expect(report.sessions).toMatchObject({ equal: 1 })
-    expect(report.minutes.equal).toBeGreaterThan(0)
-    const told = JSON.stringify(report.defectsListed)
-    expect(told).toContain('moved')
-    expect(told).not.toContain('stayed')
   },
   BUILD_TIMEOUT_MS,
 )

@@ -50,6 +50,7 @@ import {
   type TimeRange,
 } from './minutes.ts'
 import { readLate, type LateCopies } from './late.ts'
+import { readMoved } from './moved.ts'
 import { repair, type Repaired } from './repair.ts'
 import { reportOf, type ReconcileReport } from './report.ts'
 import { compareSessions, type SessionTally } from './sessions.ts'
@@ -176,12 +177,16 @@ async function reconcileAsOf(
   refuseTooMany(minutes, sessions)
   const differences = { minutes: minutes.differences, sessions: sessions.differences }
   const historyMoves = asked.lease === undefined && (await isHeld(parts, LEASE_NAME))
+  const facts = await factsRequest(parts, session, { asOf, range, late })
+  const isEqual = differences.minutes.length + differences.sessions.length === 0
+  const moved = isEqual ? undefined : await readMoved(session, facts.fromDate)
   const request = {
-    facts: await factsRequest(parts, session, { asOf, range, late }),
+    facts,
     partsMax,
     historyMoves,
     owesMinutes: late?.isBeingSettled === true,
     ...(late === undefined ? {} : { restored: late.restored }),
+    ...(moved === undefined ? {} : { moved }),
   }
   const unexplained = await explain(session, differences, request)
   const judged = await explainErased(session, unexplained, { ...parts, asOf, explain: request })
@@ -195,6 +200,7 @@ async function reconcileAsOf(
     judged,
     exceptions: exclusions.byReason,
     late,
+    moved: moved?.sessions,
     repaired: await repairAll(parts, { session, asOf, asked }, judged.defects),
   })
 }

@@ -1,7 +1,7 @@
 /** What a reconciliation found: an object for machines, a text for people. */
 import { COUNTER_NAMES, type MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { ReconcileSummary } from '../../shared/warehouse/reconcile-summary.ts'
-import { RECONCILE_DEFECTS_LISTED_MAX, RECONCILE_LATE_LISTED_MAX } from '../limits.ts'
+import { RECONCILE_DEFECTS_LISTED_MAX, RECONCILE_SESSIONS_LISTED_MAX } from '../limits.ts'
 import type { MinuteDefect, SessionDefect } from './explain.ts'
 import type { WithoutErased } from './explain-erased.ts'
 import type { LateCopies } from './late.ts'
@@ -45,6 +45,8 @@ export interface ReconcileReport extends ReconcileSummary {
   readonly exceptions: Readonly<Record<string, number>>
   /** What waits in `late_events`: its sessions are pending, its copies are counted in the proofs. */
   readonly late: LateInReport
+  /** Sessions whose events are in several partitions, each of which the live view counts as one. */
+  readonly moved: ListedSessions
   /** The first of them; `defects` counts all. */
   readonly defectsListed: readonly DefectLine[]
   readonly repaired: Repaired | undefined
@@ -60,23 +62,23 @@ export interface Found {
   readonly judged: WithoutErased
   readonly exceptions: Readonly<Record<string, number>>
   readonly late: LateCopies | undefined
+  readonly moved: ReadonlySet<string> | undefined
   readonly repaired: Repaired | undefined
 }
 
-interface LateInReport {
-  readonly copies: number
+interface ListedSessions {
   readonly sessions: number
   /** The first of them. */
   readonly listed: readonly string[]
 }
 
-function lateOf(late: LateCopies | undefined): LateInReport {
-  const sessions = [...(late?.restored.sessions ?? [])]
-  return {
-    copies: late?.copies ?? 0,
-    sessions: sessions.length,
-    listed: sessions.slice(0, RECONCILE_LATE_LISTED_MAX),
-  }
+interface LateInReport extends ListedSessions {
+  readonly copies: number
+}
+
+function listedOf(sessions: ReadonlySet<string> = new Set()): ListedSessions {
+  const listed = [...sessions].slice(0, RECONCILE_SESSIONS_LISTED_MAX)
+  return { sessions: sessions.size, listed }
 }
 
 export function reportOf(found: Found): ReconcileReport {
@@ -104,7 +106,8 @@ export function reportOf(found: Found): ReconcileReport {
     minutes,
     sessions,
     exceptions: found.exceptions,
-    late: lateOf(found.late),
+    late: { copies: found.late?.copies ?? 0, ...listedOf(found.late?.restored.sessions) },
+    moved: listedOf(found.moved),
     defectsListed: [
       ...defects.minutes.flatMap(minuteLines),
       ...defects.sessions.flatMap(sessionLines),
@@ -231,14 +234,14 @@ function print(value: unknown): string {
 const VERDICTS = {
   equal: 'Live and history are equal to the integer.',
   explained:
-    'Live and history differ only by what the live view listed as set aside, who was erased, or what waits in late_events.',
+    'Live and history differ only by what the live view listed as set aside, who was erased, what waits in late_events, or sessions that changed their partition.',
   defect: 'Live and history differ without a proof.',
   pending: 'Nothing could be compared yet.',
 } as const
 
 /** The report as text, the defects last. */
 export function reportText(report: ReconcileReport): string {
-  const { minutes, sessions, exceptions, late, defectsListed, repaired } = report
+  const { minutes, sessions, exceptions, late, moved, defectsListed, repaired } = report
   const exceptionText = Object.entries(exceptions).map(([reason, count]) => `${count} ${reason}`)
   const lines = [
     VERDICTS[report.verdict],
@@ -251,7 +254,12 @@ export function reportText(report: ReconcileReport): string {
     ...(late.copies === 0
       ? []
       : [
-          `pending until settled: ${late.copies} copies in late_events of ${late.sessions} sessions: ${late.listed.join(', ')}${late.listed.length < late.sessions ? ', …' : ''}`,
+          `pending until settled: ${late.copies} copies in late_events of ${late.sessions} sessions: ${listText(late)}`,
+        ]),
+    ...(moved.sessions === 0
+      ? []
+      : [
+          `in several partitions, live a session in each: ${moved.sessions} sessions: ${listText(moved)}`,
         ]),
     ...(repaired === undefined
       ? []
@@ -264,6 +272,10 @@ export function reportText(report: ReconcileReport): string {
   if (report.defects > 0 && defectsListed.length === RECONCILE_DEFECTS_LISTED_MAX)
     lines.push('… the report lists no more')
   return lines.join('\n')
+}
+
+function listText({ sessions, listed }: ListedSessions): string {
+  return `${listed.join(', ')}${listed.length < sessions ? ', …' : ''}`
 }
 
 function tallyLine(name: string, tally: Tally): string {

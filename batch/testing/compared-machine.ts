@@ -50,6 +50,9 @@ interface AlteredRow {
   readonly date: string
 }
 
+export const partitionOfSession = ({ sessionId }: Pick<DeliveredFrame, 'sessionId'>) =>
+  partitionOf(sessionId, PARTITIONS)
+
 export class ComparedMachine {
   readonly machine: BatchMachine
   readonly live: LiveSide
@@ -118,8 +121,11 @@ export class ComparedMachine {
     })
   }
 
-  /** Appends each frame when its time has come. */
-  async append(frames: readonly DeliveredFrame[]): Promise<void> {
+  /** Appends each frame when its time has come; its partition is that of its session, if none is said. */
+  async append(
+    frames: readonly DeliveredFrame[],
+    partitionFor: (frame: DeliveredFrame) => number = partitionOfSession,
+  ): Promise<void> {
     for (const frame of frames) {
       await this.clock.advance(Math.max(0, frame.arrivedAtMs - this.clock.nowMs()))
       const { viewerId, ...context } = frame.context
@@ -132,7 +138,7 @@ export class ComparedMachine {
         rejectedSeqs: [],
         events: frame.events.map((event) => Buffer.from(JSON.stringify(event))),
       })
-      const partition = partitionOf(frame.sessionId, PARTITIONS)
+      const partition = partitionFor(frame)
       const record = { key: frame.sessionId, value, headers: { schema: FRAME_SCHEMA } }
       await this.machine.ports.log.append(TOPICS.events, partition, [record])
     }

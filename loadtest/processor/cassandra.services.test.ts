@@ -1,11 +1,12 @@
 /**
- * Rows 9, 14 and 15 of the fault matrix at the processor on its own, on real Kafka and real Cassandra,
+ * Rows 9 and 14 to 16 of the fault matrix at the processor on its own, on real Kafka and real Cassandra,
  * and the alerts that it raises there: a processor is put to sleep, answers of the store are lost, and
- * the store is killed, while sessions go on. The group's offset waits for rows that Cassandra has not acknowledged; a checkpoint
+ * the store is killed or has no room, while sessions go on. The group's offset waits for rows that Cassandra has not acknowledged; a checkpoint
  * need not, because it holds them. Afterwards the rows are what an oracle says of the log, read back
  * by another client. A second view is built there beside the first, compared, switched to and served,
  * and the first is dropped.
  */
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
@@ -19,6 +20,7 @@ import type { EventLog } from '../../shared/log/event-log.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
 import { TOPICS, topicSpecs } from '../../shared/log/topics.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
+import { minuteRow } from '../../shared/speed/speed-store.contract.ts'
 import { cassandraSettings } from '../../shared/speed/testing/cassandra-settings.ts'
 import type { ProcessorProcess, Report } from '../processor-process.ts'
 import { readTopic } from '../read-topic.ts'
@@ -168,6 +170,19 @@ async function expectWritesStopped(): Promise<void> {
   expect((await processor.ask('/healthz'))?.status).toBe(200)
 }
 
+/** Rows of another view take what room the files have that are there. */
+async function fillDisk(): Promise<void> {
+  const speed = await machine.openSpeed()
+  const large = 'x'.repeat(20_000)
+  const fill = async () => {
+    for (let index = 0; index < 10_000; index += 1)
+      await speed.putMinutes([minuteRow({ view: 'filler', key: JSON.stringify([index, large]) })])
+    return 'never full'
+  }
+  expect(await fill().catch((error: unknown) => error)).toMatchObject({ code: 'SPEED_UNAVAILABLE' })
+  await speed.close()
+}
+
 /** Nobody does anything but wait; the rows are then what the log says. */
 async function expectRecovered(): Promise<void> {
   const before = await recordsInLog()
@@ -223,6 +238,16 @@ test('row 14: writes whose answers are lost are repeated, and nothing is ahead o
 test('row 15: while Cassandra is dead writes stop, lag grows, and all resumes alone', async () => {
   await cassandra.kill()
   await expectWritesStopped()
+  await cassandra.start()
+  await expectRecovered()
+})
+
+test('row 16: while Cassandra’s disk is full nothing half-written counts, and with room again all resumes alone', async () => {
+  // No file may grow any more, so that the next segment of the commit log cannot be made.
+  execFileSync('prlimit', ['--pid', `${cassandra.pid}`, '--fsize=4096'])
+  await fillDisk()
+  await expectWritesStopped()
+  await cassandra.kill()
   await cassandra.start()
   await expectRecovered()
 })

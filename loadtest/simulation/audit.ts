@@ -7,19 +7,28 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import { COUNTER_NAMES, type MinuteAggregates } from '../../shared/qoe/aggregates.ts'
 import type { PartitionRow } from '../../shared/speed/rows.ts'
 import { mergeKeys } from '../oracle/merge-minutes.ts'
-import { computeOracle } from '../oracle/oracle.ts'
+import { computeOracle, type OracleResult } from '../oracle/oracle.ts'
 import type { Finished } from './verdict.ts'
 
 export function falseClaims(finished: Finished, row: PartitionRow): string[] {
+  // Mostly all classes of rows have come to the same offset.
+  const known = new Map<number, OracleResult>()
+  const upTo: OracleUpTo = (offset) => {
+    const result = known.get(offset) ?? oracleUpTo(finished, row.partition, offset)
+    known.set(offset, result)
+    return result
+  }
   const claims = [
-    ...minutesBehind(finished, row, 'narrow'),
-    ...minutesBehind(finished, row, 'wide'),
-    ...sessionsBehind(finished, row),
+    ...minutesBehind(finished, row, { width: 'narrow', upTo }),
+    ...minutesBehind(finished, row, { width: 'wide', upTo }),
+    ...sessionsBehind(finished, row, upTo),
   ]
   return claims.map(
     (what) => `partition ${row.partition} says that it has what it has not: ${what}`,
   )
 }
+
+type OracleUpTo = (offset: number) => OracleResult
 
 function oracleUpTo({ log, limits, cuts }: Finished, partition: number, offset: number) {
   const records = log.records(TOPICS.events, partition).filter((record) => record.offset < offset)
@@ -29,10 +38,10 @@ function oracleUpTo({ log, limits, cuts }: Finished, partition: number, offset: 
 function minutesBehind(
   finished: Finished,
   { partition, generation, narrowOffset, wideOffset }: PartitionRow,
-  width: 'narrow' | 'wide',
+  { width, upTo }: { readonly width: 'narrow' | 'wide'; readonly upTo: OracleUpTo },
 ): string[] {
   const offset = width === 'narrow' ? narrowOffset : wideOffset
-  const { minutes } = oracleUpTo(finished, partition, offset)
+  const { minutes } = upTo(offset)
   const stored = [...finished.speed.minutes.values()].filter(
     (row) => row.partition === partition && row.generation === generation,
   )
@@ -69,6 +78,7 @@ function sumsByMinute(
 function sessionsBehind(
   finished: Finished,
   { partition, generation, sessionOffset }: PartitionRow,
+  upTo: OracleUpTo,
 ): string[] {
   const stored = [...finished.speed.sessions.values()].filter(
     (row) => row.partition === partition && row.generation === generation,
@@ -79,7 +89,7 @@ function sessionsBehind(
       .flatMap(({ parts }) => parts)
       .reduce((sum, part) => sum + part.events, 0)
   // Of a session with more parts than are kept the oldest are in no row any more.
-  return oracleUpTo(finished, partition, sessionOffset)
+  return upTo(sessionOffset)
     .sessions.filter(({ parts }) => parts.length < finished.limits.partsPerSessionMax)
     .filter(({ sessionId, firstOffset, parts }) => {
       const expected = parts.reduce((sum, part) => sum + part.events, 0)

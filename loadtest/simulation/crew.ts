@@ -13,7 +13,7 @@ export interface CrewParts extends Omit<SimProcessorParts, 'name' | 'skewMs'> {
   readonly random: Random
   readonly slots: number
   /** Told, every time, of what is wrong with a process that works. */
-  onFailure(what: string): void
+  onFailure(name: string, failure: Error): void
   onTaskFailure(report: PartitionReport): void
 }
 
@@ -72,7 +72,7 @@ export class Crew {
     const { scheduler, onFailure, onTaskFailure } = this.#parts
     for (const [slot, one] of this.#slots.entries()) {
       if (one === undefined) continue
-      if (one.failure !== undefined) onFailure(`${one.life.name}: ${one.failure.message}`)
+      if (one.failure !== undefined) onFailure(one.life.name, one.failure)
       for (const report of one.reports())
         if (report.failureCode !== undefined) onTaskFailure(report)
       if (!one.isGone || !this.isManned) continue

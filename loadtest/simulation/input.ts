@@ -4,7 +4,7 @@
  * or bear an unknown one: poison, with neighbours that it must not touch.
  */
 import type { NewRecord } from '../../shared/log/event-log.ts'
-import type { DecodedRecord } from '../../shared/log/record.ts'
+import { encodeFrameRecord, FRAME_SCHEMA, type DecodedRecord } from '../../shared/log/record.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import type { Random } from '../../shared/runtime/random.ts'
 import { adversarialLog } from '../oracle/adversarial-log.ts'
@@ -23,6 +23,8 @@ export interface Input {
   readonly arrivals: readonly Arrival[]
   readonly limits: FoldLimits
 }
+
+const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
 const FASTER = 4
 const BEGIN_MS = START_MS + 2_000
@@ -87,6 +89,21 @@ function faster(record: DecodedRecord, partition: number): DecodedRecord {
     context: { ...record.context, sessionId: `p${partition}-${record.context.sessionId}` },
     events: record.events.map((event) => ({ ...event, at: at(event.at) })),
   }
+}
+
+/** What clients send to another topic of the same name: sessions that this one never had. */
+export function strangers(count: number, nowMs: number): NewRecord[] {
+  return Array.from({ length: count }, (_, index) => {
+    const context = { sessionId: `stranger-${index}`, contentId: 'stranger' }
+    const events = [{ seq: 0, type: 'playbackStart', at: nowMs }]
+    const frame = { sentAtMs: nowMs, receivedAtMs: nowMs, rejectedSeqs: [] }
+    const value = encodeFrameRecord({
+      ...frame,
+      contextJson: bytesOf(context),
+      events: events.map(bytesOf),
+    })
+    return { key: context.sessionId, value, headers: { schema: FRAME_SCHEMA } }
+  })
 }
 
 function newRecordOf(record: DecodedRecord): NewRecord {

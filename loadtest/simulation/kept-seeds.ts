@@ -12,5 +12,6 @@ export interface KeptSeed {
 export const KEPT_SEEDS: readonly KeptSeed[] = [
   { seed: 9, found: 'readers leave a generation for one that is behind it' },
   { seed: 2_883, found: 'outputs are sent by two at a time' },
+  { seed: 259, found: 'an alert that its topic refused counts as told' },
   { seed: 392, found: 'a rebuild counts that has only come as far as the one before it' },
 ]

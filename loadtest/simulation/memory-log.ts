@@ -1,4 +1,7 @@
-/** The event log in memory: topics of records, with a beginning that can move and holes in between. */
+/**
+ * The event log in memory: topics of records, with a beginning that can move, holes in between, and
+ * a name that another topic may take.
+ */
 import type {
   Appended,
   LogRecord,
@@ -19,20 +22,41 @@ interface Partition {
   readonly waiting: Set<() => void>
 }
 
+interface Topic {
+  readonly topicId: string
+  readonly partitions: readonly Partition[]
+}
+
 export class MemoryLog {
   readonly #scheduler: Scheduler
-  readonly #topics = new Map<string, Partition[]>()
+  readonly #partitions: number
+  readonly #topics = new Map<string, Topic>()
+  #created = 0
 
   constructor(scheduler: Scheduler, topics: readonly string[], partitions: number) {
     this.#scheduler = scheduler
-    for (const topic of topics) {
-      const empty = () => ({ start: 0, end: 0, records: [], waiting: new Set<() => void>() })
-      this.#topics.set(topic, Array.from({ length: partitions }, empty))
-    }
+    this.#partitions = partitions
+    for (const topic of topics) this.createTopic(topic)
   }
 
   describe(topic: string): TopicDescription {
-    return { topicId: `id-of-${topic}`, partitions: this.#topics.get(topic)?.length ?? 0 }
+    const { topicId, partitions } = this.#topic(topic)
+    return { topicId, partitions: partitions.length }
+  }
+
+  createTopic(topic: string): void {
+    this.#created += 1
+    const empty = () => ({ start: 0, end: 0, records: [], waiting: new Set<() => void>() })
+    const partitions = Array.from({ length: this.#partitions }, empty)
+    this.#topics.set(topic, { topicId: `${topic} #${this.#created}`, partitions })
+  }
+
+  /** The topic is gone, and reads that wait at it fail; returns how it is put back. */
+  deleteTopic(topic: string): () => void {
+    const deleted = this.#topic(topic)
+    this.#topics.delete(topic)
+    for (const { waiting } of deleted.partitions) for (const wake of waiting) wake()
+    return () => this.#topics.set(topic, deleted)
   }
 
   /** With `holes`, so many offsets before the first record stay without one. */
@@ -51,7 +75,9 @@ export class MemoryLog {
     const from = this.#partition(topic, partition)
     if (this.#recordsFrom(from, request).length === 0 && request.waitMs > 0)
       await this.#appendOrEnd(from, request)
-    return { records: this.#recordsFrom(from, request), endOffset: from.end }
+    // By then its topic may be gone, or another one of the name.
+    const now = this.#partition(topic, partition)
+    return { records: this.#recordsFrom(now, request), endOffset: now.end }
   }
 
   offsets(topic: string, partition: number): OffsetRange {
@@ -112,8 +138,14 @@ export class MemoryLog {
   }
 
   #partition(topic: string, partition: number): Partition {
-    const found = this.#topics.get(topic)?.[partition]
+    const found = this.#topic(topic).partitions[partition]
     assert(found !== undefined, `${topic} has a partition ${partition}`)
+    return found
+  }
+
+  #topic(topic: string): Topic {
+    const found = this.#topics.get(topic)
+    if (found === undefined) throw logErrors.create('LOG_UNAVAILABLE', { received: topic })
     return found
   }
 }

@@ -11,8 +11,10 @@ import type {
   PositionRow,
   RowOrigin,
   RowVersion,
+  RuleStateRow,
   SessionRow,
 } from '../../shared/speed/rows.ts'
+import type { MinuteQuery } from '../../shared/speed/speed-store.ts'
 
 const PROGRESS = ['appliedOffset', 'narrowOffset', 'wideOffset', 'sessionOffset'] as const
 
@@ -21,10 +23,13 @@ export class MemorySpeedStore {
   readonly sessions = new Map<string, SessionRow>()
   readonly positions = new Map<string, PositionRow>()
   readonly partitions = new Map<string, PartitionRow>()
+  readonly ruleStates = new Map<string, RuleStateRow>()
   readonly violations: string[] = []
   rowsWritten = 0
   /** Told whenever a partition said how far its rows are. */
   onProgress: (row: PartitionRow) => void = () => undefined
+  /** Told whenever a rule was judged further, or told what it had to tell. */
+  onRuleStates: () => void = () => undefined
   /** Progress as it was when someone last looked at it. */
   #seen: ReadonlyMap<string, PartitionRow> = new Map()
 
@@ -44,6 +49,27 @@ export class MemorySpeedStore {
       this.#put(this.partitions, originOf(row), row)
       this.onProgress(row)
     }
+  }
+
+  putRuleStates(rows: readonly RuleStateRow[]): void {
+    for (const row of rows)
+      if (row.stampUs > (this.ruleStates.get(row.ruleId)?.stampUs ?? 0))
+        this.ruleStates.set(row.ruleId, row)
+    this.onRuleStates()
+  }
+
+  readRuleStates(view: string): RuleStateRow[] {
+    return [...this.ruleStates.values()].filter((row) => row.view === view)
+  }
+
+  readMinutes({ view, cut, fromMs, toMs }: MinuteQuery): MinuteRow[] {
+    return [...this.minutes.values()].filter(
+      (row) =>
+        row.view === view &&
+        row.cut === cut &&
+        row.minuteStartMs >= fromMs &&
+        row.minuteStartMs < toMs,
+    )
   }
 
   readPartitions(view: string): PartitionRow[] {

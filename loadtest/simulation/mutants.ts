@@ -102,6 +102,12 @@ export const MUTANTS: readonly Mutant[] = [
     mutated: 'if (start > nextOffset + 1_000_000) {',
   },
   {
+    name: 'another topic of the name is read on',
+    file: 'processor/fetcher.ts',
+    original: 'if (this.#mayBeOther) await refuseOtherTopic(log, topicId)',
+    mutated: '',
+  },
+  {
     name: 'a new owner says less than the one before',
     file: 'processor/progress.ts',
     original: 'rows.find((row) => sameOrigin(row, origin)) ?? null',
@@ -118,6 +124,18 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'shared/speed/generations.ts',
     original: 'const older = generations.slice(index + 1)',
     mutated: 'const older = generations.slice(index + 1, index + 2)',
+  },
+  {
+    name: 'an alert that its topic refused counts as told',
+    file: 'processor/alerts/evaluator.ts',
+    original: 'failures.push(error)\n        continue',
+    mutated: 'failures.push(error)',
+  },
+  {
+    name: 'an evaluator knows nothing of what the one before it judged',
+    file: 'processor/alerts/state-book.ts',
+    original: 'if (state !== undefined) book.#states.set(row.ruleId, state)',
+    mutated: 'void state',
   },
   {
     name: 'a damaged checkpoint is the end of looking',

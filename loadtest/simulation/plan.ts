@@ -3,6 +3,7 @@
  * with everything at once would never get deep into anything.
  */
 import type { Random } from '../../shared/runtime/random.ts'
+import { ALERTS_INPUT_MIN_MS } from './alerts.ts'
 import { NO_FAULTS, type FaultRates, type PortName } from './wire.ts'
 
 export interface Plan {
@@ -15,9 +16,11 @@ export interface Plan {
   readonly deadlyFailpoints: number
   /** What befalls the processes, each at its time after the beginning. */
   readonly events: readonly PlannedEvent[]
-  /** A range of the log that is lost while nobody reads. */
-  readonly logLoss: 'beginning' | 'end' | undefined
+  /** A range of the log that is lost while nobody reads, or another topic that takes its name while all do. */
+  readonly logLoss: 'beginning' | 'end' | 'topic' | undefined
   readonly settings: Readonly<Record<string, string>>
+  /** Alert rules are judged, which takes a run that is longer than a minute. */
+  readonly hasAlerts: boolean
 }
 
 export type PlannedEvent = { readonly atMs: number } & (
@@ -30,14 +33,16 @@ export type PlannedEvent = { readonly atMs: number } & (
 /** The newest checkpoint, all of them, or everything that tells of the partition's owners. */
 export type Damage = 'newest' | 'all' | 'objects'
 
+const ALERTS_EVERY_SEEDS = 20
 const PORTS: readonly PortName[] = ['log', 'speed', 'objects', 'group']
 const TRAITS = ['calls', 'deaths', 'kills', 'freezes', 'stops', 'outages', 'damage'] as const
 type Trait = (typeof TRAITS)[number]
 
-export function planOf(random: Random): Plan {
+export function planOf(seed: number, random: Random): Plan {
+  const hasAlerts = seed % ALERTS_EVERY_SEEDS === ALERTS_EVERY_SEEDS - 1
   const partitions = 1 + random.below(2)
   const slots = 1 + random.below(3)
-  const inputMs = 15_000 + random.below(35_000)
+  const inputMs = (hasAlerts ? ALERTS_INPUT_MIN_MS : 15_000) + random.below(35_000)
   const traits = new Set(TRAITS.filter(() => random.below(5) < 2))
   return {
     partitions,
@@ -50,13 +55,14 @@ export function planOf(random: Random): Plan {
     events: eventsOf(random, traits, { partitions, slots, inputMs }),
     logLoss: logLossOf(random, traits),
     settings: settingsOf(random),
+    hasAlerts,
   }
 }
 
 /** Where checkpoints are damaged, a partition may be built anew instead of standing still. */
 function logLossOf(random: Random, traits: ReadonlySet<Trait>): Plan['logLoss'] {
   if (random.below(10) > 0 || traits.has('damage')) return undefined
-  return random.below(3) === 0 ? 'end' : 'beginning'
+  return (['end', 'topic', 'beginning'] as const)[random.below(3)]
 }
 
 function ratesOf(random: Random, traits: ReadonlySet<Trait>): Plan['rates'] {

@@ -77,7 +77,8 @@ export function logPort(parts: PortsParts): EventLog {
   const memberIds = new Set<string>()
   const telemetry = createKafkaLogTelemetry(parts.telemetry)
   const append = (topic: string, partition: number, records: readonly NewRecord[]) => {
-    if (topic !== TOPICS.events) refuseOutputsOfOthers(parts, { topic, partition, memberIds })
+    if (topic !== TOPICS.events && topic !== TOPICS.alerts)
+      refuseOutputsOfOthers(parts, { topic, partition, memberIds })
     const half = records.slice(0, Math.floor(records.length / 2))
     return asked({
       name: `append ${topic}/${partition} ${records.length}`,
@@ -243,6 +244,16 @@ export function speedPort(parts: PortsParts): SpeedStore {
       }),
     readPartitions: (view) =>
       asked({ name: 'read progress', run: () => speed.readPartitions(view) }),
+    readMinutes: (query) =>
+      asked({ name: `read minutes ${query.cut}`, run: () => speed.readMinutes(query) }),
+    readRuleStates: (view) =>
+      asked({ name: 'read rule states', run: () => speed.readRuleStates(view) }),
+    putRuleStates: (rows) =>
+      asked({
+        name: `rule states ${rows.length}`,
+        run: () => speed.putRuleStates(rows),
+        runPart: () => speed.putRuleStates(half(rows)),
+      }),
   })
 }
 

@@ -8,13 +8,15 @@ import { TOPICS } from '../../shared/log/topics.ts'
 import { parseCut } from '../../shared/qoe/cuts.ts'
 import { viewId } from '../../shared/qoe/view.ts'
 import { readConfig } from '../../shared/runtime/config.ts'
+import { BackhaulError } from '../../shared/runtime/errors.ts'
 import { seededRandom } from '../../shared/runtime/random.ts'
 import type { PartitionRow } from '../../shared/speed/rows.ts'
+import { alertSettings, alertsTold, alertViolations, areAllTold } from './alerts.ts'
 import { falseClaims } from './audit.ts'
 import { Crew } from './crew.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
-import { inputOf, type Input } from './input.ts'
+import { inputOf, strangers, type Input } from './input.ts'
 import { MemoryLog } from './memory-log.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { MemorySpeedStore } from './memory-speed-store.ts'
@@ -31,6 +33,8 @@ const CUTS = ['total', 'content', 'cdn', 'cdn+content'].map(parseCut)
 const DRAIN_MS = 20_000
 /** More than the longest wait for anything: that of a member which is told nothing. */
 const SETTLE_MAX_MS = 180_000
+/** A topic that is created anew is not there for some time, which nobody who reads it misses. */
+const TOPIC_GONE_MIN_MS = 2_500
 const VIOLATIONS_MAX = 20
 const AUDITS_MAX = 6
 const READ_EVERY_MS = 700
@@ -49,6 +53,10 @@ export interface RunCounts extends WireCounts {
   readonly processes: number
   readonly rebalances: number
   readonly rebuilds: number
+  /** Alerts raised and resolved. */
+  readonly alerts: number
+  /** Topics that took the name of the first. */
+  readonly otherTopics: number
   readonly virtualMs: number
 }
 
@@ -86,8 +94,8 @@ class Run {
   constructor(seed: number) {
     const streams = seededRandom(seed)
     const stream = () => seededRandom(streams.below(2 ** 31))
-    this.#plan = planOf(stream())
-    const { partitions, recordsPerPartition, inputMs, slots } = this.#plan
+    this.#plan = planOf(seed, stream())
+    const { partitions, recordsPerPartition, inputMs, slots, hasAlerts } = this.#plan
     const input = { seed, partitions, recordsPerPartition, lengthMs: inputMs }
     this.#input = inputOf(input, stream())
     const settings = readConfig(processorConfig, this.#plan.settings, () => '')
@@ -105,7 +113,8 @@ class Run {
       cuts: CUTS,
       partitions,
       slots,
-      onFailure: (what) => this.#violated(what),
+      alerts: hasAlerts ? alertSettings(CUTS) : undefined,
+      onFailure: (name, failure) => this.#processFailed(name, failure),
       onTaskFailure: (report) => this.#taskFailed(report),
     })
   }
@@ -123,7 +132,9 @@ class Run {
     this.#readOn(new Reader(this.#backends.speed, this.#plan.partitions, this.#input.limits))
     await this.scheduler.run(START_MS + 3_000 + this.#plan.inputMs)
     this.#heal()
-    if (this.#plan.logLoss !== undefined) await this.#loseLog(this.#plan.logLoss)
+    const { logLoss } = this.#plan
+    if (logLoss === 'topic') await this.#recreateTopic()
+    else if (logLoss !== undefined) await this.#loseLog(logLoss)
     await this.#settle()
     // Whoever recovers from what stands there now ends with the same.
     if (this.violations.length === 0 && this.#random.below(4) === 0) {
@@ -145,6 +156,8 @@ class Run {
       processes: this.#crew.started,
       rebalances: group.rebalances,
       rebuilds: Math.max(1, ...generations) - 1,
+      alerts: alertsTold(this.#backends.log, this.#plan.partitions).size,
+      otherTopics: this.#plan.logLoss === 'topic' ? 1 : 0,
       virtualMs: this.scheduler.nowMs - START_MS,
     }
   }
@@ -160,9 +173,9 @@ class Run {
     group.onCommit = (partition, offset) => this.#committed(partition, offset)
     const speed = new MemorySpeedStore()
     speed.onProgress = (row) => this.#progressed(row)
-    const topics = [TOPICS.events, TOPICS.exceptions, TOPICS.sessions, TOPICS.rejects]
+    speed.onRuleStates = () => (this.#mayBeSettled = true)
     return {
-      log: new MemoryLog(scheduler, topics, this.#plan.partitions),
+      log: new MemoryLog(scheduler, Object.values(TOPICS), this.#plan.partitions),
       speed,
       objects: new MemoryObjectStore(scheduler),
       group,
@@ -243,10 +256,50 @@ class Run {
   async #expectAlarm(partition: number, code: string): Promise<void> {
     this.#crew.isManned = true
     this.#expectedAlarm = code
-    const isRaised = () => this.#alarms.get(partition) === code
-    if (!(await this.scheduler.run(this.scheduler.nowMs + SETTLE_MAX_MS, isRaised)))
-      this.#violated(`partition ${partition} did not raise ${code}`)
+    await this.#until(
+      () => this.#alarms.get(partition) === code,
+      `partition ${partition} raises ${code}`,
+    )
     this.#expectedAlarm = undefined
+  }
+
+  /**
+   * Matrix row 32: while it is read, another topic takes the name of the first, shorter or longer
+   * than it. Nobody takes its records for those of the first, which is then put back.
+   */
+  async #recreateTopic(): Promise<void> {
+    const { log } = this.#backends
+    const partitions = Array.from({ length: this.#plan.partitions }, (_, partition) => partition)
+    const isRead = (partition: number) =>
+      this.#crew.reports().some((one) => one.partition === partition && one.state === 'running')
+    await this.#until(() => partitions.every(isRead), 'every partition is read')
+    const ends = partitions.map((partition) => log.offsets(TOPICS.events, partition).end)
+    const code = 'PROCESSOR_TOPIC_RECREATED'
+    this.#expectedAlarm = code
+    const putBack = log.deleteTopic(TOPICS.events)
+    await this.scheduler.run(this.scheduler.nowMs + TOPIC_GONE_MIN_MS + this.#random.below(2_500))
+    log.createTopic(TOPICS.events)
+    for (const [partition, end] of ends.entries())
+      log.append(
+        TOPICS.events,
+        partition,
+        strangers(this.#random.below(2 * end + 1), this.scheduler.nowMs),
+      )
+    const isRaised = (partition: number) => this.#alarms.get(partition) === code
+    await this.#until(() => partitions.every(isRaised), `every partition raises ${code}`)
+    await this.#stopAll()
+    for (const [partition, end] of ends.entries())
+      if ((this.#progressOf(partition)?.appliedOffset ?? 0) > end)
+        this.#violated(`partition ${partition} went on in another topic`)
+    putBack()
+    this.#expectedAlarm = undefined
+    this.#alarms.clear()
+    this.#crew.isManned = true
+  }
+
+  async #until(isDone: () => boolean, what: string): Promise<void> {
+    if (!(await this.scheduler.run(this.scheduler.nowMs + SETTLE_MAX_MS, isDone)))
+      this.#violated(`waited in vain until ${what}`)
   }
 
   async #settle(): Promise<void> {
@@ -263,6 +316,7 @@ class Run {
       const of = { partition, generation, fold, lostBeginning }
       this.violations.push(...violationsOf(finished, of), ...this.#labelsOf(of))
     }
+    this.violations.push(...alertViolations(finished, this.#plan.partitions))
   }
 
   /** What a lost beginning took with it, a reader loses too. */
@@ -287,14 +341,15 @@ class Run {
       for (const what of falseClaims(this.#finished(), row)) this.#violated(what)
   }
 
-  /** Looked at whenever a partition says how far its rows are: then they must be there. */
+  /** Looked at whenever a partition says how far its rows are, or a rule is judged: then they must be there. */
   #isSettled(): boolean {
     if (!this.#mayBeSettled) return false
     this.#mayBeSettled = false
     const reports = this.#crew.reports()
-    const { partitions } = this.#plan
+    const { partitions, hasAlerts } = this.#plan
     const owned = new Set(reports.map(({ partition }) => partition))
     return (
+      (!hasAlerts || areAllTold(this.#backends.speed)) &&
       owned.size === partitions &&
       reports.length === partitions &&
       reports.every((report) => this.#isWhole(report))
@@ -341,6 +396,15 @@ class Run {
     const saved = this.#checkpoints.highestEverOf(partition)
     if (offset > saved)
       this.#violated(`partition ${partition} committed ${offset}, but saved ${saved}`)
+  }
+
+  /** One that is started on what it must refuse ends; partitions that it had wait for the next. */
+  #processFailed(name: string, failure: Error): void {
+    const isExpected = failure instanceof BackhaulError && failure.code === this.#expectedAlarm
+    if (!isExpected) return this.#violated(`${name}: ${failure.message}`)
+    const owned = new Set(this.#crew.reports().map(({ partition }) => partition))
+    for (let partition = 0; partition < this.#plan.partitions; partition += 1)
+      if (!owned.has(partition)) this.#alarms.set(partition, failure.code)
   }
 
   #taskFailed({ partition, failureCode = '' }: PartitionReport): void {

@@ -1,6 +1,6 @@
 /** One processor process of the simulation: the real `startProcessor`, with ports over the wire. */
 import { createSealer } from '../../shared/log/reject-record.ts'
-import type { ProcessorConfig } from '../../processor/config.ts'
+import type { AlertSettings, ProcessorConfig } from '../../processor/config.ts'
 import { startProcessor, type RunningProcessor } from '../../processor/start.ts'
 import type { Cut } from '../../shared/qoe/cuts.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
@@ -19,6 +19,8 @@ export interface SimProcessorParts {
   readonly config: ProcessorConfig
   readonly cuts: readonly Cut[]
   readonly partitions: number
+  /** Absent in a run without alert rules. */
+  readonly alerts: AlertSettings | undefined
   /** How wrong its wall clock is, ms. */
   readonly skewMs: number
 }
@@ -26,6 +28,8 @@ export interface SimProcessorParts {
 export type PartitionReport = ReturnType<RunningProcessor['inspectPartitions']>[number]
 
 const NEVER = new Promise<never>(() => undefined)
+/** The evaluator comes by its failpoints four times a second, whatever there is to do. */
+const DEATHS_OF_AN_EVALUATOR = 1 / 20
 const sealer = createSealer(new Uint8Array(32).fill(9))
 
 export class SimProcessor {
@@ -65,7 +69,7 @@ export class SimProcessor {
   }
 
   async #start(): Promise<void> {
-    const { scheduler, backends, random, config, cuts, partitions, skewMs } = this.#parts
+    const { scheduler, backends, random, config, cuts, partitions, alerts, skewMs } = this.#parts
     const clock = clockOf(this.life, scheduler, skewMs)
     const telemetry = createTelemetryBase('silent')
     const ports = { ...backends, life: this.life, clock, telemetry }
@@ -81,6 +85,7 @@ export class SimProcessor {
       sealer,
       cuts,
       partitions,
+      alerts,
     })
     this.#processor = processor
     if (this.#isStopping) await processor.stop().then(() => this.#end(undefined))
@@ -98,8 +103,9 @@ export class SimProcessor {
     const { random, backends } = this.#parts
     const { faults, counts } = backends.wire
     return {
-      hit: () => {
-        if (random.next() >= faults.deadlyFailpoints) return undefined
+      hit: (name) => {
+        const share = name.startsWith('alerts.') ? DEATHS_OF_AN_EVALUATOR : 1
+        if (random.next() >= faults.deadlyFailpoints * share) return undefined
         counts.deaths += 1
         this.life.kill()
         return NEVER

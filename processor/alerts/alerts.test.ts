@@ -22,6 +22,7 @@ import {
   type MortalProcessor,
   type StartOptions,
 } from '../testing/test-machine.ts'
+import { ALERT_TOLD_WITHIN_MS } from './limits.ts'
 
 const SECRET = 'a secret of the webhook'
 const RULE: RuleInput = {
@@ -161,7 +162,7 @@ describe('the evaluator', () => {
     )
     const [alert] = await published()
     expect(overAtMs).toBeGreaterThan(0)
-    expect((alert?.judgedAtMs ?? Infinity) - overAtMs).toBeLessThanOrEqual(1_000)
+    expect((alert?.judgedAtMs ?? Infinity) - overAtMs).toBeLessThanOrEqual(ALERT_TOLD_WITHIN_MS)
     await processor.stop()
   })
 

@@ -1,8 +1,14 @@
 /** Bounds of the evaluator of alert rules that are not for operators to set. */
 import { assert } from '../../shared/runtime/errors.ts'
+import { TIMED_STEP_MS } from '../limits.ts'
 
-/** How often the evaluator looks for minutes that are due, ms. */
+/** How often the evaluator looks for minutes that are due, and the webhook for alerts, ms. */
 export const ALERT_STEP_MS = 250
+/**
+ * From the last row of a minute to its alerts on their way to everybody, ms: what those in between
+ * wait for one another. What calls take comes on top (`processor_alerts_publish_duration_ms`).
+ */
+export const ALERT_TOLD_WITHIN_MS = 1_000
 /** How long its lease lasts without a renewal, ms. */
 export const ALERT_LEASE_MS = 15_000
 /** How often an evaluator without the lease asks for it, ms. */
@@ -23,6 +29,10 @@ export const ALERT_WEBHOOK_RETRY_MAX_MS = 30_000
 assert(
   ALERT_LEASE_RETRY_MS <= ALERT_LEASE_MS && ALERT_STEP_MS * 4 <= ALERT_LEASE_MS,
   'an evaluator comes by several times while its lease lasts',
+)
+assert(
+  TIMED_STEP_MS + 2 * ALERT_STEP_MS <= ALERT_TOLD_WITHIN_MS,
+  'progress is said, a minute judged and an alert posted within ALERT_TOLD_WITHIN_MS',
 )
 assert(
   ALERT_WEBHOOK_RETRY_FIRST_MS <= ALERT_WEBHOOK_RETRY_MAX_MS,

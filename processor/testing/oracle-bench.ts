@@ -26,6 +26,7 @@ export const NEIGHBOUR = 'neighbour'
 export const PARTITION = partitionOf(NEIGHBOUR, PARTITIONS)
 /** In the other partition. */
 const FARTHER = 'farther'
+export const OTHER_PARTITION = partitionOf(FARTHER, PARTITIONS)
 const ALL_PARTITIONS = Array.from({ length: PARTITIONS }, (_, partition) => partition)
 const FRAMES_PER_APPEND = 4_000
 const FRAMES_PER_WAIT = 40_000
@@ -103,8 +104,11 @@ export class OracleBench {
     }
   }
 
-  /** What is in rows, exceptions and counters not as the oracle says of the log; empty when all is well. */
-  async violations(): Promise<(Violation | string)[]> {
+  /**
+   * What is in rows, exceptions and counters of the partitions not as the oracle says of the log; empty when
+   * all is well.
+   */
+  async violations(partitions = ALL_PARTITIONS): Promise<(Violation | string)[]> {
     const { machine, processor } = this
     await machine.settled(processor)
     await machine.until(
@@ -117,7 +121,7 @@ export class OracleBench {
     const rows = await readView(speed, processor.view, sessionIds)
     const limits = foldLimitsOf(configOf({ ...QUICK, ...this.#settings }))
     const violations: (Violation | string)[] = []
-    for (const partition of ALL_PARTITIONS) {
+    for (const partition of partitions) {
       const own = <Row extends { readonly partition: number }>(all: readonly Row[]) =>
         all.filter((row) => row.partition === partition)
       const { fold, state } = processor.inspectPartitions()[partition] ?? {}

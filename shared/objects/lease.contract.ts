@@ -91,8 +91,39 @@ export function describeLease(
       await clock.advance(DURATION_MS - 1)
       await expect(watched()).rejects.toMatchObject({ code: 'LEASE_HELD' })
       await clock.advance(1)
-      await expect(acquire('passer-by')).rejects.toMatchObject({ code: 'LEASE_HELD' })
       await watched()
+    })
+
+    /** Moves the clock until `asked` has its answer; resolves to how far, ms. */
+    const answeredAfterMs = async (
+      asked: Promise<unknown>,
+      others: readonly ManualClock[] = [],
+    ) => {
+      const startedMs = clock.nowMs()
+      let isAnswered = false
+      void Promise.allSettled([asked]).then(() => (isAnswered = true))
+      const pass = async () => {
+        for (const each of [clock, ...others]) await each.advance(DURATION_MS / 60)
+        return isAnswered
+      }
+      await expect.poll(pass, { interval: 5 }).toBe(true)
+      return clock.nowMs() - startedMs
+    }
+
+    it('goes to one who asks once, and waits for its time, if the clock of its dead holder was ahead', async () => {
+      await acquire('dead', { clock: new ManualClock(clock.nowMs() + 100 * DURATION_MS) })
+      const asked = acquire('passer-by', { durationMs: 1 })
+      expect(await answeredAfterMs(asked)).toBeGreaterThanOrEqual(DURATION_MS)
+      await asked
+    })
+
+    it('is refused to one who asks once as soon as its holder, whose clock is ahead, renews it', async () => {
+      const ahead = new ManualClock(clock.nowMs() + 100 * DURATION_MS)
+      const lease = await acquire('first', { clock: ahead })
+      const asked = acquire('passer-by')
+      await answeredAfterMs(asked, [ahead])
+      await expect(asked).rejects.toMatchObject({ code: 'LEASE_HELD' })
+      expect(() => lease.assertHeld()).not.toThrow()
     })
 
     it('stays with a holder that renews it, however long it is watched', async () => {

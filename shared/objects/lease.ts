@@ -6,6 +6,7 @@
  * The object is `{"holder":…,"untilMs":…,"durationMs":…}`. A lease that is past its time is anybody's;
  * one that was released does not exist. The holder's clock may have been hours ahead, so whoever asks
  * again and again has a `LeaseWatch`: a lease that nobody renewed for as long as it lasts is free too.
+ * Whoever asks once watches it for as long where the time that it names shows such a clock.
  */
 import { z } from 'zod'
 import type { Clock } from '../runtime/clock.ts'
@@ -21,7 +22,7 @@ export interface LeaseOptions {
   /** How long the lease lasts without a renewal; renewed each third of it. */
   readonly durationMs: number
   readonly clock: Clock
-  /** Of whoever asks again and again; the same at each time. */
+  /** Of whoever asks again and again; the same at each time. Without one, somebody asks once. */
   readonly watch?: LeaseWatch
 }
 
@@ -52,19 +53,40 @@ export interface Lease {
 /** Writers that may come between a look at the lease and its taking. */
 const TAKE_ATTEMPTS_MAX = 5
 const RENEWALS_PER_DURATION = 3
+/** How often one who asks once looks whether a lease of a clock ahead is renewed. */
+const LOOKS_PER_DURATION = 2 * RENEWALS_PER_DURATION
 
-/** Throws `LEASE_HELD`, naming the holder and until when, while another holder has the lease. */
+/**
+ * Throws `LEASE_HELD`, naming the holder and until when, while another holder has the lease. Takes as long
+ * as the lease lasts where one who asks once has to watch it.
+ */
 export async function acquireLease(objects: ObjectStore, options: LeaseOptions): Promise<Lease> {
   for (let attempt = 1; ; attempt += 1) {
-    const found = await objects.read(options.name)
-    refuseIfHeld(found, options)
+    const generation = await freeGeneration(objects, options)
     try {
       const lease = new ObjectLease(objects, options)
-      await lease.take(found?.info.generation ?? 0)
+      await lease.take(generation)
       return lease
     } catch (error) {
       if (!isPreconditionFailed(error) || attempt === TAKE_ATTEMPTS_MAX) throw error
     }
+  }
+}
+
+/** Generation of a lease that nobody holds; 0 where there is none. */
+async function freeGeneration(objects: ObjectStore, options: LeaseOptions): Promise<number> {
+  const { name, clock } = options
+  const watch = options.watch ?? new LeaseWatch()
+  let first: number | undefined
+  for (;;) {
+    const found = await objects.read(name)
+    const generation = found?.info.generation ?? 0
+    const held = found && heldBy(found, { name, clock, watch })
+    if (held === undefined) return generation
+    first ??= generation
+    const mayWatch = options.watch === undefined && held.isOfClockAhead && generation === first
+    if (!mayWatch) throw held.refusal
+    await clock.sleep(held.durationMs / LOOKS_PER_DURATION)
   }
 }
 
@@ -159,16 +181,26 @@ const leaseSchema = z.object({
   durationMs: z.int().optional(),
 })
 
-function refuseIfHeld(found: StoredObject | undefined, options: LeaseOptions): void {
-  if (found === undefined) return
-  const { name, clock, watch } = options
+interface Held {
+  readonly refusal: BackhaulError
+  readonly durationMs: number
+  /** It names a time further off than it lasts. */
+  readonly isOfClockAhead: boolean
+}
+
+function heldBy(
+  found: StoredObject,
+  { name, clock, watch }: Required<Pick<LeaseOptions, 'name' | 'clock' | 'watch'>>,
+): Held | undefined {
   const { holder, untilMs, durationMs = Infinity } = holderOf(found, name)
-  const isOverdue = watch?.isOverdue(found.info.generation, durationMs, clock.monotonicMs())
-  if (untilMs > clock.nowMs() && isOverdue !== true)
-    throw objectErrors.create('LEASE_HELD', {
-      expected: `${name} to be free`,
-      received: `held by ${holder} until ${new Date(untilMs).toISOString()}`,
-    })
+  const leftMs = untilMs - clock.nowMs()
+  const isOverdue = watch.isOverdue(found.info.generation, durationMs, clock.monotonicMs())
+  if (leftMs <= 0 || isOverdue) return undefined
+  const refusal = objectErrors.create('LEASE_HELD', {
+    expected: `${name} to be free`,
+    received: `held by ${holder} until ${new Date(untilMs).toISOString()}`,
+  })
+  return { refusal, durationMs, isOfClockAhead: leftMs > durationMs }
 }
 
 function holderOf(found: StoredObject, name: string): z.infer<typeof leaseSchema> {

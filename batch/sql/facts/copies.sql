@@ -1,10 +1,11 @@
 -- Every copy of an event, and every rejected seq, of the sessions to compute: one row a copy.
 -- Only what a metric needs is carried on, and an integer stands for the sessionId, because every
 -- step below sorts or hashes these rows. The first day is a value and not a column, so that BigQuery
--- reads no day before it. Restored ones are none but where `reconcile` asks for them.
+-- reads no day before it. Restored ones are none but where `reconcile` asks for them. A split session
+-- is numbered by the offsets of its partition alone.
 SELECT
   t.session_key,
-  e.incarnation,
+  IF(t.log_partition IS NULL, e.incarnation, NULL) AS incarnation,
   e.seq,
   TRUE AS accepted,
   TRUE AS is_event,
@@ -24,13 +25,15 @@ SELECT
   e.audio_bitrate_kbps,
   e.startup_ms
 FROM events AS e
-JOIN facts_touched AS t ON t.session_id = e.session_id
+JOIN facts_touched AS t
+  ON t.session_id = e.session_id
+  AND COALESCE(t.log_partition, e.log_partition) = e.log_partition
 WHERE e.received_date >= CAST(@from_date AS DATE) AND e.incarnation >= t.incarnation
   AND e.session_id BETWEEN @first_session AND @last_session
 UNION ALL
 SELECT
   t.session_key,
-  c.incarnation,
+  IF(t.log_partition IS NULL, c.incarnation, NULL) AS incarnation,
   c.seq,
   c.kind = 'duplicate' AS accepted,
   FALSE AS is_event,
@@ -50,13 +53,15 @@ SELECT
   c.audio_bitrate_kbps,
   c.startup_ms
 FROM event_copies AS c
-JOIN facts_touched AS t ON t.session_id = c.session_id
+JOIN facts_touched AS t
+  ON t.session_id = c.session_id
+  AND COALESCE(t.log_partition, c.log_partition) = c.log_partition
 WHERE c.received_date >= CAST(@from_date AS DATE) AND c.incarnation >= t.incarnation
   AND c.session_id BETWEEN @first_session AND @last_session
 UNION ALL
 SELECT
   t.session_key,
-  r.incarnation,
+  IF(t.log_partition IS NULL, r.incarnation, NULL) AS incarnation,
   r.seq,
   r.kind = 'duplicate' AS accepted,
   FALSE AS is_event,
@@ -76,6 +81,8 @@ SELECT
   r.audio_bitrate_kbps,
   r.startup_ms
 FROM facts_restored_copies AS r
-JOIN facts_touched AS t ON t.session_id = r.session_id
+JOIN facts_touched AS t
+  ON t.session_id = r.session_id
+  AND COALESCE(t.log_partition, r.log_partition) = r.log_partition
 WHERE r.received_date >= CAST(@from_date AS DATE) AND r.incarnation >= t.incarnation
   AND r.session_id BETWEEN @first_session AND @last_session

@@ -5,7 +5,7 @@ WITH mixed AS (
   SELECT session_key
   FROM facts_copies
   GROUP BY session_key
-  HAVING COUNTIF(NOT is_event) > 0 OR MIN(incarnation) < MAX(incarnation)
+  HAVING COUNTIF(NOT is_event) > 0 OR COUNT(incarnation) = 0 OR MIN(incarnation) < MAX(incarnation)
 ),
 ranked AS (
   SELECT
