@@ -71,6 +71,9 @@ export const PARTS_READ_AT_ONCE = 8
 /** Objects of a run that are looked through at a time. */
 export const RUN_OBJECTS_PER_PAGE = 1_000
 
+/** Objects of a run that a dry run counts. */
+export const RUN_OBJECTS_MAX = 100_000
+
 /** Age at which `init gcp` has raw files moved to the class ARCHIVE, days. */
 export const ARCHIVE_AFTER_DAYS = 7
 

@@ -97,6 +97,7 @@ export class Stores {
   #speed: Opened<SpeedStore> | undefined
   #objects: Promise<ObjectStore> | undefined
   #warehouse: Promise<Warehouse> | undefined
+  #ensured: Promise<void> | undefined
 
   constructor(options: StoresOptions) {
     this.#options = options
@@ -167,7 +168,18 @@ export class Stores {
   }
 
   /** With all its tables; the first call of a command says how many threads it has. */
-  warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
+  async warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
+    const warehouse = await this.warehouseAsIs(threads)
+    this.#ensured ??= warehouse.ensureTables(allTables).catch((error: unknown) => {
+      this.#ensured = undefined
+      throw error
+    })
+    await this.#ensured
+    return warehouse
+  }
+
+  /** With the tables that there are, for a command that writes nothing. */
+  warehouseAsIs(threads = DATABASE_THREADS): Promise<Warehouse> {
     this.#warehouse ??= this.#openWarehouse(threads).catch((error: unknown) => {
       this.#warehouse = undefined
       throw error
@@ -286,7 +298,6 @@ export class Stores {
       telemetry: this.telemetry,
     })
     this.#stack.add('warehouse', () => warehouse.close())
-    await warehouse.ensureTables(allTables)
     return warehouse
   }
 }

@@ -29,11 +29,17 @@ import type {
 } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 
+/** Scratch tables as a session needs them. */
+export type SessionScratch = Pick<
+  BigQueryScratch,
+  'names' | 'make' | 'makeNamed' | 'append' | 'load' | 'drop'
+>
+
 export interface BigQuerySessionParts {
   readonly jobs: BigQueryJobs
-  readonly queries: BigQueryQueries
-  readonly catalog: BigQueryCatalog
-  readonly scratch: BigQueryScratch
+  readonly queries: Pick<BigQueryQueries, 'rows' | 'columns'>
+  readonly catalog: Pick<BigQueryCatalog, 'done'>
+  readonly scratch: SessionScratch
   readonly place: BigQueryPlace
   readonly snapshot: Snapshot
   readonly clock: Clock
