@@ -188,6 +188,9 @@ export const WAITING_DAYS_MAX = 2_000_000
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000
 
+/** Plans that one call of an erasure makes: each after the first because a compaction was in the way. */
+export const ERASE_PLANS_MAX = 5
+
 /** Files of runs that one raw file may be joined of: each of the runs reads it whole to be loaded again. */
 export const JOINED_FILES_MAX = 64
 

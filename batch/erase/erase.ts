@@ -24,11 +24,17 @@ import { RETIRED_KEEP_MS } from '../../shared/warehouse/duckdb-limits.ts'
 import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
-import { finishCompaction } from '../compact/standing-plan.ts'
+import { finishCompaction, isCompacting } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
 import { removeLateFiles } from '../flatten.ts'
-import { DATES_MAX, DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
+import {
+  DATES_MAX,
+  DATES_PER_WRITE,
+  ERASE_PLANS_MAX,
+  ERASE_ROUNDS_MAX,
+  QUERY_TIMEOUT_MS,
+} from '../limits.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import {
   type ErasedFile,
@@ -46,7 +52,7 @@ import {
 import { removeReplayLeftovers } from '../replay/reload-run.ts'
 import { refuseUnfinishedRun } from '../unfinished-run.ts'
 import { endKeys } from './end-keys.ts'
-import { supersede } from './ledger.ts'
+import { stateOf, supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
 import { rewriteFile } from './rewrite-file.ts'
 import { unfinishedErasures } from './unfinished-erasure.ts'
@@ -167,34 +173,59 @@ class Erasure {
     const done = await readProof(objects, this.#round.names.proof)
     if (done !== undefined) return done
     await warehouse.ensureTables(allTables)
-    const session = await warehouse.open()
-    try {
-      // What a killed replay left is made from raw files, and in no list.
-      await removeReplayLeftovers(objects)
-      const plan = await this.#plan(session)
-      await failpoints.hit('erase.afterPlan')
-      const files = await this.#rewriteFiles(plan)
-      await supersede(session, { plan, files, jobId: this.#jobId('ledger') })
-      await failpoints.hit('erase.afterLedger')
-      await this.#delete(
-        files.filter((file) => file.name !== file.replacedBy).map(({ name }) => name),
-        'erase.afterSomeOldFiles',
-      )
-      await scratchSessions(session, plan.sessions)
-      for (const table of SESSION_TABLES) await this.#removeRows(session, table)
-      await this.#removeLiveRows(plan)
-      this.#lease.assertHeld()
-      await endKeys(this.#parts.log, plan.sessions)
-      await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
-      return await this.#prove(plan, files)
-    } finally {
-      await session.close()
+    // What a killed replay left is made from raw files, and in no list.
+    await removeReplayLeftovers(objects)
+    const plan = await this.#plan()
+    await failpoints.hit('erase.afterPlan')
+    return this.#inSession((session) => this.#follow(session, plan))
+  }
+
+  async #follow(session: WarehouseSession, plan: ErasurePlan): Promise<ErasureProof> {
+    const { failpoints } = this.#parts
+    const files = await this.#rewriteFiles(plan)
+    await supersede(session, { plan, files, jobId: this.#jobId('ledger') })
+    await failpoints.hit('erase.afterLedger')
+    await this.#delete(
+      files.filter((file) => file.name !== file.replacedBy).map(({ name }) => name),
+      'erase.afterSomeOldFiles',
+    )
+    await scratchSessions(session, plan.sessions)
+    for (const table of SESSION_TABLES) await this.#removeRows(session, table)
+    await this.#removeLiveRows(plan)
+    this.#lease.assertHeld()
+    await endKeys(this.#parts.log, plan.sessions)
+    await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
+    return this.#prove(plan, files)
+  }
+
+  /**
+   * The plan of this try or of an earlier one, of files that are in force. A compaction that has not noticed
+   * the loss of its lease may join them while a plan is made: so it is looked for once more when the plan is
+   * kept, as a compaction looks for erasures once more when its own is, and one of the two gives way.
+   */
+  async #plan(): Promise<ErasurePlan> {
+    const { objects } = this.#parts
+    const { plan: name } = this.#round.names
+    for (let tries = 1; ; tries += 1) {
+      const plan = await this.#inSession((session) => this.#planned(session))
+      const isJoining = await isCompacting(objects)
+      const state = await this.#inSession((session) => stateOf(session, plan.files))
+      if (state === 'followed' || (state === 'inForce' && !isJoining)) return plan
+      if (tries === ERASE_PLANS_MAX)
+        throw batchErrors.create('BATCH_ERASE_OVERTAKEN', {
+          expected: `the files of ${name} to stay as they are`,
+          received: 'a compaction that joins them',
+        })
+      // Nothing was done by it yet: what it names is replaced in one write of the ledger.
+      await objects.delete(name)
     }
   }
 
-  async #plan(session: WarehouseSession): Promise<ErasurePlan> {
+  async #planned(session: WarehouseSession): Promise<ErasurePlan> {
     const { objects, speed, views, failpoints } = this.#parts
     const { names, record, earlierSessions } = this.#round
+    const assertMayGoOn = () => this.#lease.assertHeld()
+    await finishCompaction({ objects, failpoints, atOnce: 1, assertMayGoOn }, session)
     const earlier = await readPlan(objects, names.plan)
     if (earlier !== undefined) return earlier
     // A run that took its cut before the record has frames of the viewer on their way.
@@ -202,8 +233,6 @@ class Erasure {
     await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
     // What a shard left that came too late for the last run and was killed is in no list either.
     await removeLateFiles(objects, control.lastRun)
-    const assertMayGoOn = () => this.#lease.assertHeld()
-    await finishCompaction({ objects, failpoints, atOnce: 1, assertMayGoOn }, session)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#lease.assertHeld()
@@ -302,6 +331,15 @@ WHERE session_id IN (${scopeSelect.sql})`,
     }
     await writeObject(objects, names.proof, proof)
     return proof
+  }
+
+  async #inSession<Result>(work: (session: WarehouseSession) => Promise<Result>): Promise<Result> {
+    const session = await this.#parts.warehouse.open()
+    try {
+      return await work(session)
+    } finally {
+      await session.close()
+    }
   }
 
   /** The same at every try of the round. */
