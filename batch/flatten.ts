@@ -215,8 +215,13 @@ function refuseOtherCount({ raw, counts }: FileToFlatten, kind: StagingKind, row
     })
 }
 
+/** That of whoever ends the work is none of the file. */
+function isAbort(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
 function failureOf(error: unknown, rawFile: string): Error {
-  if (error instanceof BackhaulError) return error
+  if (error instanceof BackhaulError || isAbort(error)) return error
   const received = error instanceof Error ? error.message : String(error)
   const isFull = /no space left|file too large|ENOSPC|EFBIG|EDQUOT/i.test(received)
   const code = isFull ? 'BATCH_DISK_FULL' : 'BATCH_FLATTEN_FAILED'

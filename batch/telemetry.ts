@@ -21,7 +21,7 @@ export const batchMetrics = defineMetrics({
   runs: {
     kind: 'counter',
     name: 'batch_runs_total',
-    help: 'Runs by outcome: completed, idle (nothing new), refused (another run is under way) or failed.',
+    help: 'Runs by outcome: completed, idle (nothing new), refused (another run is under way), interrupted (by whoever ended the process) or failed.',
     labels: ['outcome'],
   },
   lastRun: {
@@ -166,6 +166,7 @@ export interface BatchTelemetry {
   contentRefused(error: BackhaulError): void
   runIdle(): void
   runRefused(error: Error): void
+  runInterrupted(): void
   runFailed(error: unknown): void
 }
 
@@ -236,7 +237,10 @@ function outcomeEvents(
     Pick<typeof batchMetrics, 'runs' | 'lastRun' | 'lastCompletedAt' | 'boundary'>
   >,
   log: Logger,
-): Pick<BatchTelemetry, 'runCompleted' | 'runIdle' | 'runRefused' | 'runFailed'> {
+): Pick<
+  BatchTelemetry,
+  'runCompleted' | 'runIdle' | 'runRefused' | 'runInterrupted' | 'runFailed'
+> {
   return {
     runCompleted({ run, atMs, boundaryMs }) {
       metrics.runs.inc({ outcome: 'completed' })
@@ -251,6 +255,10 @@ function outcomeEvents(
     runRefused(error) {
       metrics.runs.inc({ outcome: 'refused' })
       log.warn({ error: error.message }, 'another run is under way')
+    },
+    runInterrupted() {
+      metrics.runs.inc({ outcome: 'interrupted' })
+      log.info('the run was interrupted; the next goes on with it')
     },
     runFailed(error) {
       metrics.runs.inc({ outcome: 'failed' })

@@ -59,6 +59,11 @@ export interface StoresOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly readFile: (path: string) => string
   readonly clock: Clock
+  /**
+   * Gives up what the warehouse has under way, and closes it; the other stores stay, so that a lease can be
+   * given back.
+   */
+  readonly signal?: AbortSignal
 }
 
 export interface CommandSettings {
@@ -298,6 +303,11 @@ export class Stores {
       telemetry: this.telemetry,
     })
     this.#stack.add('warehouse', () => warehouse.close())
+    const { signal } = this.#options
+    // What closing fails with, closing again at the end of the command tells.
+    const giveUp = () => void warehouse.close().catch(() => undefined)
+    signal?.addEventListener('abort', giveUp, { once: true })
+    if (signal?.aborted === true) giveUp()
     return warehouse
   }
 }

@@ -74,6 +74,8 @@ export interface EraseParts {
   readonly logRetentionMs: number
   /** By when the speed store has forgotten a row that is written now, ms from now. */
   readonly rowRetentionMs: number
+  /** Ends the erasure before its next step; the same call goes on with it. */
+  readonly signal?: AbortSignal
   /** Raw files of the viewer that are written anew, of those that will be. */
   onProgress?(filesDone: number, files: number): void
 }
@@ -192,7 +194,7 @@ class Erasure {
     await scratchSessions(session, plan.sessions)
     for (const table of SESSION_TABLES) await this.#removeRows(session, table)
     await this.#removeLiveRows(plan)
-    this.#lease.assertHeld()
+    this.#assertMayGoOn()
     await endKeys(this.#parts.log, plan.sessions)
     await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
     return this.#prove(plan, files)
@@ -224,7 +226,7 @@ class Erasure {
   async #planned(session: WarehouseSession): Promise<ErasurePlan> {
     const { objects, speed, views, failpoints } = this.#parts
     const { names, record, earlierSessions } = this.#round
-    const assertMayGoOn = () => this.#lease.assertHeld()
+    const assertMayGoOn = () => this.#assertMayGoOn()
     await finishCompaction({ objects, failpoints, atOnce: 1, assertMayGoOn }, session)
     const earlier = await readPlan(objects, names.plan)
     if (earlier !== undefined) return earlier
@@ -235,7 +237,7 @@ class Erasure {
     await removeLateFiles(objects, control.lastRun)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
-    this.#lease.assertHeld()
+    this.#assertMayGoOn()
     await writeObject(objects, names.plan, plan)
     return plan
   }
@@ -247,7 +249,7 @@ class Erasure {
     const { pseudonyms } = record
     const files: ErasedFile[] = []
     for (const file of plan.files) {
-      this.#lease.assertHeld()
+      this.#assertMayGoOn()
       files.push(await rewriteFile(objects, { file, erasures, pseudonyms }))
       this.#parts.onProgress?.(files.length, plan.files.length)
       await failpoints.hit('erase.afterSomeRawFiles')
@@ -256,7 +258,7 @@ class Erasure {
   }
 
   async #removeRows(session: WarehouseSession, table: TableSpec): Promise<void> {
-    this.#lease.assertHeld()
+    this.#assertMayGoOn()
     const scopeSelect = { sql: `SELECT session_id FROM ${ERASED_SESSIONS}` }
     const rows = await session.query(
       {
@@ -268,7 +270,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
     )
     const dates = rows.map((row) => String(row['day'])).toSorted()
     for (let first = 0; first < dates.length; first += DATES_PER_WRITE) {
-      this.#lease.assertHeld()
+      this.#assertMayGoOn()
       const ofWrite = dates.slice(first, first + DATES_PER_WRITE)
       await session.replaceRows({
         table: table.name,
@@ -287,7 +289,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
     const { speed, views, failpoints } = this.#parts
     for (const view of views)
       for (const id of sessions) {
-        this.#lease.assertHeld()
+        this.#assertMayGoOn()
         await speed.deleteSession(view, id)
         await failpoints.hit('erase.afterSomeLiveRows')
       }
@@ -298,7 +300,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
     failpoint: 'erase.afterSomeOldFiles' | 'erase.afterSomeStagingFiles',
   ): Promise<void> {
     for (const name of names) {
-      this.#lease.assertHeld()
+      this.#assertMayGoOn()
       await this.#parts.objects.delete(name)
       await this.#parts.failpoints.hit(failpoint)
     }
@@ -331,6 +333,11 @@ WHERE session_id IN (${scopeSelect.sql})`,
     }
     await writeObject(objects, names.proof, proof)
     return proof
+  }
+
+  #assertMayGoOn(): void {
+    this.#lease.assertHeld()
+    this.#parts.signal?.throwIfAborted()
   }
 
   async #inSession<Result>(work: (session: WarehouseSession) => Promise<Result>): Promise<Result> {

@@ -18,7 +18,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
   examples: ['erase --viewer "$VIEWER_ID"', 'erase --viewer "$VIEWER_ID" --json'],
   options: { viewer: { value: 'ID', doc: 'the viewer id as the player sends it' } },
   positionals: [],
-  async run({ stores, clock, progress }, given) {
+  async run({ stores, clock, progress, signal }, given) {
     const viewerId = given.required('viewer')
     if (viewerId === '') throw usage('--viewer with an id', 'an empty one')
     const { settings } = stores
@@ -31,6 +31,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
         speed: await stores.speed('guest'),
         log: await stores.log('guest'),
         clock,
+        signal,
         failpoints: noFailpoints,
         pseudonymiser: stores.pseudonymiser(),
         views: await viewsOf(objects, settings.view),
