@@ -117,21 +117,25 @@ export async function flattenFiles(
 
 /**
  * Removes the Parquet files of a run that its list does not name: shards that were killed, or came too
- * late, have left them, and what no list names no erasure would find.
+ * late, have left them, and what no list names no erasure would find. Resolves with their names.
  */
 export async function removeStrayFiles(
   objects: ObjectStore,
   run: number,
   listed: readonly StagingFile[],
-): Promise<void> {
+): Promise<string[]> {
   const names = new Set(listed.map(({ name }) => name))
+  const removed: string[] = []
   const folder = `${runFolder(run)}/`
   let startAfter = folder
   for (;;) {
     const page = await objects.list(folder, { startAfter, limit: RUN_OBJECTS_PER_PAGE })
-    for (const { name } of page)
-      if (name.endsWith('.parquet') && !names.has(name)) await objects.delete(name)
-    if (page.length < RUN_OBJECTS_PER_PAGE) return
+    for (const { name } of page) {
+      if (!name.endsWith('.parquet') || names.has(name)) continue
+      await objects.delete(name)
+      removed.push(name)
+    }
+    if (page.length < RUN_OBJECTS_PER_PAGE) return removed
     startAfter = page.at(-1)?.name ?? startAfter
   }
 }

@@ -1,5 +1,5 @@
 /** The batch under SIGTERM in the midst of a long statement: it ends, and keeps nobody else waiting. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ const SLOW_MAIN = join(import.meta.dirname, 'testing', 'slow-command', 'main.ts'
 const MAIN = join(import.meta.dirname, 'cli', 'main.ts')
 
 let machine: BatchMachine
+const started: ChildProcess[] = []
 beforeEach(async () => {
   const clock = new ManualClock(Date.parse('2026-03-01T00:00:00Z'))
   machine = await BatchMachine.open({ clock })
@@ -23,7 +24,11 @@ beforeEach(async () => {
   await machine.closeStores()
   await writeFile(join(machine.folder, 'format.json'), '{"format":1}\n')
 })
-afterEach(() => machine.close())
+afterEach(async () => {
+  // One that did not end by itself would compute for days.
+  for (const child of started.splice(0)) child.kill('SIGKILL')
+  await machine.close()
+})
 
 function batchRun(main: string) {
   const child = spawn(process.execPath, [main, 'batch', 'run'], {
@@ -37,6 +42,7 @@ function batchRun(main: string) {
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  started.push(child)
   const ended = Promise.all([once(child, 'close'), text(child.stderr)]).then(
     ([[code], errors]) => ({ code: code as number | null, errors }),
   )

@@ -71,6 +71,12 @@ export const PARTS_READ_AT_ONCE = 8
 /** Objects of a run that are looked through at a time. */
 export const RUN_OBJECTS_PER_PAGE = 1_000
 
+/** Raw files that are looked through at a time for those that nothing names. */
+export const RAW_OBJECTS_PER_PAGE = 1_000
+
+/** Runs before a new one whose raw files are looked through, of those that shards or a failure may have left some of. */
+export const LATE_RUNS_MAX = 16
+
 /** Objects of a run that a dry run counts. */
 export const RUN_OBJECTS_MAX = 100_000
 

@@ -188,7 +188,8 @@ class Run {
     const { objects } = this.#parts
     const { acceptLoss = [], mergeWithinMs } = this.#options
     if (mergeWithinMs !== undefined) return readCut(objects, await nextRun(objects, control))
-    return beginCut({ ...this.#parts, acceptLoss }, control)
+    const assertMayGoOn = this.#assertMayGoOn
+    return beginCut({ ...this.#parts, acceptLoss, assertMayGoOn }, control)
   }
 
   /**

@@ -115,6 +115,11 @@ export const batchMetrics = defineMetrics({
     help: 'Rows that runs inserted into tables; a repeat inserts none.',
     labels: ['table'],
   },
+  unnamedRemoved: {
+    kind: 'counter',
+    name: 'batch_unnamed_files_removed_total',
+    help: 'Raw files that no ledger named, left by runs and shards that were cut off or came too late, and removed.',
+  },
   lateWaiting: {
     kind: 'gauge',
     name: 'batch_late_events_waiting',
@@ -146,6 +151,8 @@ export interface BatchTelemetry {
   ): void
   fileFlattened(kind: StagingKind, rows: number, bytes: number): void
   rowsInserted(table: string, rows: number): void
+  /** Raw files that nothing named are gone. */
+  unnamedRemoved(names: readonly string[]): void
   /** So many copies have left `late_events` now, and so many wait there. */
   lateSettled(settled: number, waiting: number): void
   /** How far the files are behind the log at the cut of a run. */
@@ -226,6 +233,10 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       const counts = { verdict, compared, explained, erased, defects, pending }
       if (defects > 0) log.error(counts, 'live and history differ without a proof')
       else log.info(counts, 'live and history were compared')
+    },
+    unnamedRemoved(names) {
+      metrics.unnamedRemoved.inc(names.length)
+      log.info({ files: names.length, first: names[0] }, 'raw files that nothing named are removed')
     },
     ...contentEvents(metrics, log),
     ...outcomeEvents(metrics, log),

@@ -4,7 +4,7 @@
  * gone on with by the next, which follows the same plan and ends in the same state.
  *
  *   record ─► plan ─► new raw files ─► ledger ─► old raw files gone ─► tables ─► live rows
- *          ─► keys of closed sessions ─► staging files ─► proof
+ *          ─► keys of closed sessions ─► staging files ─► files that nothing names ─► proof
  *
  * A call after the proof is another round: it removes what came since, such as the live row of a
  * session that was still open.
@@ -27,7 +27,6 @@ import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehou
 import { finishCompaction, isCompacting } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
-import { removeLateFiles } from '../flatten.ts'
 import {
   DATES_MAX,
   DATES_PER_WRITE,
@@ -51,6 +50,7 @@ import {
 } from './erasure-objects.ts'
 import { removeReplayLeftovers } from '../replay/reload-run.ts'
 import { refuseUnfinishedRun } from '../unfinished-run.ts'
+import { removeUnnamedRawFiles, removeUnnamedStagingFiles } from '../unnamed-files.ts'
 import { endKeys } from './end-keys.ts'
 import { stateOf, supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
@@ -61,7 +61,7 @@ export interface EraseParts {
   readonly objects: ObjectStore
   readonly warehouse: Warehouse
   readonly speed: SpeedStore
-  readonly log: Pick<EventLog, 'append' | 'describeTopic'>
+  readonly log: Pick<EventLog, 'append' | 'describeTopic' | 'offsets'>
   readonly clock: Clock
   readonly failpoints: Failpoints
   readonly pseudonymiser: Pick<Pseudonymiser, 'all'>
@@ -197,7 +197,7 @@ class Erasure {
     this.#assertMayGoOn()
     await endKeys(this.#parts.log, plan.sessions)
     await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
-    return this.#prove(plan, files)
+    return this.#prove(plan, files, await this.#removeUnnamed())
   }
 
   /**
@@ -233,8 +233,6 @@ class Erasure {
     // A run that took its cut before the record has frames of the viewer on their way.
     const control = await readControl(session)
     await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
-    // What a shard left that came too late for the last run and was killed is in no list either.
-    await removeLateFiles(objects, control.lastRun)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
     this.#assertMayGoOn()
@@ -306,7 +304,19 @@ WHERE session_id IN (${scopeSelect.sql})`,
     }
   }
 
-  async #prove(plan: ErasurePlan, files: readonly ErasedFile[]): Promise<ErasureProof> {
+  /** Last, so that nothing is left of what came while the erasure was at work. */
+  async #removeUnnamed(): Promise<readonly string[]> {
+    const { plan: ownPlan } = this.#round.names
+    const parts = { ...this.#parts, ownPlan, assertMayGoOn: () => this.#assertMayGoOn() }
+    const raw = await removeUnnamedRawFiles(parts, undefined)
+    return [...raw, ...(await removeUnnamedStagingFiles(parts))]
+  }
+
+  async #prove(
+    plan: ErasurePlan,
+    files: readonly ErasedFile[],
+    unnamedFiles: readonly string[],
+  ): Promise<ErasureProof> {
     const { objects, clock, views, logRetentionMs, rowRetentionMs } = this.#parts
     const { names, record } = this.#round
     const doneAtMs = clock.nowMs()
@@ -322,6 +332,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
       rows: plan.rows,
       files: [...files],
       stagingFiles: plan.stagingFiles,
+      unnamedFiles: [...unnamedFiles],
       views: [...views],
       forgottenByMs: {
         log: logMs,

@@ -54,7 +54,7 @@ async function viewsOf(objects: ObjectStore, own: string): Promise<string[]> {
 }
 
 function textOf({ proofName, proof }: Erased): string {
-  const { sessions, files, stagingFiles, rows, forgottenByMs } = proof
+  const { sessions, files, stagingFiles, unnamedFiles, rows, forgottenByMs } = proof
   const day = (ms: number) => new Date(ms).toISOString()
   return [
     `${counted(sessions, 'session')} forgotten, as of ${day(proof.erasedAtMs)}.`,
@@ -63,6 +63,9 @@ function textOf({ proofName, proof }: Erased): string {
       [`  ${name}`, `    ${sha256}`, `  → ${replacedBy}`, `    ${replacedBySha256}`].join('\n'),
     ),
     `  ${counted(stagingFiles.length, 'staging file')} deleted`,
+    ...(unnamedFiles.length === 0
+      ? []
+      : [`  ${counted(unnamedFiles.length, 'file')} deleted that nothing named`]),
     `The log and the checkpoints forget by ${day(forgottenByMs.log)}.`,
     `A live row that is written again is not served, and expires by ${day(forgottenByMs.liveRows)}.`,
     `Proof: ${proofName}`,
