@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { ApiRequest } from '../scripts/services/api-proxy.ts'
 import type { ApiServer } from '../scripts/services/api-server.ts'
 import { startBigQuery } from '../scripts/services/bigquery.ts'
+import { BYTES_OF_A_TABLE } from '../scripts/services/bigquery/proxy/dry-run.ts'
 import { startGcs, type Gcs } from '../scripts/services/gcs.ts'
 import type { ObjectStore } from '../shared/objects/object-store.ts'
 import { bucketEnvironment, freshBucket, openBucket } from '../shared/objects/testing/gcs-bucket.ts'
@@ -20,7 +21,7 @@ import {
   freshDatasets,
   openDataset,
 } from '../shared/warehouse/testing/bigquery-dataset.ts'
-import type { Row, Warehouse } from '../shared/warehouse/warehouse.ts'
+import type { Row, Warehouse, WarehouseEstimate } from '../shared/warehouse/warehouse.ts'
 import type { RunOptions } from './run.ts'
 import { analystsStatements } from './testing/analysts-statements.ts'
 import { PARTITIONS, tablesOf } from './testing/batch-machine.ts'
@@ -67,6 +68,8 @@ let onCloud: CommandsOn
 let inFolder: CommandsOn
 /** Statements and loads that were asked of BigQuery. */
 let jobs = 0
+/** What a dry run has said of the run that settles late copies. */
+let plan: Record<string, unknown> = {}
 
 beforeAll(async () => {
   gcs = await startGcs()
@@ -133,15 +136,21 @@ it('answers the questions of analysts as DuckDB does', async () => {
   }
 })
 
-it('by commands: copies that come late are settled, and agree with the live rows', async () => {
+it('by commands: a dry run says what the next run takes and reads, and does nothing', async () => {
   const { machine, live, clock } = opened
   await clock.advance(START_MS + DAY_MS - clock.nowMs())
   await new LateLog(machine.ports.log, clock).goOn()
   await watch(opened, 1)
   await live.catchUp()
   await closeEraseMachine(opened)
+  plan = await expectDryRun()
+})
+
+it('by commands: copies that come late are settled, and agree with the live rows', async () => {
   jobs = 0
-  await onBoth('batch run --settle-late')
+  const [done] = await onBoth('batch run --settle-late')
+  expect(done).toMatchObject({ run: plan['run'] })
+  expect(recordsOf(done)).toBe(plan['records'])
   expect(jobs).toBeLessThan(JOBS_MAX)
   const late = await answerOf(
     warehouse,
@@ -175,6 +184,37 @@ it('by commands: files are joined, a viewer is forgotten, an archived range come
   for (const gone of ERASED) expect(JSON.stringify(rows, printed).includes(gone), gone).toBe(false)
   await closeEraseMachine(opened)
 })
+
+/** What the next run would do and read: nothing is written, and no statement is run but those that ask where it begins. */
+async function expectDryRun(): Promise<Record<string, unknown>> {
+  const written = () => objects.list('', { limit: 100_000 })
+  const [before, rows] = [await written(), await tablesOf(warehouse)]
+  const ran: string[] = []
+  let isOver = false
+  bigQuery.proxy.observe(({ method, url, body }) => {
+    if (isOver || method === 'GET') return
+    const { dryRun, query } = JSON.parse(body.toString()) as { dryRun?: boolean; query?: string }
+    if (dryRun !== true) ran.push(query ?? url.pathname)
+  })
+  const { code, found } = await onCloud.json('batch run --dry-run')
+  isOver = true
+  expect(code).toBe(0)
+  expect(found).toMatchObject({ outcome: 'planned', isBegun: false, isBusy: false, problems: [] })
+  const estimate = found['estimate'] as WarehouseEstimate
+  expect(estimate.statements).toBeGreaterThan(50)
+  expect(estimate.bytesRead).toBeGreaterThan(20 * BYTES_OF_A_TABLE)
+  expect(estimate.bytesReadAtOnce).toBeGreaterThan(2 * BYTES_OF_A_TABLE)
+  const READ = /CURRENT_TIMESTAMP\(\)|warehouse_tables|batch_runs/
+  expect(ran.filter((sql) => !READ.test(sql))).toEqual([])
+  expect(await written()).toEqual(before)
+  expect(await tablesOf(warehouse)).toEqual(rows)
+  return found
+}
+
+function recordsOf(report: Record<string, unknown> | undefined): number {
+  const topics = report?.['topics'] as readonly { readonly counts: { readonly records: number } }[]
+  return topics.reduce((sum, { counts }) => sum + counts.records, 0)
+}
 
 type Run = (options?: RunOptions) => Promise<unknown>
 

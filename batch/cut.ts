@@ -104,12 +104,19 @@ export async function readFitCut(
  * Throws `BATCH_TOPIC_RECREATED` before any object is written.
  */
 export async function takeCut(context: CutContext, run: number, control: Control): Promise<Cut> {
-  const { objects } = context
   const earlier = await readFitCut(context, run, control)
   if (earlier !== undefined) return earlier
-  const { config, clock, outOfOrdernessMs } = context
+  const { objects } = context
+  const cut = await newCut(context, run, control)
+  if (cut.ranges.length === 0) return cut
+  return createOrTake(objects, cutName(run), { schema: cutSchema, value: cut })
+}
+
+/** The cut that a run would take now; nothing is kept of it. */
+export async function newCut(context: CutContext, run: number, control: Control): Promise<Cut> {
+  const { objects, config, clock, outOfOrdernessMs } = context
   const cutAtMs = clock.nowMs()
-  const cut: Cut = {
+  return {
     format: 1,
     run,
     cutAtMs,
@@ -119,8 +126,6 @@ export async function takeCut(context: CutContext, run: number, control: Control
     ...(await rangesNow(context, control, cutAtMs)),
     erasures: await listErasures(objects),
   }
-  if (cut.ranges.length === 0) return cut
-  return createOrTake(objects, cutName(run), { schema: cutSchema, value: cut })
 }
 
 async function refuseRecreatedTopics(log: EventLog, control: Control): Promise<void> {

@@ -70,6 +70,12 @@ export const batchErrors = defineErrors({
     action:
       'Nothing was removed. Many sessions under one viewer id mean that a client sends the same id for everybody: correct it, and report this with the number in the message.',
   },
+  BATCH_ERASE_OVERTAKEN: {
+    rule: 'raw files stay as they are from when an erasure plans until it has rewritten them',
+    retryable: true,
+    action:
+      'Nothing was removed yet. Compactions are under way that have lost their lease: end them, and give the command of the erasure again.',
+  },
   BATCH_COMPACT_ERASURE_UNFINISHED: {
     rule: 'raw files are joined when no erasure is half done',
     retryable: false,

@@ -99,7 +99,7 @@ export async function computeHistory(
   await computeTouched(session, request, {
     fromDate: newFrom,
     sessions: select('touched-by-run', { from_date: newFrom }),
-    minutes: select('touched-minutes', { from_date: newFrom }),
+    minutes: touchedMinutes(ARRIVALS_OF_RUN, { from_date: newFrom }),
   })
 }
 
@@ -116,7 +116,7 @@ export async function computeWaiting(
   await computeTouched(session, request, {
     fromDate: dayBefore(request.fromDate, limits.sessionTimeoutMs + limits.sessionKeepMs),
     sessions: select('touched-by-waiting'),
-    minutes: select('touched-minutes-of-waiting'),
+    minutes: touchedMinutes('SELECT received_at_ms FROM late_waiting'),
   })
 }
 
@@ -134,8 +134,22 @@ export async function computeDays(
   await computeTouched(session, request, {
     fromDate,
     sessions: select('touched-by-days', days),
-    minutes: select('touched-minutes-of-days', days),
+    minutes: touchedMinutes(ARRIVALS_OF_DAYS, days),
   })
+}
+
+/** `received_at_ms` of frames: of those of the run, and of those that arrived in the given days. */
+const ARRIVALS_OF_RUN = `SELECT f.received_at_ms
+  FROM frames AS f
+  CROSS JOIN facts_parameters AS p
+  WHERE f.received_date >= CAST(@from_date AS DATE) AND f.run = p.run`
+const ARRIVALS_OF_DAYS = `SELECT received_at_ms
+  FROM frames
+  WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)`
+
+/** The minutes of the sessions that are computed, and those in which `arrivals` came. */
+function touchedMinutes(arrivals: string, parameters: Select['parameters'] = {}): Select {
+  return { sql: `WITH arrivals AS (${arrivals})\n${readSql('facts/touched-minutes')}`, parameters }
 }
 
 interface Touched {

@@ -5,7 +5,9 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
+import type { Clock } from '../shared/runtime/clock.ts'
 import { isRunning } from '../shared/runtime/is-running.ts'
+import { INTERRUPT_REPEAT_MS } from '../shared/warehouse/duckdb-limits.ts'
 import { literal } from './flatten-sql.ts'
 
 export interface FlattenDatabaseOptions {
@@ -13,6 +15,9 @@ export interface FlattenDatabaseOptions {
   readonly temporaryFolder: string
   readonly memoryBytes: number
   readonly threads: number
+  readonly clock: Clock
+  /** Gives up the statement under way, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export class FlattenDatabase {
@@ -20,11 +25,18 @@ export class FlattenDatabase {
   readonly folder: string
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
+  readonly #options: Pick<FlattenDatabaseOptions, 'clock' | 'signal'>
 
-  private constructor(folder: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(
+    folder: string,
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+    options: Pick<FlattenDatabaseOptions, 'clock' | 'signal'>,
+  ) {
     this.folder = folder
     this.#instance = instance
     this.#connection = connection
+    this.#options = options
   }
 
   static async open(options: FlattenDatabaseOptions): Promise<FlattenDatabase> {
@@ -41,19 +53,40 @@ export class FlattenDatabase {
       autoinstall_known_extensions: 'false',
       enable_external_access: 'true',
     })
-    return new FlattenDatabase(folder, instance, await instance.connect())
+    return new FlattenDatabase(folder, instance, await instance.connect(), options)
   }
 
   async run(sql: string): Promise<void> {
-    await this.#connection.run(sql)
+    await this.#during(() => this.#connection.run(sql))
   }
 
   /** Writes the select's rows to a Parquet file; resolves with how many there are. */
   async writeParquet(select: string, path: string): Promise<number> {
-    const result = await this.#connection.runAndReadAll(
-      `COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`,
-    )
+    const sql = `COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`
+    const result = await this.#during(() => this.#connection.runAndReadAll(sql))
     return Number(result.getRows()[0]?.[0])
+  }
+
+  async #during<Result>(statement: () => Promise<Result>): Promise<Result> {
+    const { clock, signal } = this.#options
+    signal?.throwIfAborted()
+    const interrupt = () => this.#connection.interrupt()
+    let cancel: (() => void) | undefined
+    // An interrupt that falls between two parts of a statement is forgotten: it is said again.
+    const giveUp = () => {
+      interrupt()
+      cancel = clock.every(INTERRUPT_REPEAT_MS, interrupt)
+    }
+    signal?.addEventListener('abort', giveUp, { once: true })
+    try {
+      return await statement()
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', giveUp)
+      cancel?.()
+    }
   }
 
   async close(): Promise<void> {

@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LogRecord } from '../shared/log/event-log.ts'
 import { decodeRecord, type FrameRecord } from '../shared/log/record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
+import { systemClock } from '../shared/runtime/clock.ts'
 import {
   contextColumns,
   eventColumns,
@@ -36,6 +37,7 @@ beforeAll(async () => {
     temporaryFolder: folder,
     memoryBytes: 512 * 2 ** 20,
     threads: 1,
+    clock: systemClock,
   })
   reader = await (await DuckDBInstance.create(':memory:')).connect()
 })

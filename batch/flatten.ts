@@ -117,21 +117,25 @@ export async function flattenFiles(
 
 /**
  * Removes the Parquet files of a run that its list does not name: shards that were killed, or came too
- * late, have left them, and what no list names no erasure would find.
+ * late, have left them, and what no list names no erasure would find. Resolves with their names.
  */
 export async function removeStrayFiles(
   objects: ObjectStore,
   run: number,
   listed: readonly StagingFile[],
-): Promise<void> {
+): Promise<string[]> {
   const names = new Set(listed.map(({ name }) => name))
+  const removed: string[] = []
   const folder = `${runFolder(run)}/`
   let startAfter = folder
   for (;;) {
     const page = await objects.list(folder, { startAfter, limit: RUN_OBJECTS_PER_PAGE })
-    for (const { name } of page)
-      if (name.endsWith('.parquet') && !names.has(name)) await objects.delete(name)
-    if (page.length < RUN_OBJECTS_PER_PAGE) return
+    for (const { name } of page) {
+      if (!name.endsWith('.parquet') || names.has(name)) continue
+      await objects.delete(name)
+      removed.push(name)
+    }
+    if (page.length < RUN_OBJECTS_PER_PAGE) return removed
     startAfter = page.at(-1)?.name ?? startAfter
   }
 }
@@ -215,8 +219,13 @@ function refuseOtherCount({ raw, counts }: FileToFlatten, kind: StagingKind, row
     })
 }
 
+/** That of whoever ends the work is none of the file. */
+function isAbort(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
 function failureOf(error: unknown, rawFile: string): Error {
-  if (error instanceof BackhaulError) return error
+  if (error instanceof BackhaulError || isAbort(error)) return error
   const received = error instanceof Error ? error.message : String(error)
   const isFull = /no space left|file too large|ENOSPC|EFBIG|EDQUOT/i.test(received)
   const code = isFull ? 'BATCH_DISK_FULL' : 'BATCH_FLATTEN_FAILED'

@@ -71,6 +71,15 @@ export const PARTS_READ_AT_ONCE = 8
 /** Objects of a run that are looked through at a time. */
 export const RUN_OBJECTS_PER_PAGE = 1_000
 
+/** Raw files that are looked through at a time for those that nothing names. */
+export const RAW_OBJECTS_PER_PAGE = 1_000
+
+/** Runs before a new one whose raw files are looked through, of those that shards or a failure may have left some of. */
+export const LATE_RUNS_MAX = 16
+
+/** Objects of a run that a dry run counts. */
+export const RUN_OBJECTS_MAX = 100_000
+
 /** Age at which `init gcp` has raw files moved to the class ARCHIVE, days. */
 export const ARCHIVE_AFTER_DAYS = 7
 
@@ -184,6 +193,9 @@ export const WAITING_DAYS_MAX = 2_000_000
 
 /** Erasures of one viewer. */
 export const ERASE_ROUNDS_MAX = 1_000
+
+/** Plans that one call of an erasure makes: each after the first because a compaction was in the way. */
+export const ERASE_PLANS_MAX = 5
 
 /** Files of runs that one raw file may be joined of: each of the runs reads it whole to be loaded again. */
 export const JOINED_FILES_MAX = 64

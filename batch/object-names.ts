@@ -1,5 +1,6 @@
 /** Where the batch keeps what in the object store. */
 import { assert } from '../shared/runtime/errors.ts'
+import { RAW_TOPICS, type RawTopic } from './raw-line.ts'
 
 const RUN_DIGITS = 10
 const OFFSET_DIGITS = 20
@@ -79,6 +80,11 @@ export interface RawFilePlace {
   readonly last: number
 }
 
+/** What is under it is raw files of the topic. */
+export function rawTopicFolder(topic: string): string {
+  return `${RAW_FOLDER}topic=${topic}/`
+}
+
 export function rawFileName({ topic, partition, hourOfMs, first, last }: RawFilePlace): string {
   const time = new Date(hourOfMs).toISOString()
   const folders = [
@@ -96,6 +102,30 @@ export function joinedFileName(name: string, last: number): string {
   const [first = ''] = name.slice(name.lastIndexOf('/') + 1).split('-')
   const folder = name.slice(0, name.lastIndexOf('/'))
   return `${folder}/${first}-${digits(last, OFFSET_DIGITS)}.ndjson.zst`
+}
+
+export interface ParsedRawFile {
+  readonly topic: RawTopic
+  readonly partition: number
+  readonly first: number
+  /** Inclusive. */
+  readonly last: number
+}
+
+/** Of a file of a run, or of one that was joined or written anew; `undefined` for anything else. */
+export function parseRawFileName(name: string): ParsedRawFile | undefined {
+  const { topic: found, partition, first, last } = RAW_FILE_NAME.exec(name)?.groups ?? {}
+  const topic = RAW_TOPICS.find((one) => one === found)
+  if (topic === undefined) return undefined
+  return { topic, partition: Number(partition), first: Number(first), last: Number(last) }
+}
+
+const RAW_FILE_NAME =
+  /^raw\/topic=(?<topic>[^/]+)\/dt=[^/]+\/hour=\d\d\/p=(?<partition>\d+)\/(?<first>\d{20})-(?<last>\d{20})(?:-g\d+)?\.ndjson\.zst$/
+
+/** The run of an object under its folder. */
+export function runOfName(name: string): number {
+  return Number(name.slice(RUNS_FOLDER.length).split('/', 1)[0])
 }
 
 /** The UTC day of append of a raw file's records. */

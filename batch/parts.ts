@@ -49,6 +49,11 @@ export async function missingParts(objects: ObjectStore, cut: Cut): Promise<numb
   return [...cut.ranges.keys()].filter((range) => !names.has(partName(cut.run, range)))
 }
 
+/** Whether shards have made anything of the run. */
+export async function hasParts(objects: ObjectStore, run: number): Promise<boolean> {
+  return (await objects.list(partsFolder(run), { limit: 1 })).length > 0
+}
+
 async function listParts(objects: ObjectStore, { run, ranges }: Cut): Promise<Set<string>> {
   const listed = await objects.list(partsFolder(run), { limit: ranges.length })
   return new Set(listed.map(({ name }) => name))

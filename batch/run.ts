@@ -83,7 +83,10 @@ export interface RunOptions {
   readonly mergeWithinMs?: number
   /** Decides about all copies in `late_events` afterwards, however long they have waited. */
   readonly settleLate?: boolean
-  /** Ends the run at its next step; the next run goes on with it. */
+  /**
+   * Ends the run before its next step, and while it makes Parquet at once; a statement of the warehouse ends
+   * when that is closed. The next run goes on with it.
+   */
   readonly signal?: AbortSignal
   /** Called when a step begins, with its name and how many of all are done. */
   readonly onStep?: (step: RunStep, done: number, steps: number) => void
@@ -115,6 +118,10 @@ export async function runBatch(parts: BatchParts, options: RunOptions): Promise<
       await lease.release()
     }
   } catch (error) {
+    if (options.signal?.aborted === true) {
+      telemetry.runInterrupted()
+      throw options.signal.reason
+    }
     if (error instanceof BackhaulError && error.code === 'LEASE_HELD') telemetry.runRefused(error)
     else telemetry.runFailed(error)
     throw error
@@ -181,7 +188,8 @@ class Run {
     const { objects } = this.#parts
     const { acceptLoss = [], mergeWithinMs } = this.#options
     if (mergeWithinMs !== undefined) return readCut(objects, await nextRun(objects, control))
-    return beginCut({ ...this.#parts, acceptLoss }, control)
+    const assertMayGoOn = this.#assertMayGoOn
+    return beginCut({ ...this.#parts, acceptLoss, assertMayGoOn }, control)
   }
 
   /**
@@ -232,7 +240,8 @@ class Run {
   }
 
   async #flatten(cut: Cut, manifest: Manifest): Promise<readonly StagingFile[]> {
-    const { config, temporaryFolder, objects } = this.#parts
+    const { config, temporaryFolder, objects, clock } = this.#parts
+    const { signal } = this.#options
     const parts = await readParts(objects, cut)
     const context = {
       ...this.#parts,
@@ -242,6 +251,8 @@ class Run {
           temporaryFolder,
           memoryBytes: config.flattenMemoryBytes,
           threads: config.flattenThreads,
+          clock,
+          signal,
         }),
     }
     const made = [...parts.values()].flatMap(({ staging }) => staging)

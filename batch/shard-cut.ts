@@ -42,12 +42,16 @@ export async function cutOfShard(context: ShardCutContext): Promise<Cut> {
 }
 
 async function takenUnderLease(context: ShardCutContext): Promise<Cut> {
-  const { objects, warehouse, config, holder, clock } = context
+  const { objects, warehouse, config, holder, clock, signal } = context
   const durationMs = config.leaseMs
   const lease = await acquireLease(objects, { name: LEASE_NAME, holder, durationMs, clock })
   try {
     // Whoever held it may have ended a run since.
-    return await beginCut(context, await beginControl(warehouse))
+    const assertMayGoOn = () => {
+      lease.assertHeld()
+      signal?.throwIfAborted()
+    }
+    return await beginCut({ ...context, assertMayGoOn }, await beginControl(warehouse))
   } finally {
     await lease.release()
   }

@@ -27,7 +27,7 @@ export interface ShardOptions {
   readonly shard: Shard
   /** Partitions whose lost records are given up; the same for every shard. */
   readonly acceptLoss?: readonly AcceptedLoss[]
-  /** Ends the shard before its next range. */
+  /** Ends the shard before its next file, and while it makes Parquet at once. */
   readonly signal?: AbortSignal
   readonly onRange?: (done: number, ranges: number) => void
 }
@@ -57,7 +57,7 @@ export async function runShard(parts: BatchParts, options: ShardOptions): Promis
   await parts.failpoints.hit('batch.afterCut')
   const assigned = assignedTo(cut, shard)
   const waiting = await notMade(parts, cut, assigned)
-  const maker = new PartMaker(parts, cut, () => signal?.throwIfAborted())
+  const maker = new PartMaker(parts, cut, signal)
   const atOnce = parts.config.partitionsAtOnce
   let made = 0
   for (let done = 0; done < waiting.length; done += atOnce) {
@@ -92,12 +92,14 @@ async function notMade(
 class PartMaker {
   readonly #parts: BatchParts
   readonly #cut: Cut
+  readonly #signal: AbortSignal | undefined
   readonly #assertMayGoOn: () => void
 
-  constructor(parts: BatchParts, cut: Cut, assertMayGoOn: () => void) {
+  constructor(parts: BatchParts, cut: Cut, signal: AbortSignal | undefined) {
     this.#parts = parts
     this.#cut = cut
-    this.#assertMayGoOn = assertMayGoOn
+    this.#signal = signal
+    this.#assertMayGoOn = () => signal?.throwIfAborted()
   }
 
   /** Resolves with how many it has made; what comes too late for the list of the run goes again. */
@@ -126,12 +128,14 @@ class PartMaker {
   }
 
   #flatten(place: number, written: WrittenRange): Promise<StagingFile[]> {
-    const { config, temporaryFolder } = this.#parts
+    const { config, temporaryFolder, clock } = this.#parts
     const { run, outOfOrdernessMs } = this.#cut
+    const signal = this.#signal
     const context = {
       ...this.#parts,
       assertMayGoOn: this.#assertMayGoOn,
-      openDatabase: () => FlattenDatabase.open({ ...databaseOf(config), temporaryFolder }),
+      openDatabase: () =>
+        FlattenDatabase.open({ ...databaseOf(config), temporaryFolder, clock, signal }),
     }
     return flattenFiles(context, {
       raws: 'taken' in written ? written.files : [],

@@ -10,6 +10,8 @@ import type { TelemetryBase } from '../shared/runtime/telemetry.ts'
 import type { ReconcileSummary } from '../shared/warehouse/reconcile-summary.ts'
 import type { Warehouse } from '../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from './config.ts'
+import type { AcceptedLoss } from './cut.ts'
+import { planRun, type RunPlan } from './dry-run/plan-run.ts'
 import { runBatch, type RunOptions, type RunOutcome } from './run.ts'
 import { runShard, type ShardOptions, type ShardOutcome } from './shard.ts'
 import { createBatchTelemetry } from './telemetry.ts'
@@ -41,6 +43,8 @@ export interface Batch {
    * the same run. Throws `LEASE_HELD` while another run is under way, here or elsewhere.
    */
   run(options?: RunOptions): Promise<RunOutcome>
+  /** What the next run would do; nothing is written, and no lease taken. */
+  plan(acceptLoss?: readonly AcceptedLoss[]): Promise<RunPlan>
   /** The part of a shard in the next run: files of some partitions, which the run then takes. */
   runShard(options: ShardOptions): Promise<ShardOutcome>
   /** Shows in metrics and log what a reconciliation found that another process made. */
@@ -51,6 +55,7 @@ export function createBatch(options: BatchOptions): Batch {
   const parts = { ...options, telemetry: createBatchTelemetry(options.telemetry) }
   return {
     run: (runOptions = {}) => runBatch(parts, runOptions),
+    plan: (acceptLoss) => planRun(parts, acceptLoss),
     runShard: (shardOptions) => runShard(parts, shardOptions),
     showVerdict: (verdict) => parts.telemetry.reconciled(verdict),
   }

@@ -21,7 +21,7 @@ export const batchMetrics = defineMetrics({
   runs: {
     kind: 'counter',
     name: 'batch_runs_total',
-    help: 'Runs by outcome: completed, idle (nothing new), refused (another run is under way) or failed.',
+    help: 'Runs by outcome: completed, idle (nothing new), refused (another run is under way), interrupted (by whoever ended the process) or failed.',
     labels: ['outcome'],
   },
   lastRun: {
@@ -115,6 +115,11 @@ export const batchMetrics = defineMetrics({
     help: 'Rows that runs inserted into tables; a repeat inserts none.',
     labels: ['table'],
   },
+  unnamedRemoved: {
+    kind: 'counter',
+    name: 'batch_unnamed_files_removed_total',
+    help: 'Raw files that no ledger named, left by runs and shards that were cut off or came too late, and removed.',
+  },
   lateWaiting: {
     kind: 'gauge',
     name: 'batch_late_events_waiting',
@@ -146,6 +151,8 @@ export interface BatchTelemetry {
   ): void
   fileFlattened(kind: StagingKind, rows: number, bytes: number): void
   rowsInserted(table: string, rows: number): void
+  /** Raw files that nothing named are gone. */
+  unnamedRemoved(names: readonly string[]): void
   /** So many copies have left `late_events` now, and so many wait there. */
   lateSettled(settled: number, waiting: number): void
   /** How far the files are behind the log at the cut of a run. */
@@ -166,6 +173,7 @@ export interface BatchTelemetry {
   contentRefused(error: BackhaulError): void
   runIdle(): void
   runRefused(error: Error): void
+  runInterrupted(): void
   runFailed(error: unknown): void
 }
 
@@ -226,6 +234,10 @@ export function createBatchTelemetry(base: TelemetryBase): BatchTelemetry {
       if (defects > 0) log.error(counts, 'live and history differ without a proof')
       else log.info(counts, 'live and history were compared')
     },
+    unnamedRemoved(names) {
+      metrics.unnamedRemoved.inc(names.length)
+      log.info({ files: names.length, first: names[0] }, 'raw files that nothing named are removed')
+    },
     ...contentEvents(metrics, log),
     ...outcomeEvents(metrics, log),
   }
@@ -236,7 +248,10 @@ function outcomeEvents(
     Pick<typeof batchMetrics, 'runs' | 'lastRun' | 'lastCompletedAt' | 'boundary'>
   >,
   log: Logger,
-): Pick<BatchTelemetry, 'runCompleted' | 'runIdle' | 'runRefused' | 'runFailed'> {
+): Pick<
+  BatchTelemetry,
+  'runCompleted' | 'runIdle' | 'runRefused' | 'runInterrupted' | 'runFailed'
+> {
   return {
     runCompleted({ run, atMs, boundaryMs }) {
       metrics.runs.inc({ outcome: 'completed' })
@@ -251,6 +266,10 @@ function outcomeEvents(
     runRefused(error) {
       metrics.runs.inc({ outcome: 'refused' })
       log.warn({ error: error.message }, 'another run is under way')
+    },
+    runInterrupted() {
+      metrics.runs.inc({ outcome: 'interrupted' })
+      log.info('the run was interrupted; the next goes on with it')
     },
     runFailed(error) {
       metrics.runs.inc({ outcome: 'failed' })

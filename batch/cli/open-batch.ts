@@ -9,10 +9,17 @@ export interface OpenBatchOptions {
   readonly stores: Stores
   readonly clock: Clock
   readonly failpoints: Failpoints
+  /** Whether tables that are missing stay so. */
+  readonly isDryRun?: boolean
 }
 
 /** May be called again when it has failed: what was opened stays open. */
-export async function openBatch({ stores, clock, failpoints }: OpenBatchOptions): Promise<Batch> {
+export async function openBatch({
+  stores,
+  clock,
+  failpoints,
+  isDryRun = false,
+}: OpenBatchOptions): Promise<Batch> {
   const { common, batch: config, limits, cuts } = stores.settings
   const log = await stores.log('reader')
   const content = contentSourceOf(common, log)
@@ -20,7 +27,7 @@ export async function openBatch({ stores, clock, failpoints }: OpenBatchOptions)
     log,
     ...(content === undefined ? {} : { content }),
     objects: await stores.objects(),
-    warehouse: await stores.warehouse(),
+    warehouse: await (isDryRun ? stores.warehouseAsIs() : stores.warehouse()),
     clock,
     config,
     limits,

@@ -59,6 +59,11 @@ export interface StoresOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly readFile: (path: string) => string
   readonly clock: Clock
+  /**
+   * Gives up what the warehouse has under way, and closes it; the other stores stay, so that a lease can be
+   * given back.
+   */
+  readonly signal?: AbortSignal
 }
 
 export interface CommandSettings {
@@ -97,6 +102,7 @@ export class Stores {
   #speed: Opened<SpeedStore> | undefined
   #objects: Promise<ObjectStore> | undefined
   #warehouse: Promise<Warehouse> | undefined
+  #ensured: Promise<void> | undefined
 
   constructor(options: StoresOptions) {
     this.#options = options
@@ -167,7 +173,18 @@ export class Stores {
   }
 
   /** With all its tables; the first call of a command says how many threads it has. */
-  warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
+  async warehouse(threads = DATABASE_THREADS): Promise<Warehouse> {
+    const warehouse = await this.warehouseAsIs(threads)
+    this.#ensured ??= warehouse.ensureTables(allTables).catch((error: unknown) => {
+      this.#ensured = undefined
+      throw error
+    })
+    await this.#ensured
+    return warehouse
+  }
+
+  /** With the tables that there are, for a command that writes nothing. */
+  warehouseAsIs(threads = DATABASE_THREADS): Promise<Warehouse> {
     this.#warehouse ??= this.#openWarehouse(threads).catch((error: unknown) => {
       this.#warehouse = undefined
       throw error
@@ -286,7 +303,11 @@ export class Stores {
       telemetry: this.telemetry,
     })
     this.#stack.add('warehouse', () => warehouse.close())
-    await warehouse.ensureTables(allTables)
+    const { signal } = this.#options
+    // What closing fails with, closing again at the end of the command tells.
+    const giveUp = () => void warehouse.close().catch(() => undefined)
+    signal?.addEventListener('abort', giveUp, { once: true })
+    if (signal?.aborted === true) giveUp()
     return warehouse
   }
 }

@@ -5,6 +5,7 @@
  *
  *   plan ─► joined files ─► ledger, old and new rows in one write ─► old files gone ─► plan gone
  *
+ * What nothing names goes before (`unnamed-files.ts`).
  * A try that was cut off is finished by the next compaction or erasure (`standing-plan.ts`). The lease of
  * the batch keeps runs, backfills, replays and erasures away; who reads without it finds what replaced
  * a file (`raw-archive.ts`).
@@ -19,6 +20,7 @@ import { readControl } from '../control.ts'
 import { refuseUnfinishedErasure } from '../erase/unfinished-erasure.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import { readWholeLedger } from '../raw-archive.ts'
+import { removeUnnamedRawFiles, removeUnnamedStagingFiles } from '../unnamed-files.ts'
 import type { Joined } from './ledger.ts'
 import { type DayOfJoins, planJoins } from './plan.ts'
 import { finishCompaction, keepPlan } from './standing-plan.ts'
@@ -33,6 +35,8 @@ export interface CompactParts {
   readonly signal?: AbortSignal
   /** Days whose files are joined, of all that have some to join. */
   onProgress?(daysDone: number, days: number): void
+  /** Files that nothing named, which runs and shards had left that were cut off or came too late. */
+  onRemoved?(names: readonly string[]): void
 }
 
 export interface CompactOptions {
@@ -89,10 +93,9 @@ class Compaction {
       const days = await this.#inSession((session) => this.#plan(session))
       return days.map((day) => reportOf(day))
     }
-    const days = await this.#inSession(async (session) => {
-      await this.#finish(session)
-      return this.#plan(session)
-    })
+    await this.#inSession((session) => this.#finish(session))
+    await this.#removeUnnamed()
+    const days = await this.#inSession((session) => this.#plan(session))
     const done: CompactedDay[] = []
     for (const day of days) {
       this.#parts.onProgress?.(done.length, days.length)
@@ -104,6 +107,13 @@ class Compaction {
       done.push(reportOf(day, await this.#inSession((session) => this.#finish(session))))
     }
     return done
+  }
+
+  async #removeUnnamed(): Promise<void> {
+    const parts = { ...this.#parts, assertMayGoOn: this.#assertMayGoOn }
+    const raw = await removeUnnamedRawFiles(parts, this.#options.fromDay)
+    const removed = [...raw, ...(await removeUnnamedStagingFiles(parts))]
+    if (removed.length > 0) this.#parts.onRemoved?.(removed)
   }
 
   async #plan(session: WarehouseSession): Promise<DayOfJoins[]> {

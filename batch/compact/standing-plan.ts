@@ -38,6 +38,11 @@ export function keepPlan(objects: ObjectStore, { day, joins }: DayOfJoins): Prom
   return createOnce(objects, COMPACTION_NAME, jsonBytes(plan))
 }
 
+/** Whether a plan stands, of whoever has kept it. */
+export async function isCompacting(objects: ObjectStore): Promise<boolean> {
+  return (await objects.stat(COMPACTION_NAME)) !== undefined
+}
+
 export interface FinishParts {
   readonly objects: ObjectStore
   readonly failpoints: Failpoints

@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { encodeTick } from '../../shared/log/record.ts'
 import { TOPICS } from '../../shared/log/topics.ts'
-import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import { ManualClock } from '../../shared/runtime/clock.ts'
 import {
   ArmedFailpoints,
@@ -16,9 +15,9 @@ import {
   noFailpoints,
 } from '../../shared/runtime/failpoints.ts'
 import { COMPACTION_NAME } from '../object-names.ts'
-import { over } from '../testing/altered-port.ts'
 import { BatchMachine, configOf, PARTITIONS } from '../testing/batch-machine.ts'
 import { runOfFiles } from '../testing/files-of-run.ts'
+import { Gate, gated, type ObjectStop } from '../testing/gated-objects.ts'
 import { compact, type CompactParts } from './compact.ts'
 
 const DAY_MS = 86_400_000
@@ -82,8 +81,8 @@ async function endOf(machine: BatchMachine) {
   return { listed, ledger, raw: await machine.rawFiles(), others: await machine.names('batch/') }
 }
 
-/** Where the zombie stops: before the n-th call of a kind, or before it swaps the ledger's files. */
-type Stop = readonly [what: 'create' | 'delete', of: string, nth: number] | 'ledger'
+/** Where the zombie stops: at an object, or before it swaps the ledger's files. */
+type Stop = ObjectStop | 'ledger'
 
 const STOPS: readonly Stop[] = [
   ['create', COMPACTION_NAME, 1],
@@ -94,42 +93,6 @@ const STOPS: readonly Stop[] = [
   ['delete', 'raw/', 3],
   ['delete', COMPACTION_NAME, 1],
 ]
-
-/** Gates a step: `stopped` resolves when the zombie stands before it, and it goes on when told. */
-class Gate {
-  readonly stopped: Promise<void>
-  #stand: () => void = () => undefined
-  goOn: () => void = () => undefined
-  readonly #opened = new Promise<void>((resolve) => (this.goOn = resolve))
-
-  constructor() {
-    this.stopped = new Promise((resolve) => (this.#stand = resolve))
-  }
-
-  pass(): Promise<void> {
-    this.#stand()
-    return this.#opened
-  }
-}
-
-function gated(objects: ObjectStore, stop: Stop, gate: Gate): ObjectStore {
-  let left = stop === 'ledger' ? 0 : stop[2]
-  const before = async (what: 'create' | 'delete', name: string) => {
-    if (stop === 'ledger' || stop[0] !== what || !name.startsWith(stop[1])) return
-    left -= 1
-    if (left === 0) await gate.pass()
-  }
-  return over(objects, {
-    create: async (name, bytes) => {
-      await before('create', name)
-      return objects.create(name, bytes)
-    },
-    delete: async (name, generation) => {
-      await before('delete', name)
-      return objects.delete(name, generation)
-    },
-  })
-}
 
 async function killedAt(machine: BatchMachine, atMs: number, name: FailpointName): Promise<void> {
   const failpoints = new ArmedFailpoints()
@@ -150,8 +113,10 @@ async function stoppedAt(
       ofLedger.arm('warehouse.afterFiles', undefined)
       return gate.pass()
     })
-  const objects = gated(machine.ports.objects, stop, gate)
-  const zombie = compact({ ...partsOf(machine, atMs), objects }).then(() => 'done', String)
+  const { objects } = machine.ports
+  const ofZombie = stop === 'ledger' ? objects : gated(objects, stop, gate)
+  const parts = { ...partsOf(machine, atMs), objects: ofZombie }
+  const zombie = compact(parts).then(() => 'done', String)
   await Promise.race([gate.stopped, zombie.then((end) => expect.fail(`ended: ${end}`))])
   return () => (gate.goOn(), zombie)
 }

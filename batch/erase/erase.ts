@@ -4,7 +4,7 @@
  * gone on with by the next, which follows the same plan and ends in the same state.
  *
  *   record ─► plan ─► new raw files ─► ledger ─► old raw files gone ─► tables ─► live rows
- *          ─► keys of closed sessions ─► staging files ─► proof
+ *          ─► keys of closed sessions ─► staging files ─► files that nothing names ─► proof
  *
  * A call after the proof is another round: it removes what came since, such as the live row of a
  * session that was still open.
@@ -24,11 +24,16 @@ import { RETIRED_KEEP_MS } from '../../shared/warehouse/duckdb-limits.ts'
 import type { TableSpec } from '../../shared/warehouse/table-spec.ts'
 import { allTables } from '../../shared/warehouse/tables.ts'
 import type { Warehouse, WarehouseSession } from '../../shared/warehouse/warehouse.ts'
-import { finishCompaction } from '../compact/standing-plan.ts'
+import { finishCompaction, isCompacting } from '../compact/standing-plan.ts'
 import { readControl } from '../control.ts'
 import { batchErrors } from '../errors.ts'
-import { removeLateFiles } from '../flatten.ts'
-import { DATES_MAX, DATES_PER_WRITE, ERASE_ROUNDS_MAX, QUERY_TIMEOUT_MS } from '../limits.ts'
+import {
+  DATES_MAX,
+  DATES_PER_WRITE,
+  ERASE_PLANS_MAX,
+  ERASE_ROUNDS_MAX,
+  QUERY_TIMEOUT_MS,
+} from '../limits.ts'
 import { LEASE_NAME } from '../object-names.ts'
 import {
   type ErasedFile,
@@ -45,8 +50,9 @@ import {
 } from './erasure-objects.ts'
 import { removeReplayLeftovers } from '../replay/reload-run.ts'
 import { refuseUnfinishedRun } from '../unfinished-run.ts'
+import { removeUnnamedRawFiles, removeUnnamedStagingFiles } from '../unnamed-files.ts'
 import { endKeys } from './end-keys.ts'
-import { supersede } from './ledger.ts'
+import { stateOf, supersede } from './ledger.ts'
 import { ERASED_SESSIONS, makePlan, scratchSessions, SESSION_TABLES } from './plan.ts'
 import { rewriteFile } from './rewrite-file.ts'
 import { unfinishedErasures } from './unfinished-erasure.ts'
@@ -55,7 +61,7 @@ export interface EraseParts {
   readonly objects: ObjectStore
   readonly warehouse: Warehouse
   readonly speed: SpeedStore
-  readonly log: Pick<EventLog, 'append' | 'describeTopic'>
+  readonly log: Pick<EventLog, 'append' | 'describeTopic' | 'offsets'>
   readonly clock: Clock
   readonly failpoints: Failpoints
   readonly pseudonymiser: Pick<Pseudonymiser, 'all'>
@@ -68,6 +74,8 @@ export interface EraseParts {
   readonly logRetentionMs: number
   /** By when the speed store has forgotten a row that is written now, ms from now. */
   readonly rowRetentionMs: number
+  /** Ends the erasure before its next step; the same call goes on with it. */
+  readonly signal?: AbortSignal
   /** Raw files of the viewer that are written anew, of those that will be. */
   onProgress?(filesDone: number, files: number): void
 }
@@ -167,46 +175,67 @@ class Erasure {
     const done = await readProof(objects, this.#round.names.proof)
     if (done !== undefined) return done
     await warehouse.ensureTables(allTables)
-    const session = await warehouse.open()
-    try {
-      // What a killed replay left is made from raw files, and in no list.
-      await removeReplayLeftovers(objects)
-      const plan = await this.#plan(session)
-      await failpoints.hit('erase.afterPlan')
-      const files = await this.#rewriteFiles(plan)
-      await supersede(session, { plan, files, jobId: this.#jobId('ledger') })
-      await failpoints.hit('erase.afterLedger')
-      await this.#delete(
-        files.filter((file) => file.name !== file.replacedBy).map(({ name }) => name),
-        'erase.afterSomeOldFiles',
-      )
-      await scratchSessions(session, plan.sessions)
-      for (const table of SESSION_TABLES) await this.#removeRows(session, table)
-      await this.#removeLiveRows(plan)
-      this.#lease.assertHeld()
-      await endKeys(this.#parts.log, plan.sessions)
-      await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
-      return await this.#prove(plan, files)
-    } finally {
-      await session.close()
+    // What a killed replay left is made from raw files, and in no list.
+    await removeReplayLeftovers(objects)
+    const plan = await this.#plan()
+    await failpoints.hit('erase.afterPlan')
+    return this.#inSession((session) => this.#follow(session, plan))
+  }
+
+  async #follow(session: WarehouseSession, plan: ErasurePlan): Promise<ErasureProof> {
+    const { failpoints } = this.#parts
+    const files = await this.#rewriteFiles(plan)
+    await supersede(session, { plan, files, jobId: this.#jobId('ledger') })
+    await failpoints.hit('erase.afterLedger')
+    await this.#delete(
+      files.filter((file) => file.name !== file.replacedBy).map(({ name }) => name),
+      'erase.afterSomeOldFiles',
+    )
+    await scratchSessions(session, plan.sessions)
+    for (const table of SESSION_TABLES) await this.#removeRows(session, table)
+    await this.#removeLiveRows(plan)
+    this.#assertMayGoOn()
+    await endKeys(this.#parts.log, plan.sessions)
+    await this.#delete(plan.stagingFiles, 'erase.afterSomeStagingFiles')
+    return this.#prove(plan, files, await this.#removeUnnamed())
+  }
+
+  /**
+   * The plan of this try or of an earlier one, of files that are in force. A compaction that has not noticed
+   * the loss of its lease may join them while a plan is made: so it is looked for once more when the plan is
+   * kept, as a compaction looks for erasures once more when its own is, and one of the two gives way.
+   */
+  async #plan(): Promise<ErasurePlan> {
+    const { objects } = this.#parts
+    const { plan: name } = this.#round.names
+    for (let tries = 1; ; tries += 1) {
+      const plan = await this.#inSession((session) => this.#planned(session))
+      const isJoining = await isCompacting(objects)
+      const state = await this.#inSession((session) => stateOf(session, plan.files))
+      if (state === 'followed' || (state === 'inForce' && !isJoining)) return plan
+      if (tries === ERASE_PLANS_MAX)
+        throw batchErrors.create('BATCH_ERASE_OVERTAKEN', {
+          expected: `the files of ${name} to stay as they are`,
+          received: 'a compaction that joins them',
+        })
+      // Nothing was done by it yet: what it names is replaced in one write of the ledger.
+      await objects.delete(name)
     }
   }
 
-  async #plan(session: WarehouseSession): Promise<ErasurePlan> {
+  async #planned(session: WarehouseSession): Promise<ErasurePlan> {
     const { objects, speed, views, failpoints } = this.#parts
     const { names, record, earlierSessions } = this.#round
+    const assertMayGoOn = () => this.#assertMayGoOn()
+    await finishCompaction({ objects, failpoints, atOnce: 1, assertMayGoOn }, session)
     const earlier = await readPlan(objects, names.plan)
     if (earlier !== undefined) return earlier
     // A run that took its cut before the record has frames of the viewer on their way.
     const control = await readControl(session)
     await refuseUnfinishedRun(objects, control, 'BATCH_ERASE_RUN_UNFINISHED')
-    // What a shard left that came too late for the last run and was killed is in no list either.
-    await removeLateFiles(objects, control.lastRun)
-    const assertMayGoOn = () => this.#lease.assertHeld()
-    await finishCompaction({ objects, failpoints, atOnce: 1, assertMayGoOn }, session)
     const parts = { session, objects, speed, views, record, earlierSessions }
     const plan = await makePlan(parts)
-    this.#lease.assertHeld()
+    this.#assertMayGoOn()
     await writeObject(objects, names.plan, plan)
     return plan
   }
@@ -218,7 +247,7 @@ class Erasure {
     const { pseudonyms } = record
     const files: ErasedFile[] = []
     for (const file of plan.files) {
-      this.#lease.assertHeld()
+      this.#assertMayGoOn()
       files.push(await rewriteFile(objects, { file, erasures, pseudonyms }))
       this.#parts.onProgress?.(files.length, plan.files.length)
       await failpoints.hit('erase.afterSomeRawFiles')
@@ -227,7 +256,7 @@ class Erasure {
   }
 
   async #removeRows(session: WarehouseSession, table: TableSpec): Promise<void> {
-    this.#lease.assertHeld()
+    this.#assertMayGoOn()
     const scopeSelect = { sql: `SELECT session_id FROM ${ERASED_SESSIONS}` }
     const rows = await session.query(
       {
@@ -239,7 +268,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
     )
     const dates = rows.map((row) => String(row['day'])).toSorted()
     for (let first = 0; first < dates.length; first += DATES_PER_WRITE) {
-      this.#lease.assertHeld()
+      this.#assertMayGoOn()
       const ofWrite = dates.slice(first, first + DATES_PER_WRITE)
       await session.replaceRows({
         table: table.name,
@@ -258,7 +287,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
     const { speed, views, failpoints } = this.#parts
     for (const view of views)
       for (const id of sessions) {
-        this.#lease.assertHeld()
+        this.#assertMayGoOn()
         await speed.deleteSession(view, id)
         await failpoints.hit('erase.afterSomeLiveRows')
       }
@@ -269,13 +298,25 @@ WHERE session_id IN (${scopeSelect.sql})`,
     failpoint: 'erase.afterSomeOldFiles' | 'erase.afterSomeStagingFiles',
   ): Promise<void> {
     for (const name of names) {
-      this.#lease.assertHeld()
+      this.#assertMayGoOn()
       await this.#parts.objects.delete(name)
       await this.#parts.failpoints.hit(failpoint)
     }
   }
 
-  async #prove(plan: ErasurePlan, files: readonly ErasedFile[]): Promise<ErasureProof> {
+  /** Last, so that nothing is left of what came while the erasure was at work. */
+  async #removeUnnamed(): Promise<readonly string[]> {
+    const { plan: ownPlan } = this.#round.names
+    const parts = { ...this.#parts, ownPlan, assertMayGoOn: () => this.#assertMayGoOn() }
+    const raw = await removeUnnamedRawFiles(parts, undefined)
+    return [...raw, ...(await removeUnnamedStagingFiles(parts))]
+  }
+
+  async #prove(
+    plan: ErasurePlan,
+    files: readonly ErasedFile[],
+    unnamedFiles: readonly string[],
+  ): Promise<ErasureProof> {
     const { objects, clock, views, logRetentionMs, rowRetentionMs } = this.#parts
     const { names, record } = this.#round
     const doneAtMs = clock.nowMs()
@@ -291,6 +332,7 @@ WHERE session_id IN (${scopeSelect.sql})`,
       rows: plan.rows,
       files: [...files],
       stagingFiles: plan.stagingFiles,
+      unnamedFiles: [...unnamedFiles],
       views: [...views],
       forgottenByMs: {
         log: logMs,
@@ -302,6 +344,20 @@ WHERE session_id IN (${scopeSelect.sql})`,
     }
     await writeObject(objects, names.proof, proof)
     return proof
+  }
+
+  #assertMayGoOn(): void {
+    this.#lease.assertHeld()
+    this.#parts.signal?.throwIfAborted()
+  }
+
+  async #inSession<Result>(work: (session: WarehouseSession) => Promise<Result>): Promise<Result> {
+    const session = await this.#parts.warehouse.open()
+    try {
+      return await work(session)
+    } finally {
+      await session.close()
+    }
   }
 
   /** The same at every try of the round. */

@@ -59,6 +59,8 @@ const proofSchema = z.object({
     }),
   ),
   stagingFiles: z.array(z.string()),
+  /** Of any run, which runs and shards had left that were cut off or came too late. */
+  unnamedFiles: z.array(z.string()).default([]),
   views: z.array(z.string()),
   /** What forgets by itself, and by when at the latest, epoch ms. */
   forgottenByMs: z.object({

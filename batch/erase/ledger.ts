@@ -3,7 +3,9 @@ import { tables } from '../../shared/warehouse/tables.ts'
 import { nullable, required } from '../../shared/warehouse/table-spec.ts'
 import type { WarehouseSession } from '../../shared/warehouse/warehouse.ts'
 import { scratchValues } from '../insert-values.ts'
-import type { ErasedFile, ErasurePlan } from './erasure-objects.ts'
+import { readWholeLedger } from '../raw-archive.ts'
+import type { ErasedFile, ErasurePlan, PlannedFile } from './erasure-objects.ts'
+import { nextGenerationName } from './rewrite-file.ts'
 
 const SCRATCH = 'replaced_files'
 const COLUMNS = [
@@ -56,6 +58,24 @@ SELECT new_file AS file FROM ${SCRATCH}`
     dates: [...new Set(plan.files.map(({ runDate }) => runDate))].toSorted(),
     jobId,
   })
+}
+
+/**
+ * Whether the ledger has the files as the plan names them, or those that the erasure has put in their
+ * place, which it does in one write; or others, that something else has put there.
+ */
+export async function stateOf(
+  session: WarehouseSession,
+  files: readonly PlannedFile[],
+): Promise<'inForce' | 'followed' | 'overtaken'> {
+  if (files.length === 0) return 'followed'
+  const entries = await readWholeLedger(session)
+  const names = new Set(entries.map(({ file }) => file))
+  if (files.some(({ name }) => names.has(nextGenerationName(name)))) return 'followed'
+  const present = new Set(
+    entries.flatMap(({ file, supersededBy }) => (supersededBy === null ? [file] : [])),
+  )
+  return files.every(({ name }) => present.has(name)) ? 'inForce' : 'overtaken'
 }
 
 function selectOf(changed: Readonly<Record<string, string>>): string {

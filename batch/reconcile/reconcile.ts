@@ -72,6 +72,8 @@ export interface ReconcileParts {
   readonly leaseMs: number
   /** Who repairs; shown to whoever is refused meanwhile. */
   readonly holder: string
+  /** Ends a repair before its next write. */
+  readonly signal?: AbortSignal
   /** Minutes of all cuts; how many sessions there are, nobody knows before. */
   onProgress?(what: 'minutes' | 'sessions', done?: number, total?: number): void
 }
@@ -218,7 +220,10 @@ async function repairAll(
       asOf,
       partsMax: parts.limits.partsPerSessionMax,
       paneLifeMs: paneLifeOf(parts.limits),
-      assertMayWrite: () => lease.assertHeld(),
+      assertMayWrite: () => {
+        lease.assertHeld()
+        parts.signal?.throwIfAborted()
+      },
     },
     defects,
   )

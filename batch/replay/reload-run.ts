@@ -6,6 +6,7 @@
  */
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
+import type { Clock } from '../../shared/runtime/clock.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from '../config.ts'
@@ -24,6 +25,8 @@ export interface ReloadParts {
   readonly limits: FoldLimits
   readonly telemetry: BatchTelemetry
   readonly temporaryFolder: string
+  readonly clock: Clock
+  readonly signal?: AbortSignal
 }
 
 export interface RunToReload {
@@ -102,12 +105,14 @@ interface Worker extends RunToReload {
 }
 
 async function flattenWaiting(parts: ReloadParts, worker: Worker): Promise<void> {
-  const { objects, config, limits, temporaryFolder } = parts
+  const { objects, config, limits, temporaryFolder, clock, signal } = parts
   const { jobs, waiting, staged, assertMayGoOn, onFile } = worker
   const database = await FlattenDatabase.open({
     temporaryFolder,
     memoryBytes: config.flattenMemoryBytes,
     threads: config.flattenThreads,
+    clock,
+    signal,
   })
   try {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {

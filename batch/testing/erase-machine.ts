@@ -4,6 +4,7 @@
  */
 import { createPseudonymiser, parseKeyring } from '../../shared/events/identity.ts'
 import { encodeException } from '../../shared/log/exception-record.ts'
+import type { EventLog } from '../../shared/log/event-log.ts'
 import { partitionOf } from '../../shared/log/partitioner.ts'
 import { encodeFrameRecord, FRAME_SCHEMA } from '../../shared/log/record.ts'
 import { encodeReject } from '../../shared/log/reject-record.ts'
@@ -72,18 +73,7 @@ export async function watch({ machine, clock }: EraseMachine, seq: number): Prom
     await clock.advance(1_000)
     const partition = partitionOf(sessionId, PARTITIONS)
     const atMs = clock.nowMs()
-    const types = ['playbackRequest', 'playbackStart']
-    const event = { seq, type: types[seq] ?? 'heartbeat', at: atMs - 500 }
-    const value = encodeFrameRecord({
-      contextJson: Buffer.from(JSON.stringify({ sessionId, viewerPseudonym })),
-      sentAtMs: atMs - 20,
-      receivedAtMs: atMs - 10,
-      rejectedSeqs: [],
-      events: [Buffer.from(JSON.stringify(event))],
-    })
-    await log.append(TOPICS.events, partition, [
-      { key: sessionId, value, headers: { schema: FRAME_SCHEMA, gateway: 'g' } },
-    ])
+    await appendFrame(log, { sessionId, viewerPseudonym, seq, atMs })
     const reject = { stage: 'gateway', code: 'X', detail: 'x', sealed: Buffer.of(1) } as const
     await log.append(TOPICS.rejects, partition, [
       {
@@ -101,6 +91,42 @@ export async function watch({ machine, clock }: EraseMachine, seq: number): Prom
       },
     ])
   }
+}
+
+/** A frame of the viewer that came so long before it is logged, ms. */
+export function watchLate(
+  { machine, clock }: EraseMachine,
+  sessionId: string,
+  delayMs: number,
+): Promise<unknown> {
+  const atMs = clock.nowMs() - delayMs
+  return appendFrame(machine.ports.log, { sessionId, viewerPseudonym: NEW, seq: 0, atMs })
+}
+
+interface Watched {
+  readonly sessionId: string
+  readonly viewerPseudonym: string
+  readonly seq: number
+  /** When its one event was sent, epoch ms. */
+  readonly atMs: number
+}
+
+function appendFrame(
+  log: Pick<EventLog, 'append'>,
+  { sessionId, viewerPseudonym, seq, atMs }: Watched,
+): Promise<unknown> {
+  const types = ['playbackRequest', 'playbackStart']
+  const event = { seq, type: types[seq] ?? 'heartbeat', at: atMs - 500 }
+  const value = encodeFrameRecord({
+    contextJson: Buffer.from(JSON.stringify({ sessionId, viewerPseudonym })),
+    sentAtMs: atMs - 20,
+    receivedAtMs: atMs - 10,
+    rejectedSeqs: [],
+    events: [Buffer.from(JSON.stringify(event))],
+  })
+  return log.append(TOPICS.events, partitionOf(sessionId, PARTITIONS), [
+    { key: sessionId, value, headers: { schema: FRAME_SCHEMA, gateway: 'g' } },
+  ])
 }
 
 const fill = ({ machine, clock }: EraseMachine, seed: number) =>

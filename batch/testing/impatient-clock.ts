@@ -1,8 +1,8 @@
 import { ManualClock } from '../../shared/runtime/clock.ts'
 
-/** Waiting is moving the clock. */
+/** Waiting is moving the clock, by whole milliseconds, as a wall clock goes. */
 export class ImpatientClock extends ManualClock {
   override sleep(delayMs: number): Promise<void> {
-    return this.advance(delayMs)
+    return this.advance(Math.ceil(delayMs))
   }
 }

@@ -171,6 +171,11 @@ export class BigQueryApi {
     return jobSchema.parse(await this.#send('GET', `jobs/${jobId}`, { query }))
   }
 
+  /** Asks for the end of a job, which comes some time later; refused with 404 where there is none. */
+  async cancelJob(jobId: string): Promise<void> {
+    await this.#send('POST', `jobs/${jobId}/cancel`, { query: { location: this.#location } })
+  }
+
   async query(request: object): Promise<BigQueryAnswer> {
     const body = {
       ...request,

@@ -17,6 +17,12 @@ class ProjectJobs {
   looksLost = 0
   /** Whether jobs that are looked at have ended. */
   done = true
+  readonly cancelled: string[] = []
+
+  cancelJob(jobId: string): Promise<void> {
+    this.cancelled.push(jobId)
+    return Promise.reject(refused(503))
+  }
 
   insertJob(jobId: string): Promise<BigQueryJob> {
     if (this.known.has(jobId)) return Promise.reject(refused(409))
@@ -94,6 +100,16 @@ describe('a job of BigQuery', () => {
     await expect.poll(() => api.known.size).toBe(1)
     closing.abort()
     await expect(given).rejects.toMatchObject({ code: 'WAREHOUSE_CLOSED' })
+    // One that another has started goes on.
+    expect(api.cancelled).toEqual(looksLost > 0 ? [] : ['work-1'])
+  })
+
+  it('that was cancelled is followed by another with the next id', async () => {
+    const api = new ProjectJobs()
+    api.known.set('work-1', ended('stopped'))
+    expect(await run(api)).toMatchObject({ error: undefined })
+    expect([...api.known.keys()]).toEqual(['work-1', 'work-2'])
+    expect(api.cancelled).toEqual([])
   })
 })
 

@@ -29,13 +29,16 @@ const DELAYS = { retryDelayMs: REPEAT_DELAY_MS, retryDelayMaxMs: REPEAT_DELAY_MA
 const HTTP_CONFLICT = 409
 
 export interface BigQueryJobsParts {
-  readonly api: Pick<BigQueryApi, 'insertJob' | 'job'>
+  readonly api: Pick<BigQueryApi, 'insertJob' | 'job' | 'cancelJob'>
   readonly project: string
   readonly clock: Clock
   readonly random: Random
   readonly maximumBytesBilled: number
   readonly telemetry: BigQueryTelemetry | undefined
-  /** After it nothing more is asked, and what waits ends with `WAREHOUSE_CLOSED`. */
+  /**
+   * After it nothing more is asked, and what waits ends with `WAREHOUSE_CLOSED`; jobs that were started here
+   * are cancelled.
+   */
   readonly signal: AbortSignal
 }
 
@@ -133,14 +136,19 @@ export class BigQueryJobs {
         return api.job(jobId)
       }
     })
-    const sinceMs = clock.monotonicMs()
-    for (let look = 0; !job.done; look += 1) {
-      if (clock.monotonicMs() - sinceMs > JOB_MAX_MS + JOB_POLL_MAX_MS)
-        throw warehouseErrors.create('WAREHOUSE_UNAVAILABLE', {
-          expected: `the job ${jobId} to end within ${JOB_MAX_MS} ms`,
-        })
-      await clock.sleep(Math.min(JOB_POLL_MS * 2 ** look, JOB_POLL_MAX_MS), signal)
-      job = await this.#ask(request, () => api.job(jobId))
+    try {
+      const sinceMs = clock.monotonicMs()
+      for (let look = 0; !job.done; look += 1) {
+        if (clock.monotonicMs() - sinceMs > JOB_MAX_MS + JOB_POLL_MAX_MS)
+          throw warehouseErrors.create('WAREHOUSE_UNAVAILABLE', {
+            expected: `the job ${jobId} to end within ${JOB_MAX_MS} ms`,
+          })
+        await clock.sleep(Math.min(JOB_POLL_MS * 2 ** look, JOB_POLL_MAX_MS), signal)
+        job = await this.#ask(request, () => api.job(jobId))
+      }
+    } finally {
+      // Whoever else has started it still waits for it. A job that was done all the same is found by a repeat.
+      if (signal.aborted && !job.done && !known) api.cancelJob(jobId).catch(() => undefined)
     }
     return { known, job }
   }

@@ -21,6 +21,8 @@ export const JOB_MAX_MS = 2 * 60 * 60_000
 export const ANSWER_WAIT_MS = 10_000
 /** Rows of one answer. */
 export const RESULT_PAGE_ROWS = 10_000
+/** How long a session that closes waits until its tables are dropped; what is left expires. */
+export const DROP_WAIT_MS = 3_000
 /** A session is refused when it is older than this; BigQuery shows the past for two days at least. */
 export const SESSION_MAX_MS = 2 * 60 * 60_000
 /** What a load has made is kept at least so long from when a session finds it. */

@@ -82,7 +82,7 @@ export function castSql({ name, type }: ColumnSpec): string {
   return `CAST(${named(name)} AS ${type}) AS ${named(name)}`
 }
 
-export function nullSql({ name, type }: ColumnSpec): string {
+export function nullSql({ name, type }: Pick<ColumnSpec, 'name' | 'type'>): string {
   return `CAST(NULL AS ${type}) AS ${named(name)}`
 }
 

@@ -28,6 +28,11 @@ export interface BigQueryText {
   readonly parameters?: readonly QueryParameter[]
 }
 
+export interface StatementEstimate {
+  readonly columns: readonly ResultColumn[]
+  readonly bytesRead: number
+}
+
 /** Of a query of our own, which yields few rows. */
 const OWN_LIMITS: QueryLimits = { maxRows: 100_000, timeoutMs: JOB_MAX_MS }
 
@@ -54,10 +59,15 @@ export class BigQueryQueries {
 
   /** The columns that the statement would give; nothing is run or billed. */
   async columns(text: BigQueryText): Promise<readonly ResultColumn[]> {
+    return (await this.estimate(text, 'columns')).columns
+  }
+
+  /** The same with the bytes that it would read. */
+  async estimate(text: BigQueryText, verb = 'estimate'): Promise<StatementEstimate> {
     const answer = await this.#ask(() =>
-      this.#parts.api.query({ ...this.#request(text, 'columns'), dryRun: true }),
+      this.#parts.api.query({ ...this.#request(text, verb), dryRun: true }),
     )
-    return resultColumns(answer.fields)
+    return { columns: resultColumns(answer.fields), bytesRead: answer.bytesProcessed }
   }
 
   async #read(

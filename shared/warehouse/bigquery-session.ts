@@ -8,7 +8,7 @@ import { assert } from '../runtime/errors.ts'
 import type { BigQueryCatalog, Snapshot, WriteResult } from './bigquery-catalog.ts'
 import { unlessClosed } from './bigquery-closing.ts'
 import type { BigQueryJobs } from './bigquery-jobs.ts'
-import { SESSION_MAX_MS } from './bigquery-limits.ts'
+import { DROP_WAIT_MS, SESSION_MAX_MS } from './bigquery-limits.ts'
 import type { BigQueryPlace } from './bigquery-place.ts'
 import type { BigQueryQueries, BigQueryText } from './bigquery-queries.ts'
 import type { BigQueryScratch } from './bigquery-scratch.ts'
@@ -29,11 +29,17 @@ import type {
 } from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 
+/** Scratch tables as a session needs them. */
+export type SessionScratch = Pick<
+  BigQueryScratch,
+  'names' | 'make' | 'makeNamed' | 'append' | 'load' | 'drop'
+>
+
 export interface BigQuerySessionParts {
   readonly jobs: BigQueryJobs
-  readonly queries: BigQueryQueries
-  readonly catalog: BigQueryCatalog
-  readonly scratch: BigQueryScratch
+  readonly queries: Pick<BigQueryQueries, 'rows' | 'columns'>
+  readonly catalog: Pick<BigQueryCatalog, 'done'>
+  readonly scratch: SessionScratch
   readonly place: BigQueryPlace
   readonly snapshot: Snapshot
   readonly clock: Clock
@@ -114,10 +120,18 @@ export class BigQuerySession implements WarehouseSession {
     this.#closing ??= (async () => {
       this.#parts.closing.abort()
       // A table that a job given up makes after this expires.
-      await this.#parts.scratch.drop()
+      await this.#dropWithin(DROP_WAIT_MS)
       this.#parts.onClosed()
     })()
     return this.#closing
+  }
+
+  /** Whoever closes may have a lease to give back, while BigQuery answers nothing. */
+  async #dropWithin(waitMs: number): Promise<void> {
+    const { scratch, clock } = this.#parts
+    const dropped = new AbortController()
+    const drop = scratch.drop().finally(() => dropped.abort())
+    await Promise.race([drop, clock.sleep(waitMs, dropped.signal)])
   }
 
   #write(

@@ -30,8 +30,8 @@ import { warehouseErrors } from './warehouse-errors.ts'
 
 export interface BigQueryTableWriterParts {
   readonly jobs: BigQueryJobs
-  readonly queries: BigQueryQueries
-  readonly scratch: BigQueryScratch
+  readonly queries: Pick<BigQueryQueries, 'rows' | 'columns'>
+  readonly scratch: Pick<BigQueryScratch, 'make'>
   readonly place: BigQueryPlace
 }
 

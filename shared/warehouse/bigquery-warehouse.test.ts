@@ -69,6 +69,22 @@ describe('the warehouse on BigQuery', () => {
     await session.close()
     expect(await given).toMatchObject([{ reason: { code: 'WAREHOUSE_CLOSED' } }])
     expect(asked.some(({ method }) => method === 'DELETE')).toBe(true)
+    await expect
+      .poll(() => asked.map(({ url }) => url.pathname))
+      .toContainEqual(expect.stringMatching(/\/jobs\/backhaul-scratch-\S+-1\/cancel$/))
+    await warehouse.close()
+  })
+
+  // A request that is not answered fails after a minute by itself.
+  it('closes a session though BigQuery answers nothing any more', { timeout: 30_000 }, async () => {
+    const warehouse = await opened()
+    const session = await warehouse.open()
+    answerTo = () => new Promise(() => undefined)
+    const given = Promise.allSettled([session.scratch('work', { sql: 'SELECT 1 AS n' })])
+    await expect.poll(() => asked.at(-1)?.url.pathname).toMatch(/\/jobs$/)
+    await session.close()
+    expect(await given).toMatchObject([{ reason: { code: 'WAREHOUSE_CLOSED' } }])
+    expect(asked.at(-1)?.method).toBe('DELETE')
     await warehouse.close()
   })
 

@@ -11,14 +11,21 @@ import { BigQueryApi } from './bigquery-api.ts'
 import { BigQueryCatalog, isAbsent } from './bigquery-catalog.ts'
 import { unlessClosed } from './bigquery-closing.ts'
 import { maximumBytesBilledOf, type BigQueryConfig } from './bigquery-config.ts'
+import { BigQueryEstimate } from './bigquery-estimate.ts'
 import { BigQueryJobs } from './bigquery-jobs.ts'
 import { BigQueryPlace } from './bigquery-place.ts'
 import { BigQueryQueries } from './bigquery-queries.ts'
 import { BigQueryScratch } from './bigquery-scratch.ts'
-import { BigQuerySession } from './bigquery-session.ts'
+import { BigQuerySession, type BigQuerySessionParts } from './bigquery-session.ts'
 import { BigQueryUsage, createBigQueryTelemetry } from './bigquery-telemetry.ts'
 import type { TableSpec } from './table-spec.ts'
-import type { Warehouse, WarehouseSession, WarehouseUsage } from './warehouse.ts'
+import type {
+  EstimatedSession,
+  KnownColumns,
+  Warehouse,
+  WarehouseSession,
+  WarehouseUsage,
+} from './warehouse.ts'
 import { warehouseErrors } from './warehouse-errors.ts'
 
 export interface BigQueryWarehouseOptions {
@@ -43,6 +50,12 @@ interface Askers {
   readonly queries: BigQueryQueries
   readonly catalog: BigQueryCatalog
 }
+
+/** What asks for a session. */
+type SessionAskers = Pick<BigQuerySessionParts, 'jobs' | 'queries' | 'catalog' | 'scratch'>
+
+/** An estimate is of work that nobody has done before. */
+const NOTHING_DONE = { done: () => Promise.resolve(undefined) }
 
 class BigQueryWarehouse implements Warehouse {
   readonly #options: BigQueryWarehouseOptions
@@ -75,20 +88,27 @@ class BigQueryWarehouse implements Warehouse {
 
   async open(): Promise<WarehouseSession> {
     const { bucket, clock, random } = this.#options
-    const snapshot = await unlessClosed(this.#closing.signal, () => this.#own.catalog.snapshot())
-    const closing = new AbortController()
-    const askers = this.#askers(closing.signal)
-    const parts = { ...askers, api: this.#api, place: this.#place, clock }
-    const sessionId = random.uuid().replaceAll('-', '')
-    const session = new BigQuerySession({
-      ...parts,
-      snapshot,
-      scratch: new BigQueryScratch({ ...parts, bucket, sessionId }),
-      closing,
-      onClosed: () => this.#sessions.delete(session),
+    const { session } = await this.#open((askers) => {
+      const sessionId = random.uuid().replaceAll('-', '')
+      const parts = { ...askers, api: this.#api, place: this.#place, clock, bucket, sessionId }
+      return { ...askers, scratch: new BigQueryScratch(parts) }
     })
-    this.#sessions.add(session)
     return session
+  }
+
+  async openEstimate(known: KnownColumns): Promise<EstimatedSession> {
+    const bytesBilledMax = maximumBytesBilledOf(this.#options.config)
+    const { session, parts } = await this.#open(({ jobs, queries }) => {
+      const estimating = new BigQueryEstimate(queries, known)
+      const { scratch } = estimating
+      return { jobs, queries: estimating.queries, scratch, catalog: NOTHING_DONE, estimating }
+    })
+    return {
+      session,
+      get estimate() {
+        return { ...parts.estimating.read, bytesBilledMax }
+      },
+    }
   }
 
   usage(): WarehouseUsage {
@@ -98,6 +118,25 @@ class BigQueryWarehouse implements Warehouse {
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.all([...this.#sessions].map((session) => session.close()))
+  }
+
+  /** A session that asks by what `partsOf` makes. */
+  async #open<Parts extends SessionAskers>(
+    partsOf: (askers: Askers) => Parts,
+  ): Promise<{ readonly session: WarehouseSession; readonly parts: Parts }> {
+    const snapshot = await unlessClosed(this.#closing.signal, () => this.#own.catalog.snapshot())
+    const closing = new AbortController()
+    const parts = partsOf(this.#askers(closing.signal))
+    const session = new BigQuerySession({
+      ...parts,
+      place: this.#place,
+      clock: this.#options.clock,
+      snapshot,
+      closing,
+      onClosed: () => this.#sessions.delete(session),
+    })
+    this.#sessions.add(session)
+    return { session, parts }
   }
 
   /** Of the warehouse, or of one session: whatever they have under way ends with the signal. */

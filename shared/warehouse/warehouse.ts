@@ -32,6 +32,12 @@ export interface Warehouse {
    * bills.
    */
   usage?(): WarehouseUsage
+  /**
+   * Opens a session by which statements are only estimated: nothing is run, written or billed. Its scratch
+   * tables are empty, its writes change nothing, and a query is answered by what is known of its columns;
+   * absent where nobody bills.
+   */
+  openEstimate?(known: KnownColumns): Promise<EstimatedSession>
   /** Ends what is open. */
   close(): Promise<void>
 }
@@ -39,6 +45,28 @@ export interface Warehouse {
 export interface WarehouseUsage {
   readonly bytesRead: number
   readonly bytesBilled: number
+}
+
+/** The values of columns, by their names. A query has rows of them when each of its columns is known. */
+export type KnownColumns = Readonly<Record<string, readonly RowValue[]>>
+
+export interface EstimatedSession {
+  readonly session: WarehouseSession
+  /** Of what was asked of the session so far. */
+  readonly estimate: WarehouseEstimate
+}
+
+export interface WarehouseEstimate {
+  readonly statements: number
+  /**
+   * What they would read of tables; scratch tables, which are empty, and the removal of old rows by a
+   * write are not in it.
+   */
+  readonly bytesRead: number
+  /** By the one statement that would read the most. */
+  readonly bytesReadAtOnce: number
+  /** A statement that would be billed for more is refused. */
+  readonly bytesBilledMax: number
 }
 
 export interface WarehouseSession {

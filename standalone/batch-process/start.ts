@@ -125,7 +125,7 @@ async function startAll(
     onChange: ({ runEnded }) => tell(runEnded),
   })
   schedule.start(await lastStartedAtMs(warehouse))
-  stack.add('schedule', () => schedule.stop())
+  stack.add('schedule', () => stopRuns(schedule, warehouse))
   // Whoever reconciles ends after it; what was found stays to be seen, and to alert, here.
   const look = async () => {
     const found = await lookForVerdict(objects, telemetry)
@@ -176,6 +176,11 @@ async function runOnce(batch: Batch, signal: AbortSignal): Promise<RunResult> {
 
 function problemOf([first]: readonly { code: string; message: string }[]): RunResult['problem'] {
   return first && { code: first.code, detail: first.message }
+}
+
+/** A statement under way is given up, so that the lease is free and the server stops in time. */
+async function stopRuns(schedule: BatchSchedule, warehouse: Warehouse): Promise<void> {
+  await Promise.all([schedule.stop(), warehouse.close()])
 }
 
 async function lastStartedAtMs(warehouse: Warehouse): Promise<number | undefined> {

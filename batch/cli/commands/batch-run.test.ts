@@ -1,16 +1,19 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openLmdbEventLog } from '../../../shared/log/lmdb-event-log.ts'
 import { TOPICS } from '../../../shared/log/topics.ts'
 import { openFolderObjectStore } from '../../../shared/objects/folder-object-store.ts'
 import { ManualClock } from '../../../shared/runtime/clock.ts'
+import type { RunPlan } from '../../dry-run/plan-run.ts'
 import { keepPart } from '../../parts.ts'
+import type { RunReport } from '../../report.ts'
 import { BatchMachine, PARTITIONS } from '../../testing/batch-machine.ts'
 import { fillLog } from '../../testing/scenario.ts'
 import { runCommandLine } from '../command-line.ts'
 import { commands } from '../commands.ts'
 import { silentProgress } from '../progress.ts'
+import { isTooLarge, planText } from './run-plan.ts'
 
 const START_MS = 1_772_323_200_000
 
@@ -81,6 +84,71 @@ describe('after a run that was cut off', () => {
     expect((await batchRun()).output).toBe('nothing new since the last run')
   })
 })
+
+describe('a dry run', () => {
+  const planned = async () => {
+    const { code, output } = await batchRun('--dry-run', '--json')
+    expect(code).toBe(0)
+    return JSON.parse(output) as RunPlan
+  }
+  const done = async () => JSON.parse((await batchRun('--json')).output) as RunReport
+
+  test('says what a run would take that was cut off, which then takes exactly that', async () => {
+    const before = await objectsOf(machine.folder)
+    const plan = await planned()
+    expect(await objectsOf(machine.folder)).toEqual(before)
+    expect(plan).toMatchObject({ run: 1, isBegun: true, isBusy: false, problems: [] })
+    expect((await batchRun('--dry-run', '--settle-late')).code).toBe(2)
+    const { run, topics } = await done()
+    expect(run).toBe(1)
+    expect(plan.records).toBe(sum(topics.map(({ counts }) => counts.records)))
+    expect(plan.objects.rawFilesAtLeast).toBe(sum(topics.map(({ files }) => files)))
+  })
+
+  test('says what a new run would take, and that nobody bills files', async () => {
+    await batchRun()
+    const plan = await planned()
+    expect(plan).toMatchObject({ run: 2, isBegun: false, days: { first: '2026-03-01' } })
+    expect(plan).not.toHaveProperty('estimate')
+    const { output } = await batchRun('--dry-run')
+    expect(output).toContain(`run 2 would take up to ${plan.records} records of`)
+    expect(output).toContain('nobody bills')
+    expectTooLarge(plan)
+    const { topics } = await done()
+    expect(sum(topics.map(({ counts }) => counts.records))).toBe(plan.records)
+    expect(sum(topics.map(({ files }) => files))).toBeGreaterThanOrEqual(
+      plan.objects.rawFilesAtLeast,
+    )
+  })
+
+  test('makes no table where no run has been', async () => {
+    await rm(join(machine.folder, 'objects'), { recursive: true })
+    expect(await planned()).toMatchObject({ run: 1, isBegun: false })
+    expect(await objectsOf(machine.folder)).toEqual([])
+  })
+})
+
+/** Of a statement that reads more than it may. */
+function expectTooLarge(plan: RunPlan): void {
+  const reads = { statements: 1, bytesRead: 3 * 2 ** 30, bytesReadAtOnce: 11 }
+  const large = { ...plan, estimate: { ...reads, bytesBilledMax: 10 } }
+  expect(isTooLarge(large)).toBe(true)
+  expect(planText(large)).toContain('1 statement would read 3.0 GiB of tables')
+  expect(planText(large)).toContain('raise BIGQUERY_MAXIMUM_MIB_BILLED')
+  expect(isTooLarge({ ...plan, estimate: { ...reads, bytesBilledMax: 11 } })).toBe(false)
+}
+
+/** Every object with its generation. */
+async function objectsOf(folder: string) {
+  const objects = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
+  const listed = await objects.list('', { limit: 10_000 })
+  await objects.close()
+  return listed
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
 
 describe('when a partition could not be read', () => {
   test.each([

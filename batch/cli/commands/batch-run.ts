@@ -10,10 +10,17 @@ import type { RunReport } from '../../report.ts'
 import type { RunOutcome } from '../../run.ts'
 import type { Shard, ShardOutcome } from '../../shard.ts'
 import type { Batch } from '../../start.ts'
-import { usage } from '../arguments.ts'
-import { type Command, type CommandResult, EXIT, type ExitCode } from '../command.ts'
+import { type CommandArguments, usage } from '../arguments.ts'
+import {
+  type Command,
+  type CommandContext,
+  type CommandResult,
+  EXIT,
+  type ExitCode,
+} from '../command.ts'
 import { RUN_WAIT_MINUTES_MAX, SHARDS_WAIT_MINUTES } from '../limits.ts'
 import { openBatch } from '../open-batch.ts'
+import { isTooLarge, planText, refuseWithDryRun } from './run-plan.ts'
 import { shardingOf } from './run-shards.ts'
 
 const NOTHING_NEW = 'nothing new since the last run'
@@ -36,11 +43,16 @@ them when one has waited for BATCH_LATE_AFTER_MS; --settle-late does so now.
 Several processes may share the files of a run: each with --shard makes those of some partitions of one
 cut, and --merge waits for them, makes what they have not made in time, loads the files and ends the run;
 it takes no cut, so start it alone after the shards. With both, shard 0 merges. What the next run will
-take does not make a merge exit with 75: another try of its job would be another run, without shards.`,
+take does not make a merge exit with 75: another try of its job would be another run, without shards.
+
+--dry-run writes nothing and takes no lease: it says which offsets the next run would take, what it would
+write, and on BigQuery how many bytes its statements would read; it exits with 1 as well when one of them
+would read more than BIGQUERY_MAXIMUM_MIB_BILLED allows.`,
   examples: [
     'batch run',
     'batch run --all --retry-for 30',
     'batch run --json',
+    'batch run --dry-run',
     'batch run --settle-late',
     'batch run --accept-loss playback.events/3 --accept-loss playback.rejects/3',
     'batch run --shard 0/4',
@@ -48,6 +60,7 @@ take does not make a merge exit with 75: another try of its job would be another
     'batch run --merge --wait 120',
   ],
   options: {
+    'dry-run': { doc: 'Say what the next run would do and read, and do nothing.' },
     all: { doc: 'Run until all is loaded that the log held when the command began.' },
     'retry-for': {
       value: 'MINUTES',
@@ -74,6 +87,7 @@ take does not make a merge exit with 75: another try of its job would be another
   positionals: [],
   async run({ stores, clock, progress, signal }, given) {
     const acceptLoss = given.list('accept-loss').map(acceptedLossOf)
+    if (given.flag('dry-run')) return plannedResult({ stores, clock, progress }, given, acceptLoss)
     const { shard, mergeWithinMs } = shardingOf(given, stores.environment)
     const withinMs = MINUTE_MS * given.count('retry-for', { max: RUN_WAIT_MINUTES_MAX, default: 0 })
     const onRetry = ({ code }: BackhaulError) => progress.show(`${code}, trying again`)
@@ -105,6 +119,22 @@ take does not make a merge exit with 75: another try of its job would be another
     } while (isAll && !hasReached(last, startedAtMs))
     return runsResult(runs, { isAll, isMerge: mergeWithinMs !== undefined, startedAtMs })
   },
+}
+
+async function plannedResult(
+  { stores, clock, progress }: Pick<CommandContext, 'stores' | 'clock' | 'progress'>,
+  given: CommandArguments,
+  acceptLoss: readonly AcceptedLoss[],
+): Promise<CommandResult> {
+  refuseWithDryRun(given)
+  progress.show('estimating')
+  const batch = await openBatch({ stores, clock, failpoints: noFailpoints, isDryRun: true })
+  const plan = await batch.plan(acceptLoss)
+  return {
+    exitCode: isTooLarge(plan) ? EXIT.failed : exitCodeOf(plan.problems),
+    json: { outcome: 'planned', ...plan },
+    text: [planText(plan), ...plan.problems.map(problemText)].join('\n'),
+  }
 }
 
 interface RunsOf {

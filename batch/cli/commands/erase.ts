@@ -18,7 +18,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
   examples: ['erase --viewer "$VIEWER_ID"', 'erase --viewer "$VIEWER_ID" --json'],
   options: { viewer: { value: 'ID', doc: 'the viewer id as the player sends it' } },
   positionals: [],
-  async run({ stores, clock, progress }, given) {
+  async run({ stores, clock, progress, signal }, given) {
     const viewerId = given.required('viewer')
     if (viewerId === '') throw usage('--viewer with an id', 'an empty one')
     const { settings } = stores
@@ -31,6 +31,7 @@ the keyring and written nowhere. What stays, and until when, is in docs/erasure.
         speed: await stores.speed('guest'),
         log: await stores.log('guest'),
         clock,
+        signal,
         failpoints: noFailpoints,
         pseudonymiser: stores.pseudonymiser(),
         views: await viewsOf(objects, settings.view),
@@ -53,7 +54,7 @@ async function viewsOf(objects: ObjectStore, own: string): Promise<string[]> {
 }
 
 function textOf({ proofName, proof }: Erased): string {
-  const { sessions, files, stagingFiles, rows, forgottenByMs } = proof
+  const { sessions, files, stagingFiles, unnamedFiles, rows, forgottenByMs } = proof
   const day = (ms: number) => new Date(ms).toISOString()
   return [
     `${counted(sessions, 'session')} forgotten, as of ${day(proof.erasedAtMs)}.`,
@@ -62,6 +63,9 @@ function textOf({ proofName, proof }: Erased): string {
       [`  ${name}`, `    ${sha256}`, `  → ${replacedBy}`, `    ${replacedBySha256}`].join('\n'),
     ),
     `  ${counted(stagingFiles.length, 'staging file')} deleted`,
+    ...(unnamedFiles.length === 0
+      ? []
+      : [`  ${counted(unnamedFiles.length, 'file')} deleted that nothing named`]),
     `The log and the checkpoints forget by ${day(forgottenByMs.log)}.`,
     `A live row that is written again is not served, and expires by ${day(forgottenByMs.liveRows)}.`,
     `Proof: ${proofName}`,

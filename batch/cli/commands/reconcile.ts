@@ -24,7 +24,7 @@ exactly the events that the live view set aside, with 1 on a defect or when noth
     repair: { doc: 'Write the live rows that are lost or wrong anew from the history.' },
   },
   positionals: [],
-  async run({ stores, clock, progress }, given) {
+  async run({ stores, clock, progress, signal }, given) {
     const fromMs = given.timeMs('from')
     const toMs = given.timeMs('to')
     if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs)
@@ -50,6 +50,7 @@ exactly the events that the live view set aside, with 1 on a defect or when noth
         rowRetentionMs: processor.rowRetentionMs,
         leaseMs: batch.leaseMs,
         holder: stores.holder,
+        signal,
         onProgress: (what, done, total) => progress.show(what, done, total),
       },
       {

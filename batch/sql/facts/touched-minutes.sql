@@ -1,6 +1,7 @@
--- Every minute that the run may change: those of its sessions as they were and as they are now, and
--- those in which its frames arrived.
-WITH minutes AS (
+-- Every minute that may change: those of the sessions as they were and as they are now, and those in
+-- which the frames arrived that `arrivals` yields.
+SELECT DATE(TIMESTAMP_MILLIS(minute_ms)) AS minute_date, minute_ms
+FROM (
   SELECT minute_ms
   FROM facts_session_minute_rows
   UNION DISTINCT
@@ -11,10 +12,6 @@ WITH minutes AS (
   CROSS JOIN facts_parameters AS p
   WHERE m.minute_date >= p.from_minute_date
   UNION DISTINCT
-  SELECT f.received_at_ms - MOD(f.received_at_ms, 60000) AS minute_ms
-  FROM frames AS f
-  CROSS JOIN facts_parameters AS p
-  WHERE f.received_date >= CAST(@from_date AS DATE) AND f.run = p.run
-)
-SELECT DATE(TIMESTAMP_MILLIS(minute_ms)) AS minute_date, minute_ms
-FROM minutes
+  SELECT received_at_ms - MOD(received_at_ms, 60000) AS minute_ms
+  FROM arrivals
+) AS minutes

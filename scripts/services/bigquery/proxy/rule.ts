@@ -1,9 +1,9 @@
 /**
  * What the stand-in for BigQuery does otherwise than BigQuery, put right: a job id is used once, a
  * statement that fails is an error of the answer and not a field in it, the files of a load fit
- * their schema, a column that is added to a table is there (`table-history.ts`), and the past of a
- * table is kept from its beginning and through scripts. A load that is refused is a job that has
- * failed, as it is there.
+ * their schema, a column that is added to a table is there (`table-history.ts`), the past of a
+ * table is kept from its beginning and through scripts, and a dry run says how many bytes would be read
+ * (`dry-run.ts`). A load that is refused is a job that has failed, as it is there.
  */
 import {
   apiError,
@@ -13,6 +13,7 @@ import {
   type Forward,
 } from '../../api-proxy.ts'
 import { InTurn } from '../../in-turn.ts'
+import { withBytes } from './dry-run.ts'
 import { judgeLoad, type LoadConfiguration } from './load-check.ts'
 import { addColumns, keepPast, tableOf, tablesWrittenBy } from './table-history.ts'
 
@@ -68,7 +69,7 @@ class BigQueryRule {
     const [, project] = JOBS_PATH.exec(url.pathname) ?? []
     if (method === 'POST' && project !== undefined) return this.#insert(project, request, forward)
     if (method === 'POST' && QUERIES_PATH.test(url.pathname))
-      return withErrorAsStatus(await forward(request))
+      return withBytes(request, withErrorAsStatus(await forward(request)))
     const [, ofProject, jobId] = JOB_PATH.exec(url.pathname) ?? []
     const refused = this.#refused.get(`${ofProject}/${jobId}`)
     if (method === 'GET' && refused !== undefined) return jsonAnswer(refused)
