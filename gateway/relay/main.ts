@@ -54,12 +54,13 @@ async function main(): Promise<void> {
 }
 
 function openAdmin(
-  { adminHost: host, adminPort: port }: RelayConfig,
+  config: RelayConfig,
   service: RelayService,
   { registry }: ReturnType<typeof createTelemetryBase>,
 ) {
   return startAdminServer({
-    address: { host, port },
+    rolePrefix: 'RELAY',
+    config,
     readiness() {
       const { unreadyCode } = service
       if (unreadyCode === undefined) return jsonAnswer(200, { status: 'ready' })
@@ -75,7 +76,7 @@ function openAdmin(
       unavailable: (systemCode) =>
         relayErrors.create('RELAY_ADMIN_PORT_UNAVAILABLE', {
           expected: 'RELAY_ADMIN_HOST and RELAY_ADMIN_PORT to name a free address',
-          received: `${host} and ${port}, of which the system says ${systemCode}`,
+          received: `${config.adminHost} and ${config.adminPort}, of which the system says ${systemCode}`,
         }),
     },
   })

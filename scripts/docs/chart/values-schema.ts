@@ -48,6 +48,14 @@ const GATEWAY_SET_BY_CHART = [
   'GATEWAY_ADMIN_PORT',
 ]
 
+/** Of ports that a relay does not have. */
+const GATEWAY_TLS = [
+  'GATEWAY_TLS_CERTIFICATE_FILE',
+  'GATEWAY_TLS_KEY_FILE',
+  'GATEWAY_ADMIN_TLS_CERTIFICATE_FILE',
+  'GATEWAY_ADMIN_TLS_KEY_FILE',
+]
+
 const settings: Readonly<Record<string, Schema>> = {
   backhaulSettings: settingsSchema(
     [backhaulConfig],
@@ -89,7 +97,13 @@ const settings: Readonly<Record<string, Schema>> = {
   gatewaySettings: settingsSchema([gatewayConfig], GATEWAY_SET_BY_CHART),
   relaySettings: settingsSchema(
     [relayConfig, gatewayConfig],
-    ['RELAY_FEEDS_PATH', 'RELAY_ADMIN_HOST', 'RELAY_ADMIN_PORT', ...GATEWAY_SET_BY_CHART],
+    [
+      'RELAY_FEEDS_PATH',
+      'RELAY_ADMIN_HOST',
+      'RELAY_ADMIN_PORT',
+      ...GATEWAY_SET_BY_CHART,
+      ...GATEWAY_TLS,
+    ],
   ),
   processorSettings: settingsSchema(
     [processorConfig, alertsConfig],
@@ -315,6 +329,7 @@ const surroundings: Readonly<Record<string, Schema>> = {
       kind: oneOf('PodMonitoring', 'ServiceMonitor', ''),
       interval: matching('^[0-9]+(s|m)$'),
       labels: textMap,
+      tls: anyObject,
     }),
     rules: object({
       kind: oneOf('Rules', 'PrometheusRule', ''),
