@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
 import { configErrors, readConfig } from '../../shared/runtime/config.ts'
-import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { failureText, runMain } from '../../shared/runtime/failure.ts'
 import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
 import { openWarehouse, readWarehouseSettings } from '../../shared/warehouse/open-warehouse.ts'
@@ -94,7 +94,7 @@ async function talk(shell: SqlShell): Promise<void> {
         console.log('')
         ask()
       },
-      (error: unknown) => console.error(error),
+      (error: unknown) => console.error(failureText(error)),
     )
   })
   ask()
@@ -151,8 +151,4 @@ function readCount(name: string, text: string, max: number): number {
   return count
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
-})
+await runMain(main)
