@@ -1,7 +1,6 @@
 /** Secrets that are recognised wherever they turn up: each is a text that occurs nowhere else. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { batchConfig } from '../../batch/config.ts'
 import { speedStoreConfig } from '../../processor/config.ts'
 import { servingStoresConfig } from '../../serving/config.ts'
 import { eventLogConfig } from '../../shared/log/event-log-config.ts'
@@ -41,7 +40,6 @@ export const ALL_SPECS: readonly ConfigSpec[] = [
   objectStoreConfig,
   gcsConfig,
   eventLogConfig,
-  batchConfig,
   warehouseConfig,
   bigQueryConfig,
 ]
