@@ -271,7 +271,7 @@ const roles: Readonly<Record<string, Schema>> = {
     ...run,
     enabled: boolean,
     replicas: integer(1, 1_000),
-    feeds: object({ inline: anyList, existingConfigMap: text }),
+    feeds: object({ inline: anyList, existingConfigMap: text, existingSecret: text }),
     settings: { ...ref('relaySettings'), required: ['GATEWAY_APPEND_DEADLINE_MS'] },
   }),
   processor: object({
