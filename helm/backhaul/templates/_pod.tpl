@@ -27,6 +27,9 @@ are at its name.
 {{- end }}
 {{- end }}
 {{- with .root.Values }}
+{{- if .ca.existingSecret }}
+{{ include "backhaul.secretVolume" (dict "name" "ca" "secret" .ca.existingSecret "key" .ca.key "path" "ca.crt") }}
+{{- end }}
 {{- if or (has "keys" $needs) (has "sealKey" $needs) }}
 - name: keys
   secret:
@@ -89,6 +92,9 @@ are at its name.
 - name: data
   mountPath: /var/lib/backhaul
 {{- with .root.Values }}
+{{- if .ca.existingSecret }}
+{{ include "backhaul.secretMount" "ca" }}
+{{- end }}
 {{- if or (has "keys" $needs) (has "sealKey" $needs) }}
 {{ include "backhaul.secretMount" "keys" }}
 {{- end }}

@@ -207,6 +207,7 @@ const stores: Readonly<Record<string, Schema>> = {
     secretKey: text,
     ingestKeys: ref('secretKey'),
   }),
+  ca: ref('secretKey'),
   kafka: object({
     brokers: ADDRESS_IN_LIST,
     security: oneOf('PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'),
