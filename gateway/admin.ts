@@ -1,4 +1,5 @@
 /** The port for operators of a gateway process or pool: health, readiness and metrics, no clients. */
+import type { AdminConfig } from '../shared/http/admin-config.ts'
 import { startAdminServer } from '../shared/http/admin-server.ts'
 import type { Answer } from '../shared/http/guarded-response.ts'
 import type { Listening } from '../shared/http/listen.ts'
@@ -6,18 +7,18 @@ import { jsonAnswer, problemAnswer } from '../shared/http/problem.ts'
 import { gatewayErrors, type GatewayErrorCode } from './errors.ts'
 
 export interface AdminOptions {
-  readonly host: string
-  readonly port: number
+  readonly config: AdminConfig
   /** Why no one should be sent here; `undefined` when ready. */
   unreadyCode(): string | undefined
   metrics(): Promise<string>
 }
 
-/** Throws `GATEWAY_ADMIN_PORT_UNAVAILABLE`. */
+/** Throws `GATEWAY_ADMIN_PORT_UNAVAILABLE`, or `CONFIG_INVALID` for files of TLS. */
 export function startAdmin(options: AdminOptions): Promise<Listening> {
-  const { host, port } = options
+  const { config } = options
   return startAdminServer({
-    address: { host, port },
+    rolePrefix: 'GATEWAY',
+    config,
     readiness: () => readiness(options.unreadyCode()),
     metrics: () => options.metrics(),
     errors: {
@@ -26,7 +27,7 @@ export function startAdmin(options: AdminOptions): Promise<Listening> {
       unavailable: (systemCode) =>
         gatewayErrors.create('GATEWAY_ADMIN_PORT_UNAVAILABLE', {
           expected: 'GATEWAY_ADMIN_HOST and GATEWAY_ADMIN_PORT to name a free address',
-          received: `${host} and ${port}, of which the system says ${systemCode}`,
+          received: `${config.adminHost} and ${config.adminPort}, of which the system says ${systemCode}`,
         }),
     },
   })

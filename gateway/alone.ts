@@ -54,7 +54,7 @@ export function openAdmin(
   { config }: Settings,
   answers: Pick<Parameters<typeof startAdmin>[0], 'unreadyCode' | 'metrics'>,
 ) {
-  return startAdmin({ host: config.adminHost, port: config.adminPort, ...answers })
+  return startAdmin({ config, ...answers })
 }
 
 /** Every process may take its whole grace, one after another. */

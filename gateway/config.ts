@@ -1,4 +1,5 @@
 import { CMCD_RECORDS_MAX, DEFAULT_FRAME_LIMITS } from '../shared/events/limits.ts'
+import { adminSettings, checkAdminTls } from '../shared/http/admin-config.ts'
 import { checkListenerTls, listenerTlsSettings } from '../shared/http/listener-tls.ts'
 import {
   configErrors,
@@ -34,16 +35,10 @@ const addressSettings = {
     unit: 'processes',
     doc: 'Processes that share GATEWAY_PORT, under a parent that restarts and drains them. Limits per process hold for each. `npm start` runs one.',
   }),
-  adminHost: setting.text({
-    default: '127.0.0.1',
-    doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
-  }),
-  adminPort: setting.integer({
-    default: 8_079,
-    min: 0,
-    max: 65_535,
-    unit: 'port',
-    doc: 'Port for operators of a gateway on its own: /healthz, /readyz and /metrics, of all processes together.',
+  ...adminSettings({
+    port: 8_079,
+    paths:
+      'Port for operators of a gateway on its own: /healthz, /readyz and /metrics, of all processes together.',
   }),
   ...listenerTlsSettings,
   allowedOrigins: setting.list({
@@ -380,6 +375,7 @@ export const gatewayConfig = defineConfig({
     })
     checkProxies(values)
     checkListenerTls('GATEWAY', values)
+    checkAdminTls('GATEWAY', values)
     checkRoutes(values)
   },
 })

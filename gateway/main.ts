@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 import { claimPort } from '../shared/http/listen.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
-import { BackhaulError } from '../shared/runtime/errors.ts'
+import { runMain } from '../shared/runtime/failure.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { StopStack } from '../shared/runtime/lifecycle.ts'
 import { reportStart } from '../shared/runtime/process-telemetry.ts'
@@ -85,8 +85,4 @@ async function runChild(settings: Settings, port: number): Promise<void> {
   await service.start()
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
-})
+await runMain(main)

@@ -6,13 +6,13 @@
  */
 import type { HttpRequest } from 'uWebSockets.js'
 import type { Registry } from 'prom-client'
+import type { AdminConfig } from '../shared/http/admin-config.ts'
 import { startAdminServer } from '../shared/http/admin-server.ts'
 import type { Answer } from '../shared/http/guarded-response.ts'
 import type { Listening } from '../shared/http/listen.ts'
 import { jsonAnswer, problemAnswer } from '../shared/http/problem.ts'
 import { partitionOf } from '../shared/log/partitioner.ts'
 import type { BackhaulConfig } from '../shared/runtime/settings.ts'
-import type { ProcessorConfig } from './config.ts'
 import { processorErrors, type ProcessorErrorCode } from './errors.ts'
 import type { RunningProcessor } from './start.ts'
 
@@ -21,17 +21,17 @@ export interface AdminOptions {
     readonly unreadyCode: ProcessorErrorCode | undefined
     readonly processor: RunningProcessor | undefined
   }
-  readonly config: Pick<ProcessorConfig, 'adminHost' | 'adminPort'>
+  readonly config: AdminConfig
   readonly backhaul: Pick<BackhaulConfig, 'partitions'>
   readonly registry: Registry
 }
 
-/** Throws `PROCESSOR_ADMIN_PORT_UNAVAILABLE`. */
+/** Throws `PROCESSOR_ADMIN_PORT_UNAVAILABLE`, or `CONFIG_INVALID` for files of TLS. */
 export function startAdmin(options: AdminOptions): Promise<Listening> {
-  const { service, registry } = options
-  const { adminHost: host, adminPort: port } = options.config
+  const { service, registry, config } = options
   return startAdminServer({
-    address: { host, port },
+    rolePrefix: 'PROCESSOR',
+    config,
     readiness: () => readiness(service.unreadyCode),
     metrics: () => registry.metrics(),
     paths: {
@@ -44,7 +44,7 @@ export function startAdmin(options: AdminOptions): Promise<Listening> {
       unavailable: (systemCode) =>
         processorErrors.create('PROCESSOR_ADMIN_PORT_UNAVAILABLE', {
           expected: 'PROCESSOR_ADMIN_HOST and PROCESSOR_ADMIN_PORT to name a free address',
-          received: `${host} and ${port}, of which the system says ${systemCode}`,
+          received: `${config.adminHost} and ${config.adminPort}, of which the system says ${systemCode}`,
         }),
     },
   })

@@ -1,5 +1,6 @@
 /** Settings of the processor. Those under "fold" change values: a change builds a new view. */
 import { loadRules, type AlertRule } from '../shared/alerts/rules.ts'
+import { adminSettings, checkAdminTls } from '../shared/http/admin-config.ts'
 import type { Cut } from '../shared/qoe/cuts.ts'
 import { DEFAULT_FOLD_LIMITS, type FoldLimits } from '../shared/qoe/fold.ts'
 import {
@@ -119,16 +120,10 @@ const shellSettings = {
     expected: '1 to 128 letters, digits, dots, underscores or hyphens',
     doc: 'Consumer group by which processors share the partitions.',
   }),
-  adminHost: setting.text({
-    default: '127.0.0.1',
-    doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
-  }),
-  adminPort: setting.integer({
-    default: 8_078,
-    min: 0,
-    max: 65_535,
-    unit: 'port',
-    doc: 'Port for operators of a processor on its own: /healthz, /readyz, /metrics, /debug/partitions and /debug/sessions/{id}.',
+  ...adminSettings({
+    port: 8_078,
+    paths:
+      'Port for operators of a processor on its own: /healthz, /readyz, /metrics, /debug/partitions and /debug/sessions/{id}.',
   }),
   topicEpoch: setting.integer({
     default: 0,
@@ -333,6 +328,7 @@ export const processorConfig = defineConfig({
       bound: values.outputsPerAppendMax,
       name: 'PROCESSOR_OUTPUTS_PER_APPEND_MAX',
     })
+    checkAdminTls('PROCESSOR', values)
   },
 })
 

@@ -1,12 +1,11 @@
 /** A processor's process from its settings to its end: what every `main.ts` of one does. */
 import { readFileSync } from 'node:fs'
-import { inspect } from 'node:util'
 import { kafkaConfig } from '../shared/log/kafka-config.ts'
 import { readObjectStoreSettings } from '../shared/objects/open-object-store.ts'
 import { parseCut } from '../shared/qoe/cuts.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings, type ConfigSpec } from '../shared/runtime/config.ts'
-import { BackhaulError } from '../shared/runtime/errors.ts'
+import { runMain } from '../shared/runtime/failure.ts'
 import type { Failpoints } from '../shared/runtime/failpoints.ts'
 import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
@@ -36,13 +35,7 @@ export async function runProcessor(
   environment: Environment,
   failpoints: Failpoints,
 ): Promise<void> {
-  try {
-    await start(environment, failpoints)
-  } catch (error) {
-    const isKnown = error instanceof BackhaulError
-    const text = isKnown ? `${error.message}. ${error.spec.action}` : inspect(error)
-    process.stderr.write(`${text}\n`, () => process.exit(1))
-  }
+  await runMain(() => start(environment, failpoints))
 }
 
 async function start(environment: Environment, failpoints: Failpoints): Promise<void> {

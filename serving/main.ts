@@ -7,7 +7,7 @@ import { kafkaConfig } from '../shared/log/kafka-config.ts'
 import { readObjectStoreSettings } from '../shared/objects/open-object-store.ts'
 import { systemClock as clock } from '../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings } from '../shared/runtime/config.ts'
-import { BackhaulError } from '../shared/runtime/errors.ts'
+import { runMain } from '../shared/runtime/failure.ts'
 import { reportStart } from '../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../shared/runtime/random.ts'
 import { backhaulConfig } from '../shared/runtime/settings.ts'
@@ -66,8 +66,4 @@ async function main(): Promise<void> {
   await service.start()
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
-})
+await runMain(main)

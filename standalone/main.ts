@@ -1,5 +1,5 @@
 /** `npm start`: everything on one machine. Prints where it listens and what to try next. */
-import { BackhaulError } from '../shared/runtime/errors.ts'
+import { failureText, runMain } from '../shared/runtime/failure.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
 import { systemRandom } from '../shared/runtime/random.ts'
 import { stopOnSignals } from '../shared/runtime/stop-signals.ts'
@@ -19,13 +19,9 @@ async function main(): Promise<void> {
     clock: systemClock,
     announce: (signal) => console.log(`\n${signal}: draining players and closing the stores …`),
     stopped: () => console.log('Stopped.'),
-    failed: (error) => console.error(error),
+    failed: (error) => console.error(failureText(error)),
   })
   console.log(welcomeText(running))
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
-})
+await runMain(main)

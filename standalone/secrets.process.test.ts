@@ -12,66 +12,17 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { speedStoreConfig } from '../processor/config.ts'
-import { servingStoresConfig } from '../serving/config.ts'
 import { FeedServer } from '../shared/http/testing/feed-server.ts'
-import { kafkaConfig } from '../shared/log/kafka-config.ts'
 import { openLmdbEventLog } from '../shared/log/lmdb-event-log.ts'
 import { decodeReject } from '../shared/log/reject-record.ts'
 import { TOPICS } from '../shared/log/topics.ts'
-import { gcsConfig, objectStoreConfig } from '../shared/objects/gcs-config.ts'
 import { systemClock } from '../shared/runtime/clock.ts'
-import { environmentName, readConfig, type ConfigSpec } from '../shared/runtime/config.ts'
+import { environmentName, readConfig } from '../shared/runtime/config.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
-import { cassandraConfig } from '../shared/speed/cassandra-config.ts'
-import { standaloneConfigs } from './start.ts'
+import { ALL_SPECS, leaksIn, SECRET_NAMES, SECRETS, secretFiles } from './testing/canaries.ts'
 
 const DEADLINE_MS = 120_000
 const PARTITIONS = 1
-const base64 = (text: string) => Buffer.from(text).toString('base64')
-
-/** What each secret setting holds. A new one has to be added, or the first test fails. */
-const SECRETS: Readonly<Record<string, string>> = {
-  BACKHAUL_AUTH_SECRET: 'canary-auth-secret-of-thirty-two-characters',
-  BACKHAUL_AUTH_INGEST_KEYS: 'canary-ingest-key',
-  BACKHAUL_PSEUDONYM_KEYS: `new:${base64('canary-pseudonym-key-of-32-bytes')}`,
-  BACKHAUL_SEAL_KEY: base64('canary-sealing-key-with-32-bytes'),
-  PROCESSOR_ALERTS_WEBHOOK_URL: 'http://127.0.0.1:1/canary-hook',
-  PROCESSOR_ALERTS_WEBHOOK_SECRET: 'canary-hook-secret',
-  KAFKA_SASL_PASSWORD: 'canary-kafka-password',
-  CASSANDRA_PASSWORD: 'canary-cassandra-password',
-}
-/** The word in every text above, and the keys as they are written. */
-const CANARIES = [
-  'canary',
-  base64('canary-pseudonym-key-of-32-bytes'),
-  base64('canary-sealing-key-with-32-bytes'),
-  Buffer.from('canary').toString('hex'),
-]
-const ALL_SPECS: readonly ConfigSpec[] = [
-  ...standaloneConfigs,
-  speedStoreConfig,
-  servingStoresConfig,
-  kafkaConfig,
-  cassandraConfig,
-  objectStoreConfig,
-  gcsConfig,
-]
-const SECRET_NAMES = ALL_SPECS.flatMap(({ prefix, table }) =>
-  Object.entries(table).flatMap(([field, { secret }]) =>
-    secret === true ? [environmentName(prefix, field)] : [],
-  ),
-)
-
-/** Parts of texts that must be nowhere, as a failure names them. */
-function leaksIn(texts: readonly string[], more: readonly string[] = []): string[] {
-  return texts.flatMap((text) =>
-    [...CANARIES, ...more].flatMap((canary) => {
-      const at = text.toLowerCase().indexOf(canary.toLowerCase())
-      return at === -1 ? [] : [text.slice(Math.max(0, at - 200), at + 100)]
-    }),
-  )
-}
 
 let folder: string
 beforeAll(() => {
@@ -82,16 +33,7 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** Every secret as a file, and the setting that names it. */
-function asFiles(names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.map((name) => {
-      const path = join(folder, name)
-      writeFileSync(path, `${SECRETS[name]}\n`)
-      return [`${name}_FILE`, path]
-    }),
-  )
-}
+const asFiles = (names: readonly string[]) => secretFiles(folder, names)
 
 const running: Watched[] = []
 

@@ -1,6 +1,7 @@
 /** One command line, from its words to its exit code. */
 import type { Clock } from '../../shared/runtime/clock.ts'
 import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { failureText } from '../../shared/runtime/failure.ts'
 import { isPassing } from '../passing.ts'
 import { CommandArguments, type OptionSpec } from './arguments.ts'
 import { type Command, type CommandResult, EXIT, type ExitCode } from './command.ts'
@@ -37,7 +38,7 @@ export async function runCommandLine(
       return EXIT.interrupted
     }
     if (!(error instanceof BackhaulError)) throw error
-    options.errors(`${oneLine(error.message)}. ${error.spec.action}`)
+    options.errors(oneLine(failureText(error)))
     return exitCodeOf(error)
   }
 }

@@ -1,8 +1,8 @@
 /** `npx backhaul`: the operators' commands, beside a running server or without one. */
+import { runCommandProcess } from './command-process.ts'
 import { commands } from './commands.ts'
-import { runMain } from './run-main.ts'
 
-runMain({
+await runCommandProcess({
   commands,
   environment: process.env,
   output: (text) => console.log(text),

@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  alertsConfig,
   foldLimitsOf,
   processorConfig,
   speedStoreConfig,
@@ -31,7 +32,7 @@ import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/o
 import { parseCut, type Cut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
-import { readConfig } from '../../shared/runtime/config.ts'
+import { readConfig, refuseUnknownSettings } from '../../shared/runtime/config.ts'
 import { assert } from '../../shared/runtime/errors.ts'
 import { noFailpoints } from '../../shared/runtime/failpoints.ts'
 import { StopStack } from '../../shared/runtime/lifecycle.ts'
@@ -82,6 +83,9 @@ export interface CommandSettings {
   readonly described: ViewDescription
 }
 
+/** Those of `BATCH_` are not: a server may be given more of them, and shares its settings with its commands. */
+const KNOWN = [backhaulConfig, processorConfig, speedStoreConfig, alertsConfig, eventLogConfig]
+
 /** A command never owns a store. */
 type CommandAccess = Exclude<Access, 'owner'>
 
@@ -122,6 +126,7 @@ export class Stores {
   /** Whether or not rows go there. Throws `CONFIG_…`. */
   get cassandra(): CassandraConfig {
     const { environment, readFile } = this.#options
+    refuseUnknownSettings([cassandraConfig], environment)
     return readConfig(cassandraConfig, environment, readFile)
   }
 
@@ -217,8 +222,9 @@ export class Stores {
     const processor = readConfig(processorConfig, environment, readFile)
     const batch = readConfig(batchConfig, environment, readFile)
     const { log: eventLog } = readConfig(eventLogConfig, environment, readFile)
-    const { gcs } = readObjectStoreSettings(environment, readFile)
-    const { bigQuery } = readWarehouseSettings(environment, readFile, gcs)
+    const { gcs, specs } = readObjectStoreSettings(environment, readFile)
+    const { bigQuery, specs: ofWarehouse } = readWarehouseSettings(environment, readFile, gcs)
+    refuseUnknownSettings([...KNOWN, ...specs, ...ofWarehouse], environment)
     const limits = foldLimitsOf(processor)
     const cuts = common.cuts.map(parseCut)
     const described = describeView(cuts, limits, processor.view)
@@ -241,6 +247,7 @@ export class Stores {
 
   async #openKafkaLog(): Promise<EventLog> {
     const { environment, readFile, clock } = this.#options
+    refuseUnknownSettings([kafkaConfig], environment)
     const config = readConfig(kafkaConfig, environment, readFile)
     const log = await openKafkaEventLog({ config, clock, telemetry: this.telemetry })
     this.#stack.add('event log on Kafka', () => log.close())

@@ -9,8 +9,8 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { openObjectStore, readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
-import { configErrors, readConfig } from '../../shared/runtime/config.ts'
-import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { configErrors, readConfig, refuseUnknownSettings } from '../../shared/runtime/config.ts'
+import { failureText, runMain } from '../../shared/runtime/failure.ts'
 import { systemRandom } from '../../shared/runtime/random.ts'
 import { backhaulConfig } from '../../shared/runtime/settings.ts'
 import { openWarehouse, readWarehouseSettings } from '../../shared/warehouse/open-warehouse.ts'
@@ -43,8 +43,9 @@ async function main(): Promise<void> {
   const { statement, format, maxRows, timeoutMs } = wanted
   const readFile = (path: string) => readFileSync(path, 'utf8')
   const { dataDir } = readConfig(backhaulConfig, process.env, readFile)
-  const { gcs } = readObjectStoreSettings(process.env, readFile)
-  const { bigQuery } = readWarehouseSettings(process.env, readFile, gcs)
+  const { gcs, specs } = readObjectStoreSettings(process.env, readFile)
+  const { bigQuery, specs: ofWarehouse } = readWarehouseSettings(process.env, readFile, gcs)
+  refuseUnknownSettings([backhaulConfig, ...specs, ...ofWarehouse], process.env)
   const folder = join(dataDir, 'objects')
   if (gcs === undefined && !existsSync(folder))
     throw configErrors.create('CONFIG_INVALID', {
@@ -94,7 +95,7 @@ async function talk(shell: SqlShell): Promise<void> {
         console.log('')
         ask()
       },
-      (error: unknown) => console.error(error),
+      (error: unknown) => console.error(failureText(error)),
     )
   })
   ask()
@@ -151,8 +152,4 @@ function readCount(name: string, text: string, max: number): number {
   return count
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
-})
+await runMain(main)

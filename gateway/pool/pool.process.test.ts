@@ -35,8 +35,7 @@ async function createPool(args: readonly string[] = []) {
     random: seededRandom(9),
   })
   const admin = await startAdmin({
-    host,
-    port: 0,
+    config: { adminHost: host, adminPort: 0, adminTlsCertificateFile: '', adminTlsKeyFile: '' },
     unreadyCode: () => pool.unreadyCode,
     metrics: () => pool.metrics(),
   })

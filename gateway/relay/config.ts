@@ -1,3 +1,4 @@
+import { adminSettings, checkAdminTls } from '../../shared/http/admin-config.ts'
 import { configErrors, defineConfig, setting, type ValuesOf } from '../../shared/runtime/config.ts'
 
 const KIB = 2 ** 10
@@ -11,16 +12,9 @@ export const relayConfig = defineConfig({
       default: '',
       doc: 'File of the upstream feeds (docs/relay.md). Empty: `npm start` relays nothing.',
     }),
-    adminHost: setting.text({
-      default: '127.0.0.1',
-      doc: 'Address of the port for operators, which needs no authentication: keep it away from the outside.',
-    }),
-    adminPort: setting.integer({
-      default: 8_077,
-      min: 0,
-      max: 65_535,
-      unit: 'port',
-      doc: 'Port for operators of a relay on its own: /healthz, /readyz and /metrics.',
+    ...adminSettings({
+      port: 8_077,
+      paths: 'Port for operators of a relay on its own: /healthz, /readyz and /metrics.',
     }),
     leaseMs: setting.integer({
       default: 5_000,
@@ -86,7 +80,9 @@ export const relayConfig = defineConfig({
       doc: 'Sessions of a feed without sequence numbers that are counted at a time; the longest silent one is forgotten, and begins a session anew when it returns.',
     }),
   },
-  check({ inFlightMaxBytes, messageMaxBytes }) {
+  check(values) {
+    checkAdminTls('RELAY', values)
+    const { inFlightMaxBytes, messageMaxBytes } = values
     if (inFlightMaxBytes >= messageMaxBytes) return
     throw configErrors.create('CONFIG_CONFLICT', {
       expected: `RELAY_IN_FLIGHT_MAX_BYTES of at least RELAY_MESSAGE_MAX_BYTES = ${messageMaxBytes}`,

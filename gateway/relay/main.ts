@@ -10,7 +10,7 @@ import { kafkaConfig } from '../../shared/log/kafka-config.ts'
 import { readObjectStoreSettings } from '../../shared/objects/open-object-store.ts'
 import { systemClock as clock } from '../../shared/runtime/clock.ts'
 import { readConfig, refuseUnknownSettings } from '../../shared/runtime/config.ts'
-import { BackhaulError } from '../../shared/runtime/errors.ts'
+import { runMain } from '../../shared/runtime/failure.ts'
 import { StopStack } from '../../shared/runtime/lifecycle.ts'
 import { reportStart } from '../../shared/runtime/process-telemetry.ts'
 import { systemRandom as random } from '../../shared/runtime/random.ts'
@@ -54,12 +54,13 @@ async function main(): Promise<void> {
 }
 
 function openAdmin(
-  { adminHost: host, adminPort: port }: RelayConfig,
+  config: RelayConfig,
   service: RelayService,
   { registry }: ReturnType<typeof createTelemetryBase>,
 ) {
   return startAdminServer({
-    address: { host, port },
+    rolePrefix: 'RELAY',
+    config,
     readiness() {
       const { unreadyCode } = service
       if (unreadyCode === undefined) return jsonAnswer(200, { status: 'ready' })
@@ -75,14 +76,10 @@ function openAdmin(
       unavailable: (systemCode) =>
         relayErrors.create('RELAY_ADMIN_PORT_UNAVAILABLE', {
           expected: 'RELAY_ADMIN_HOST and RELAY_ADMIN_PORT to name a free address',
-          received: `${host} and ${port}, of which the system says ${systemCode}`,
+          received: `${config.adminHost} and ${config.adminPort}, of which the system says ${systemCode}`,
         }),
     },
   })
 }
 
-main().catch((error: unknown) => {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
-})
+await runMain(main)

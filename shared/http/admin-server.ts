@@ -2,14 +2,18 @@
  * A service's port for operators: `/healthz`, `/readyz`, `/metrics` and what the service adds. No
  * client comes here, so nothing is authenticated and a GET is all there is.
  */
-import { App, type HttpRequest, type TemplatedApp } from 'uWebSockets.js'
+import type { HttpRequest, TemplatedApp } from 'uWebSockets.js'
 import type { BackhaulError } from '../runtime/errors.ts'
+import { adminTls, type AdminConfig } from './admin-config.ts'
 import { GuardedResponse, type Answer } from './guarded-response.ts'
-import { listenOrExplain, type ListenAddress, type Listening } from './listen.ts'
+import { listenOrExplain, type Listening } from './listen.ts'
+import { createListenerApp } from './listener-tls.ts'
 import { jsonAnswer, problemAnswer } from './problem.ts'
 
 export interface AdminServerOptions {
-  readonly address: ListenAddress
+  /** Prefix of the role's settings, such as `GATEWAY`. */
+  readonly rolePrefix: string
+  readonly config: AdminConfig
   /** The answer of `/readyz`: 200, or 503 with what is missing. */
   readiness(): Answer
   metrics(): Promise<string>
@@ -27,10 +31,10 @@ export interface AdminErrors {
 
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** Throws `errors.unavailable` when the address cannot be had. */
+/** Throws `CONFIG_INVALID` for files of TLS, and `errors.unavailable` when the address cannot be had. */
 export async function startAdminServer(options: AdminServerOptions): Promise<Listening> {
-  const { address, errors } = options
-  const app = App()
+  const { rolePrefix, config, errors } = options
+  const app = createListenerApp(...adminTls(rolePrefix, config))
   addGet(app, '/healthz', () => jsonAnswer(200, { status: 'live' }))
   addGet(app, '/readyz', () => options.readiness())
   for (const [path, answer] of Object.entries(options.paths ?? {})) addGet(app, path, answer)
@@ -44,6 +48,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Lis
   app.any('/*', (response) =>
     new GuardedResponse(response).answer(problemAnswer(errors.pathUnknown())),
   )
+  const address = { host: config.adminHost, port: config.adminPort }
   const listening = await listenOrExplain(app, address, (systemCode) => {
     app.close()
     return errors.unavailable(systemCode)

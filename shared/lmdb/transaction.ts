@@ -5,8 +5,8 @@
  * a process that was killed LMDB takes the lock.
  */
 import { writeSync } from 'node:fs'
-import { inspect } from 'node:util'
 import type { RootDatabase } from 'lmdb'
+import { failureText } from '../runtime/failure.ts'
 
 const STANDARD_ERROR = 2
 
@@ -27,7 +27,7 @@ export async function transact<Result>(
 
 // Node tells what was not caught only after the handlers of `exit`, which one that is killed does not reach.
 process.on('uncaughtExceptionMonitor', (error) => {
-  if (underway > 0) writeSync(STANDARD_ERROR, `${inspect(error)}\n`)
+  if (underway > 0) writeSync(STANDARD_ERROR, `${failureText(error)}\n`)
 })
 process.on('exit', () => {
   if (underway > 0) process.kill(process.pid, 'SIGKILL')

@@ -4,8 +4,8 @@
  * in order.
  */
 import { readFileSync } from 'node:fs'
-import { BackhaulError } from '../../shared/runtime/errors.ts'
 import { systemClock } from '../../shared/runtime/clock.ts'
+import { endWith, runMain } from '../../shared/runtime/failure.ts'
 import type { FromBatch, ToBatch } from '../batch-messages.ts'
 import { giveWay } from './priority.ts'
 import { startBatchProcess } from './start.ts'
@@ -28,9 +28,9 @@ process.on('message', (message: ToBatch) => {
       await running.stop()
       process.exit(0)
     })
-    .catch(fail)
+    .catch(endWith)
 })
-starting.catch(fail)
+await runMain(async () => void (await starting))
 
 /** A message that the parent can no longer take is for nobody. */
 function send(message: FromBatch): Promise<void> {
@@ -38,10 +38,4 @@ function send(message: FromBatch): Promise<void> {
     if (process.send === undefined || !process.connected) return resolve()
     process.send(message, undefined, undefined, () => resolve())
   })
-}
-
-function fail(error: unknown): never {
-  if (error instanceof BackhaulError) console.error(`${error.message}. ${error.spec.action}`)
-  else console.error(error)
-  process.exit(1)
 }

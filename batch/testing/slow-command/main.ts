@@ -6,7 +6,7 @@ import { ArmedFailpoints } from '../../../shared/runtime/failpoints.ts'
 import { type Command, EXIT } from '../../cli/command.ts'
 import { batchRun } from '../../cli/commands/batch-run.ts'
 import { openBatch } from '../../cli/open-batch.ts'
-import { runMain } from '../../cli/run-main.ts'
+import { runCommandProcess } from '../../cli/command-process.ts'
 
 const SLOW = { sql: 'SELECT SUM(r.range) AS n FROM range(1000000000000000) AS r' }
 const LIMITS = { maxRows: 1, timeoutMs: 2 ** 31 - 1 }
@@ -28,7 +28,7 @@ const slowRun: Command = {
   },
 }
 
-runMain({
+await runCommandProcess({
   commands: [slowRun],
   environment: process.env,
   output: (text) => console.log(text),

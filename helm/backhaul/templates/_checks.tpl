@@ -12,12 +12,7 @@ was received, as the product's own errors do.
 {{- fail (printf "warehouse.store bigquery: expected warehouse.%s, received none" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.relay.enabled (not .Values.relay.feeds.inline) (not .Values.relay.feeds.existingConfigMap) -}}
-{{- fail "relay.enabled: expected relay.feeds.inline or relay.feeds.existingConfigMap, received neither" -}}
-{{- end -}}
-{{- if and .Values.relay.feeds.inline .Values.relay.feeds.existingConfigMap -}}
-{{- fail "relay.feeds: expected one of inline and existingConfigMap, received both" -}}
-{{- end -}}
+{{- include "backhaul.checks.feeds" . -}}
 {{- range $role := list "gateway" "serving" -}}
 {{- with get $.Values $role -}}
 {{- if and .route.enabled (not .route.gateway.name) -}}
@@ -25,6 +20,31 @@ was received, as the product's own errors do.
 {{- end -}}
 {{- if and .autoscaling.enabled (gt (int64 .autoscaling.minReplicas) (int64 .autoscaling.maxReplicas)) -}}
 {{- fail (printf "%s.autoscaling.minReplicas: expected at most maxReplicas = %d, received %d" $role (int64 .autoscaling.maxReplicas) (int64 .autoscaling.minReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "backhaul.checks.feeds" -}}
+{{- with .Values.relay.feeds -}}
+{{- $given := without (list (ternary "inline" "" (not (empty .inline))) (ternary "existingConfigMap" "" (not (empty .existingConfigMap))) (ternary "existingSecret" "" (not (empty .existingSecret)))) "" -}}
+{{- if and $.Values.relay.enabled (not $given) -}}
+{{- fail "relay.enabled: expected relay.feeds.inline, existingConfigMap or existingSecret, received none of them" -}}
+{{- end -}}
+{{- if gt (len $given) 1 -}}
+{{- fail (printf "relay.feeds: expected one of inline, existingConfigMap and existingSecret, received %s" (join " and " $given)) -}}
+{{- end -}}
+{{- /* They are shown to whoever sees the values or the ConfigMap. */ -}}
+{{- range $feed := .inline -}}
+{{- range $name, $value := $feed.headers -}}
+{{- if kindIs "string" $value -}}
+{{- fail (printf "relay.feeds.inline: expected header %s of feed %s as { path: … } of a mounted secret, or all feeds in existingSecret, received its text" $name $feed.id) -}}
+{{- end -}}
+{{- end -}}
+{{- range $feed.urls -}}
+{{- if regexMatch "^[a-z]+://[^/?#]*@" . -}}
+{{- fail (printf "relay.feeds.inline: expected addresses of feed %s without credentials, or all feeds in existingSecret, received some" $feed.id) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

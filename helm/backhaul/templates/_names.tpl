@@ -52,6 +52,27 @@ app.kubernetes.io/component: {{ .role }}
 {{ include "backhaul.name" . }}.{{ .root.Release.Namespace }}.svc:{{ include "backhaul.port" .role }}
 {{- end -}}
 
+{{/* Whether a role speaks TLS itself at the port that clients reach, and at the one where it shows its metrics. */}}
+{{- define "backhaul.isTls" -}}
+{{- if get (get .root.Values .role).settings (printf "%s_TLS_CERTIFICATE_FILE" (upper .role)) }}true{{ end -}}
+{{- end -}}
+{{- define "backhaul.isMetricsTls" -}}
+{{- if eq .role "serving" -}}
+{{- include "backhaul.isTls" . -}}
+{{- else if get (get .root.Values .role).settings (printf "%s_ADMIN_TLS_CERTIFICATE_FILE" (upper .role)) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* The name of the port where a role shows its metrics: another with TLS, since what reads them asks by name. */}}
+{{- define "backhaul.metricsPort" -}}
+{{- if eq .role "serving" -}}
+http
+{{- else -}}
+{{- ternary "metrics-tls" "metrics" (include "backhaul.isMetricsTls" . | eq "true") -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The port of each role that clients reach, and the one for operators: as docs/config.md has them. */}}
 {{- define "backhaul.port" -}}
 {{- get (dict "gateway" "8080" "serving" "8081") . -}}

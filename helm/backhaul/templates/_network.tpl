@@ -3,17 +3,17 @@
 {{- $isKeySet := eq .Values.auth.mode "jwks" }}
 gateway:
   clients: true
-  metrics: metrics
+  metrics: {{ include "backhaul.metricsPort" (dict "root" . "role" "gateway") }}
   kafka: true
   keySet: {{ $isKeySet }}
 {{- if .Values.relay.enabled }}
 relay:
-  metrics: metrics
+  metrics: {{ include "backhaul.metricsPort" (dict "root" . "role" "relay") }}
   kafka: true
   cloud: true
 {{- end }}
 processor:
-  metrics: metrics
+  metrics: {{ include "backhaul.metricsPort" (dict "root" . "role" "processor") }}
   kafka: true
   cassandra: true
   cloud: true

@@ -27,6 +27,9 @@ are at its name.
 {{- end }}
 {{- end }}
 {{- with .root.Values }}
+{{- if .ca.existingSecret }}
+{{ include "backhaul.secretVolume" (dict "name" "ca" "secret" .ca.existingSecret "key" .ca.key "path" "ca.crt") }}
+{{- end }}
 {{- if or (has "keys" $needs) (has "sealKey" $needs) }}
 - name: keys
   secret:
@@ -89,6 +92,9 @@ are at its name.
 - name: data
   mountPath: /var/lib/backhaul
 {{- with .root.Values }}
+{{- if .ca.existingSecret }}
+{{ include "backhaul.secretMount" "ca" }}
+{{- end }}
 {{- if or (has "keys" $needs) (has "sealKey" $needs) }}
 {{ include "backhaul.secretMount" "keys" }}
 {{- end }}
@@ -191,20 +197,21 @@ volumeMounts:
   {{- include "backhaul.volumeMounts" . | trim | nindent 2 }}
 {{- end -}}
 
-{{/* Probes at a port: alive while the process answers, ready while it may be sent work. It must answer within
-"startSeconds". */}}
+{{/* Probes at the port of a role's metrics: alive while the process answers, ready while it may be sent work. It must answer within
+"startSeconds". A certificate is not looked at. */}}
 {{- define "backhaul.probes" -}}
+{{- $at := printf "port: %s%s" (include "backhaul.metricsPort" .) (ternary ", scheme: HTTPS" "" (include "backhaul.isMetricsTls" . | eq "true")) -}}
 startupProbe:
-  httpGet: { path: /healthz, port: {{ .port }}{{ if .scheme }}, scheme: {{ .scheme }}{{ end }} }
+  httpGet: { path: /healthz, {{ $at }} }
   periodSeconds: 2
   failureThreshold: {{ div (.startSeconds | default 120) 2 }}
 livenessProbe:
-  httpGet: { path: /healthz, port: {{ .port }}{{ if .scheme }}, scheme: {{ .scheme }}{{ end }} }
+  httpGet: { path: /healthz, {{ $at }} }
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: { path: /readyz, port: {{ .port }}{{ if .scheme }}, scheme: {{ .scheme }}{{ end }} }
+  httpGet: { path: /readyz, {{ $at }} }
   periodSeconds: 5
   timeoutSeconds: 3
   failureThreshold: 2

@@ -1,6 +1,6 @@
 {{/*
 A Service behind a Gateway of GKE: the route, how long the load balancer lets a connection live and
-drain, and how it sees that a pod is ready. (dict "root" $ "role" "gateway" "prefixes" (list …) "pages" (list …) "drainSeconds" n "isTls" b)
+drain, and how it sees that a pod is ready. (dict "root" $ "role" "gateway" "prefixes" (list …) "pages" (list …) "drainSeconds" n)
 */}}
 {{- define "backhaul.route" -}}
 {{- $values := get .root.Values .role -}}
@@ -75,7 +75,7 @@ spec:
     healthyThreshold: 1
     unhealthyThreshold: 2
     config:
-      {{- if .isTls }}
+      {{- if include "backhaul.isTls" . }}
       type: HTTPS
       httpsHealthCheck:
       {{- else }}

@@ -30,6 +30,11 @@ others: it refuses what it does not know.
 {{- define "backhaul.env.common" -}}
 - name: BACKHAUL_DATA_DIR
   value: /var/lib/backhaul
+{{- if .Values.ca.existingSecret }}
+# Of Node: authorities beside those that it trusts by itself.
+- name: NODE_EXTRA_CA_CERTS
+  value: /etc/backhaul/ca/ca.crt
+{{- end }}
 {{- include "backhaul.settings" .Values.settings }}
 {{- end -}}
 

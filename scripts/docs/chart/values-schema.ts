@@ -48,6 +48,14 @@ const GATEWAY_SET_BY_CHART = [
   'GATEWAY_ADMIN_PORT',
 ]
 
+/** Of ports that a relay does not have. */
+const GATEWAY_TLS = [
+  'GATEWAY_TLS_CERTIFICATE_FILE',
+  'GATEWAY_TLS_KEY_FILE',
+  'GATEWAY_ADMIN_TLS_CERTIFICATE_FILE',
+  'GATEWAY_ADMIN_TLS_KEY_FILE',
+]
+
 const settings: Readonly<Record<string, Schema>> = {
   backhaulSettings: settingsSchema(
     [backhaulConfig],
@@ -89,7 +97,13 @@ const settings: Readonly<Record<string, Schema>> = {
   gatewaySettings: settingsSchema([gatewayConfig], GATEWAY_SET_BY_CHART),
   relaySettings: settingsSchema(
     [relayConfig, gatewayConfig],
-    ['RELAY_FEEDS_PATH', 'RELAY_ADMIN_HOST', 'RELAY_ADMIN_PORT', ...GATEWAY_SET_BY_CHART],
+    [
+      'RELAY_FEEDS_PATH',
+      'RELAY_ADMIN_HOST',
+      'RELAY_ADMIN_PORT',
+      ...GATEWAY_SET_BY_CHART,
+      ...GATEWAY_TLS,
+    ],
   ),
   processorSettings: settingsSchema(
     [processorConfig, alertsConfig],
@@ -193,6 +207,7 @@ const stores: Readonly<Record<string, Schema>> = {
     secretKey: text,
     ingestKeys: ref('secretKey'),
   }),
+  ca: ref('secretKey'),
   kafka: object({
     brokers: ADDRESS_IN_LIST,
     security: oneOf('PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'),
@@ -257,7 +272,7 @@ const roles: Readonly<Record<string, Schema>> = {
     ...run,
     enabled: boolean,
     replicas: integer(1, 1_000),
-    feeds: object({ inline: anyList, existingConfigMap: text }),
+    feeds: object({ inline: anyList, existingConfigMap: text, existingSecret: text }),
     settings: { ...ref('relaySettings'), required: ['GATEWAY_APPEND_DEADLINE_MS'] },
   }),
   processor: object({
@@ -315,6 +330,7 @@ const surroundings: Readonly<Record<string, Schema>> = {
       kind: oneOf('PodMonitoring', 'ServiceMonitor', ''),
       interval: matching('^[0-9]+(s|m)$'),
       labels: textMap,
+      tls: anyObject,
     }),
     rules: object({
       kind: oneOf('Rules', 'PrometheusRule', ''),

@@ -1,6 +1,9 @@
 /** A service's `main.ts` as a process of its own, seen through its port for operators. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { get } from 'node:https'
+import { text } from 'node:stream/consumers'
 
 const OUTPUT_KEPT_CHARS = 50_000
 /** A process that is stopped, or busy for so long, counts as one whose port is not open. */
@@ -17,6 +20,8 @@ export interface MainProcessOptions {
   /** Where it listens for operators, which `environment` tells it. */
   readonly adminPort: number
   readonly environment: Readonly<Record<string, string>>
+  /** In PEM; with it that port is asked over TLS. */
+  readonly authority?: string
   /** Another Node than the one of the test, and the user that it runs as. */
   readonly runtime?: Runtime
 }
@@ -31,11 +36,13 @@ export class MainProcess {
   /** The last of what it wrote to standard error. */
   stderr = ''
   readonly #adminPort: number
+  readonly #authority: string | undefined
   readonly #child: ChildProcess
   readonly #ended: Promise<number | null>
 
-  constructor({ script, adminPort, environment, runtime }: MainProcessOptions) {
+  constructor({ script, adminPort, environment, authority, runtime }: MainProcessOptions) {
     this.#adminPort = adminPort
+    this.#authority = authority
     this.#child = spawn(runtime?.command ?? process.execPath, [...script], {
       env: { ...environment },
       uid: runtime?.userId,
@@ -52,10 +59,12 @@ export class MainProcess {
 
   /** What `path` of the port for operators answers; `undefined` while nothing does. */
   async ask(path: string): Promise<AdminAnswer | undefined> {
+    const address = `127.0.0.1:${this.#adminPort}${path}`
+    const signal = AbortSignal.timeout(ANSWER_DEADLINE_MS)
     try {
-      const response = await fetch(`http://127.0.0.1:${this.#adminPort}${path}`, {
-        signal: AbortSignal.timeout(ANSWER_DEADLINE_MS),
-      })
+      if (this.#authority !== undefined)
+        return await askOverTls(`https://${address}`, { ca: this.#authority, signal })
+      const response = await fetch(`http://${address}`, { signal })
       return { status: response.status, text: await response.text() }
     } catch {
       return undefined
@@ -74,6 +83,15 @@ export class MainProcess {
   get ended(): Promise<number | null> {
     return this.#ended
   }
+}
+
+/** `fetch` takes no authority. */
+async function askOverTls(
+  url: string,
+  options: { readonly ca: string; readonly signal: AbortSignal },
+): Promise<AdminAnswer> {
+  const [response] = (await once(get(url, options), 'response')) as [IncomingMessage]
+  return { status: response.statusCode ?? 0, text: await text(response) }
 }
 
 const started = new Set<MainProcess>()
