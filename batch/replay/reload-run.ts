@@ -6,7 +6,7 @@
  */
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
-import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import { type Failpoints, noFailpoints } from '../../shared/runtime/failpoints.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from '../config.ts'
 import { flattenFile, type StagingFile } from '../flatten.ts'
@@ -24,6 +24,8 @@ export interface ReloadParts {
   readonly limits: FoldLimits
   readonly telemetry: BatchTelemetry
   readonly temporaryFolder: string
+  /** Off when absent. */
+  readonly failpoints?: Failpoints
 }
 
 export interface RunToReload {
@@ -57,7 +59,7 @@ export async function reloadRun(parts: ReloadParts, of: RunToReload): Promise<Re
   const staged: StagingFile[] = []
   try {
     await flattenAll(parts, of, staged)
-    const context = { ...parts, failpoints: noFailpoints, assertMayGoOn }
+    const context = { failpoints: noFailpoints, ...parts, assertMayGoOn }
     const { dates, partitions } = await load(context, { run, files: staged, jobs })
     const sum = (column: 'events' | 'copies') =>
       partitions.reduce((total, row) => total + row[column], 0)
