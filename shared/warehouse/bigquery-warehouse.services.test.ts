@@ -100,6 +100,7 @@ describe('the warehouse on BigQuery', () => {
     expect(await load(['a.parquet'])).toEqual({ jobId: 'load', rows: 1 })
     expect(await staged()).toEqual([{ id: 'a', n: 1n }])
     expect(attempts('load')).toEqual(['1', '1', '1'])
+    expect(new Set(inserted.filter((id) => id.startsWith('backhaul-load-'))).size).toBe(1)
     await later.close()
   })
 
