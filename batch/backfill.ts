@@ -2,10 +2,11 @@
  * Rebuilds the tables of past days from the raw files, whether or not the log still holds their
  * records: after a definition has changed, or after rows were lost or altered.
  *
- *   raw files ─► Parquet, in workers ─► rows of each run, replaced whole ─► facts, day after day
+ *   raw files ─► Parquet, in workers ─► rows of each run, replaced whole ─► facts, many days at once
  *
- * Runs are loaded in their order, and days computed one after another, because they share sessions
- * and minutes. What is replaced is replaced whole, so a repeat leaves the same rows.
+ * Runs are loaded in their order, and what is computed apart follows one after another, because runs and
+ * days share sessions and minutes; the warehouse computes each in as many threads as there are workers.
+ * What is replaced is replaced whole, so a repeat leaves the same rows.
  */
 import { acquireLease } from '../shared/objects/lease.ts'
 import { TOPICS } from '../shared/log/topics.ts'
@@ -13,10 +14,18 @@ import type { Clock } from '../shared/runtime/clock.ts'
 import { noFailpoints } from '../shared/runtime/failpoints.ts'
 import { tables } from '../shared/warehouse/tables.ts'
 import type { WarehouseSession } from '../shared/warehouse/warehouse.ts'
+import { groupsOf, type Period, periodsOf } from './backfill-periods.ts'
 import { readControl, type Control } from './control.ts'
 import { computeDays, replaceFacts } from './facts.ts'
 import type { FactStepContext } from './fact-step.ts'
-import { DATES_MAX, LEDGER_ROWS_MAX, QUERY_TIMEOUT_MS } from './limits.ts'
+import {
+  BACKFILL_COPIES_AT_ONCE,
+  BACKFILL_COPIES_AT_ONCE_ELSEWHERE,
+  BACKFILL_DAYS_AT_ONCE,
+  DATES_MAX,
+  LEDGER_ROWS_MAX,
+  QUERY_TIMEOUT_MS,
+} from './limits.ts'
 import { LEASE_NAME, rawFileDay } from './object-names.ts'
 import {
   type ReloadedRun,
@@ -42,12 +51,14 @@ export interface BackfillRange {
   /** UTC days, inclusive. */
   readonly fromDate: string
   readonly toDate: string
+  /** Whether the tables of events stay as they are, so that no run is loaded again. */
+  readonly metricsOnly?: boolean
 }
 
 export interface BackfillReport {
   /** Number of the last completed run, `undefined` before the first. */
   readonly run: number | undefined
-  /** Runs with a raw file or a frame of the days, each loaded again whole. */
+  /** Runs with a raw file or a frame of the days, each loaded again whole; none where only metrics are computed. */
   readonly runs: readonly ReloadedRun[]
   /** Days on which something of the range or of these runs arrived: their metrics are new. */
   readonly days: readonly string[]
@@ -73,15 +84,19 @@ export async function backfill(
     await refuseUnfinishedRun(objects, control, 'BATCH_REPLAY_RUN_UNFINISHED')
     if (control.lastRun === 0) return { run: undefined, runs: [], days: [] }
     // What is loaded again is not held back: nothing may wait that came before it.
-    await settleLate({ ...parts, failpoints: noFailpoints, assertMayGoOn }, true)
+    await settleLate({ failpoints: noFailpoints, ...parts, assertMayGoOn }, true)
     await removeReplayLeftovers(objects)
     const jobs = `backfill-${clock.nowMs()}`
-    const runs = await reloadRuns(parts, { files, jobs, assertMayGoOn })
-    const days = await readDays(parts, range, runs)
-    for (const [index, day] of days.entries()) {
+    const reload = range.metricsOnly === true ? [] : files
+    const runs = await reloadRuns(parts, { files: reload, jobs, assertMayGoOn })
+    const periods = await readPeriods(parts, range, runs)
+    const days = periods.flatMap((period) => period.days)
+    let daysDone = 0
+    for (const period of periods) {
       assertMayGoOn()
-      parts.onProgress('days', index, days.length)
-      await computeDay(parts, { control, day, jobId: `${jobs}-${day}` })
+      parts.onProgress('days', daysDone, days.length)
+      await computePeriod(parts, { control, period, jobs })
+      daysDone += period.days.length
     }
     return { run: control.lastRun, runs, days }
   } finally {
@@ -150,12 +165,12 @@ async function reloadRuns(
   return reloaded
 }
 
-/** UTC days of arrival of what is in the range or was loaded again, ascending. */
-async function readDays(
+/** The UTC days of arrival of what is in the range or was loaded again. */
+async function readPeriods(
   { warehouse }: BackfillParts,
   { fromDate, toDate }: BackfillRange,
   reloaded: readonly ReloadedRun[],
-): Promise<string[]> {
+): Promise<readonly Period[]> {
   const runs = reloaded.map(({ run }, index) => [`run_${index}`, run] as const)
   const isReloaded =
     runs.length === 0 ? 'FALSE' : `run IN (${runs.map(([name]) => `@${name}`).join(', ')})`
@@ -163,39 +178,46 @@ async function readDays(
   try {
     const rows = await session.query(
       {
-        sql: `SELECT DISTINCT CAST(received_date AS STRING) AS day FROM ${tables.frames.name}
+        sql: `SELECT CAST(received_date AS STRING) AS day, SUM(event_count + rejected_count) AS copies
+          FROM ${tables.frames.name}
           WHERE received_date BETWEEN CAST(@from_date AS DATE) AND CAST(@to_date AS DATE)
             OR ${isReloaded}
+          GROUP BY received_date
           ORDER BY day`,
         parameters: { from_date: fromDate, to_date: toDate, ...Object.fromEntries(runs) },
       },
       { maxRows: DATES_MAX, timeoutMs: QUERY_TIMEOUT_MS },
     )
-    return rows.map((row) => String(row['day']))
+    const days = rows.map((row) => ({ day: String(row['day']), copies: Number(row['copies']) }))
+    const copiesMax = session.computesHere
+      ? BACKFILL_COPIES_AT_ONCE
+      : BACKFILL_COPIES_AT_ONCE_ELSEWHERE
+    return periodsOf(days, { fromDate, toDate, copiesMax, daysMax: BACKFILL_DAYS_AT_ONCE })
   } finally {
     await session.close()
   }
 }
 
-interface Day {
+interface PeriodToCompute {
   readonly control: Control
-  readonly day: string
-  readonly jobId: string
+  readonly period: Period
+  readonly jobs: string
 }
 
-async function computeDay(
-  { warehouse, limits, cuts, config }: BackfillParts,
-  { control, day, jobId }: Day,
+async function computePeriod(
+  { warehouse, limits, cuts, config, failpoints }: BackfillParts,
+  { control, period, jobs }: PeriodToCompute,
 ): Promise<void> {
+  const { firstDay: fromDate, lastDay } = period
   const session: WarehouseSession = await warehouse.open()
   try {
     const watermarks = control.partitions.flatMap(({ topic, logPartition, watermarkMs }) =>
       topic === TOPICS.events ? [{ partition: logPartition, watermarkMs }] : [],
     )
-    const bucketCount = config.factBuckets
-    const request = { run: control.lastRun, fromDate: day, limits, cuts, watermarks, bucketCount }
-    await computeDays(session, request, day)
-    await replaceFacts(session, jobId)
+    const bucketCount = groupsOf(period, config.factBuckets)
+    const request = { run: control.lastRun, fromDate, limits, cuts, watermarks, bucketCount }
+    await computeDays(session, request, lastDay)
+    await replaceFacts(session, `${jobs}-${fromDate}`, failpoints)
   } finally {
     await session.close()
   }

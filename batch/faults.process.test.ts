@@ -20,6 +20,7 @@ import { jobsOf, load } from './load.ts'
 import { createBatchTelemetry } from './telemetry.ts'
 import { over } from './testing/altered-port.ts'
 import { BatchMachine, configOf, PARTITIONS, type Ports } from './testing/batch-machine.ts'
+import { withLeaseOfItsOwn } from './testing/own-lease.ts'
 import { fillLog } from './testing/scenario.ts'
 
 const RUN = 'batch/runs/0000000001'
@@ -402,19 +403,7 @@ describe('two runs at once', () => {
   })
 
   it('end with the same rows even without a lease', async () => {
-    let free = 0
-    // Every run has a lease of its own, as if nobody else looked.
-    const alone = () => {
-      free += 1
-      const own = `leases/own-${free}`
-      return withObjects((objects) => ({
-        read: (name, range) => objects.read(name === 'leases/batch' ? own : name, range),
-        replace: (name, bytes, generation) =>
-          objects.replace(name === 'leases/batch' ? own : name, bytes, generation),
-        delete: (name, generation) =>
-          objects.delete(name === 'leases/batch' ? own : name, generation),
-      }))
-    }
+    const alone = () => (ports: Ports) => ({ ...ports, objects: withLeaseOfItsOwn(ports.objects) })
     const outcomes = await Promise.allSettled([
       machine.batch({ wrap: alone() }).run(),
       machine.batch({ wrap: alone() }).run(),

@@ -104,6 +104,22 @@ export const DATES_MAX = 36_600
  */
 export const LOAD_COPIES_PER_BUCKET = 2_000_000
 
+/**
+ * Copies of a group of sessions below which a backfill makes fewer groups than it may. Six times as many
+ * fit into the memory of a run's database: sessions that began before the days have more than is counted.
+ */
+export const FACT_COPIES_PER_GROUP = 100_000
+
+/**
+ * Copies that arrived in the days which a backfill computes at once: as many as the measured run has that
+ * `RUN_MEMORY_BYTES` holds for. Where the warehouse computes elsewhere, a hundred times as many.
+ */
+export const BACKFILL_COPIES_AT_ONCE = 10_000_000
+export const BACKFILL_COPIES_AT_ONCE_ELSEWHERE = 1_000_000_000
+
+/** Days that it computes at once: their minutes are made of all sessions together. */
+export const BACKFILL_DAYS_AT_ONCE = 31
+
 /** Groups of sessions that are computed one after another: the most that `factBuckets` allows. */
 export const SESSION_GROUPS_MAX = 256
 

@@ -1,7 +1,7 @@
 /**
- * What the batch does between runs, under SIGKILL: at every step of settling late copies and of joining
- * small files a real process is killed, twice in a row unless nothing is left to do. The one after
- * that ends with the objects, byte by byte, and the rows of one that was never disturbed.
+ * What the batch does between runs, under SIGKILL: at every step of settling late copies, of joining
+ * small files and of rebuilding past days a real process is killed, twice in a row unless nothing is left to
+ * do. The one after that ends with the objects, byte by byte, and the rows of one that was never disturbed.
  */
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,9 +9,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ManualClock } from '../shared/runtime/clock.ts'
 import type { FailpointName } from '../shared/runtime/failpoints.ts'
+import { type AlteredRows, alterRows } from './testing/alter-rows.ts'
 import { BatchMachine, PARTITIONS } from './testing/batch-machine.ts'
 import { runToItsEnd } from './testing/kill-at.ts'
 import { LateLog } from './testing/late-log.ts'
+import { MonthLog } from './testing/month-log.ts'
 import { fillLog } from './testing/scenario.ts'
 
 const SCRIPT = join(import.meta.dirname, 'testing', 'upkeep-to-the-kill.ts')
@@ -34,6 +36,18 @@ const COMPACT_KILLS: readonly Kill[] = [
   ['compact.afterLedger', [1]],
   ['compact.afterSomeDeletions', [2]],
 ]
+const BACKFILL_KILLS: readonly Kill[] = [
+  // In the rows of the first run, and of the second.
+  ['batch.afterSomeInserts', [2, 3]],
+  ['batch.afterSomeFacts', [1, 2]],
+]
+/** What the first run has loaded, and what was computed of it and of all sessions. */
+const LOST: readonly AlteredRows[] = [
+  { table: 'events', where: 'run = 1' },
+  { table: 'event_copies', where: 'run = 1' },
+  { table: 'sessions' },
+  { table: 'qoe_minute', where: 'run = 1' },
+]
 
 let root: string
 beforeAll(async () => {
@@ -47,7 +61,7 @@ class Upkeep {
   readonly #folder: string
   #nowMs = 0
 
-  constructor(name: 'settle-late' | 'compact') {
+  constructor(name: 'settle-late' | 'compact' | 'backfill') {
     this.#name = name
     this.#folder = join(root, name)
   }
@@ -148,4 +162,31 @@ describe('small files that are joined', { timeout: TIMEOUT_MS }, () => {
   })
 
   it.each(COMPACT_KILLS)('killed at %s', (...kill) => expectSame(upkeep, gold, kill))
+})
+
+describe('past days that are rebuilt', { timeout: TIMEOUT_MS }, () => {
+  let upkeep: Upkeep
+  let gold: End
+  beforeAll(async () => {
+    upkeep = new Upkeep('backfill')
+    await upkeep.prepare(async (machine, clock) => {
+      const log = new MonthLog(machine.ports.log, clock)
+      await log.appendDay(1)
+      await machine.run()
+      await log.appendDay(2)
+      await log.end()
+      await machine.run()
+      for (const rows of LOST) await alterRows(machine.ports.warehouse, rows)
+    })
+    gold = await upkeep.endOf()
+  }, TIMEOUT_MS)
+
+  it('undisturbed, bring back what was lost', () => {
+    for (const { table } of LOST)
+      expect(gold.after.tables[table]?.length, table).toBeGreaterThan(
+        gold.before.tables[table]?.length ?? 0,
+      )
+  })
+
+  it.each(BACKFILL_KILLS)('killed at %s', (...kill) => expectSame(upkeep, gold, kill))
 })

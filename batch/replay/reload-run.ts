@@ -7,7 +7,7 @@
 import type { ObjectStore } from '../../shared/objects/object-store.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import type { Clock } from '../../shared/runtime/clock.ts'
-import { noFailpoints } from '../../shared/runtime/failpoints.ts'
+import { type Failpoints, noFailpoints } from '../../shared/runtime/failpoints.ts'
 import type { Warehouse } from '../../shared/warehouse/warehouse.ts'
 import type { BatchConfig } from '../config.ts'
 import { flattenFile, type StagingFile } from '../flatten.ts'
@@ -27,6 +27,8 @@ export interface ReloadParts {
   readonly temporaryFolder: string
   readonly clock: Clock
   readonly signal?: AbortSignal
+  /** Off when absent. */
+  readonly failpoints?: Failpoints
 }
 
 export interface RunToReload {
@@ -60,7 +62,7 @@ export async function reloadRun(parts: ReloadParts, of: RunToReload): Promise<Re
   const staged: StagingFile[] = []
   try {
     await flattenAll(parts, of, staged)
-    const context = { ...parts, failpoints: noFailpoints, assertMayGoOn }
+    const context = { failpoints: noFailpoints, ...parts, assertMayGoOn }
     const { dates, partitions } = await load(context, { run, files: staged, jobs })
     const sum = (column: 'events' | 'copies') =>
       partitions.reduce((total, row) => total + row[column], 0)

@@ -348,7 +348,8 @@ function withMutation(
   }
 }
 
-async function readFacts(
+/** Of tables with the columns of `sessions` and `qoe_minute`. */
+export async function readFacts(
   session: WarehouseSession,
   sessions: string,
   minutes: string,

@@ -6,6 +6,7 @@
 import { computeOracle } from '../../loadtest/oracle/oracle.ts'
 import type { DecodedRecord, FrameRecord } from '../../shared/log/record.ts'
 import type { MinuteAggregates } from '../../shared/qoe/aggregates.ts'
+import type { Cut } from '../../shared/qoe/cuts.ts'
 import type { FoldLimits } from '../../shared/qoe/fold.ts'
 import type { PartSummary } from '../../shared/speed/rows.ts'
 import { CUTS } from './facts-run.ts'
@@ -49,7 +50,10 @@ interface Incarnation {
   silent: boolean
 }
 
-export function historyOf({ limits, logs }: LogGroup): HistoryReference {
+export function historyOf(
+  { limits, logs }: LogGroup,
+  cuts: readonly Cut[] = CUTS,
+): HistoryReference {
   const arrivals = new Map<number, { frames: number; bytes: number; duplicates: number }>()
   const told = logs.flatMap(({ records }) => {
     const { incarnations, watermarkMs } = splitLog(records, limits, arrivals)
@@ -61,7 +65,7 @@ export function historyOf({ limits, logs }: LogGroup): HistoryReference {
       records: tidyLog(incarnation, watermarkMs + limits.outOfOrdernessMs),
     })),
     limits: { ...limits, ...PATIENT },
-    cuts: CUTS,
+    cuts,
   })
   const byPartition = new Map(sessions.map((session) => [session.partition, session]))
   return {

@@ -79,15 +79,16 @@ export class KafkaMachine {
   readonly #options: Required<Omit<KafkaMachineOptions, 'cassandra' | 'partitions'>> &
     Pick<KafkaMachineOptions, 'cassandra'>
   readonly #group = `test-${crypto.randomUUID()}`
-  readonly #limits: FoldLimits
+  /** Of its processors and commands. */
+  readonly limits: FoldLimits
   readonly #startedAtMs = clock.nowMs()
   #partitions: number
 
   constructor({ partitions, ...options }: KafkaMachineOptions) {
     this.#options = { settings: {}, fold: QUICK_FOLD, copyMapBytes: 2 * MAP_BYTES, ...options }
     this.#partitions = partitions
-    this.#limits = limitsOf(this.#options.fold)
-    this.view = viewId(CUTS, this.#limits)
+    this.limits = limitsOf(this.#options.fold)
+    this.view = viewId(CUTS, this.limits)
   }
 
   /** Name by which Kafka knows the processors. */
@@ -269,7 +270,7 @@ export class KafkaMachine {
         exceptions: own(exceptions),
         counters: countersOf(counters, partition),
       }
-      return checkRows(found, { partitions: [records], limits: this.#limits, cuts: CUTS })
+      return checkRows(found, { partitions: [records], limits: this.limits, cuts: CUTS })
     })
     const missing = log.length === this.#partitions ? [] : [`rows of ${log.length} partitions`]
     const unsaid = await checkClosed(brokers, rows)
@@ -331,12 +332,23 @@ async function readEvents(
   brokers: readonly string[],
   progress: readonly PartitionRow[],
 ): Promise<OraclePartition[]> {
-  const applied = new Map(progress.map((row) => [row.partition, row.appliedOffset]))
-  const records = new Map([...applied.keys()].map((partition) => [partition, [] as LogRecord[]]))
+  const all = await readEventLog(brokers)
+  return progress.map(({ partition, appliedOffset }) => {
+    const records = all.get(partition) ?? []
+    return { partition, records: records.filter(({ offset }) => offset < appliedOffset) }
+  })
+}
+
+/** All records of `playback.events`, by partition. */
+export async function readEventLog(
+  brokers: readonly string[],
+): Promise<ReadonlyMap<number, readonly LogRecord[]>> {
+  const found = new Map<number, LogRecord[]>()
   await readTopic(brokers, TOPICS.events, (message, partition) => {
-    if (Number(message.offset) >= (applied.get(partition) ?? 0)) return
     const headers = Object.entries(message.headers ?? {})
-    records.get(partition)?.push({
+    const records = found.get(partition) ?? []
+    found.set(partition, records)
+    records.push({
       partition,
       offset: Number(message.offset),
       loggedAtMs: Number(message.timestamp),
@@ -345,7 +357,7 @@ async function readEvents(
       headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value)])),
     })
   })
-  return [...records].map(([partition, found]) => ({ partition, records: found }))
+  return found
 }
 
 async function readExceptions(brokers: readonly string[]): Promise<FoldException[]> {

@@ -30,7 +30,7 @@ export interface Page {
 }
 
 const FOLDERS = ['docs', 'docs/runbooks']
-const FENCE = /(?:<!-- (run: \w+|not run: .+) -->\n\n)?^```(\S*)\n([\s\S]*?)^```$/gm
+const FENCE = /(?:<!-- (run: \w+|not run: .+) -->\n\n)?^ *```(\S*)\n([\s\S]*?)^ *```$/gm
 /** What a command line begins with; other fenced text is not for a shell. */
 const COMMAND =
   /^\s*(?:\$ )?(?:[A-Z][A-Z_]*=\S+ )*(?:npm|npx|node|curl|gcloud|helm|kubectl|docker|export)\s/m
@@ -49,7 +49,7 @@ export function readPages(): Page[] {
   })
 }
 
-/** Fenced blocks for a shell, and those that look like it. */
+/** Fenced blocks for a shell, and those that look like it; within the items of a list, too. */
 export function commandBlocks({ path, text }: Page): CommandBlock[] {
   return [...text.matchAll(FENCE)].flatMap((match) => {
     const [whole, comment, language, block = ''] = match

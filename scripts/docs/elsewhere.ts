@@ -8,6 +8,11 @@ export const RUN_ELSEWHERE = {
   'npm run relay': 'scripts/docs/commands.services.test.ts',
   'npx backhaul content load content.jsonl --kafka --json':
     'scripts/docs/commands.services.test.ts',
+  'npx backhaul init gcp --dry-run': 'loadtest/processor/batch-on-kafka.services.test.ts',
+  'npx backhaul init gcp': 'loadtest/processor/batch-on-kafka.services.test.ts',
+  'npx backhaul batch run --all --retry-for 30':
+    'loadtest/processor/batch-on-kafka.services.test.ts',
+  'npx backhaul reconcile': 'loadtest/processor/batch-on-kafka.services.test.ts',
   'npx backhaul schema migrate': 'scripts/services/command-line.services.test.ts',
   'npm run services -- up cassandra': 'scripts/services/command-line.services.test.ts',
   'npm run services -- up gcs': 'scripts/services/command-line.services.test.ts',

@@ -182,17 +182,26 @@ describe('the object store on GCS', () => {
 
   it.each([
     [401, 'authError', 'OBJECT_CREDENTIALS_REFUSED', 'credentials that may use gs://'],
-    [403, 'forbidden', 'OBJECT_NOT_AUTHORIZED', 'storage.objects.create on gs://'],
+    [403, 'forbidden', 'OBJECT_NOT_AUTHORIZED', undefined],
     [404, 'notFound', 'OBJECT_BUCKET_MISSING', 'gs://'],
     [410, 'gone', 'OBJECT_REQUEST_REFUSED', 'gs://'],
-  ])('says what to mend when an upload is answered %i', async (status, reason, code, text) => {
-    gcs.proxy.inject({ to: isUpload, effect: { ...refused(status), reason } })
-    const refusal = store.create('a', Buffer.from('a'))
-    await expect(refusal).rejects.toMatchObject({ code, spec: { retryable: false } })
-    await expect(refusal).rejects.toThrow(text)
-    await expect(refusal).rejects.toThrow(bucket)
+  ])('says what to mend when a request is answered %i', async (status, reason, code, text) => {
+    await store.create('held', Buffer.from('held'))
+    const requests: readonly (readonly [permission: string, () => Promise<unknown>])[] = [
+      ['storage.objects.create', () => store.create('a', Buffer.from('a'))],
+      ['storage.objects.get', () => store.read('held')],
+      ['storage.objects.list', () => store.list('', { limit: 9 })],
+      ['storage.objects.delete', () => store.delete('held')],
+    ]
+    gcs.proxy.inject({ effect: { ...refused(status), reason } })
+    for (const [permission, request] of requests) {
+      const refusal = request()
+      await expect(refusal).rejects.toMatchObject({ code, spec: { retryable: false } })
+      await expect(refusal).rejects.toThrow(text ?? `${permission} on gs://`)
+      await expect(refusal).rejects.toThrow(bucket)
+    }
     gcs.proxy.heal()
-    await store.create('a', Buffer.from('a'))
+    for (const [, request] of requests) await request()
   })
 
   it('takes 403 for too many requests as what passes', async () => {

@@ -28,7 +28,7 @@ export const objectErrors = defineErrors({
     rule: 'the bucket of the objects must exist',
     retryable: false,
     action:
-      'Set GCS_BUCKET to the bucket that has the objects. Where there is none yet: gcloud storage buckets create gs://BUCKET --location=LOCATION --uniform-bucket-level-access.',
+      'Set GCS_BUCKET to the bucket that has the objects. Where there is none yet: npx backhaul init gcp.',
   },
   OBJECT_CREDENTIALS_REFUSED: {
     rule: 'requests to the object store must bear valid credentials',

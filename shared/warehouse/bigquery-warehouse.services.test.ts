@@ -11,7 +11,7 @@ import { startGcs, type Gcs } from '../../scripts/services/gcs.ts'
 import type { ObjectStore } from '../objects/object-store.ts'
 import { freshBucket, openBucket } from '../objects/testing/gcs-bucket.ts'
 import { nullable } from './table-spec.ts'
-import { freshDatasets, openDataset } from './testing/bigquery-dataset.ts'
+import { freshDatasets, openDataset, runSql } from './testing/bigquery-dataset.ts'
 import type { Warehouse, WarehouseSession } from './warehouse.ts'
 import {
   describeWarehouse,
@@ -100,6 +100,7 @@ describe('the warehouse on BigQuery', () => {
     expect(await load(['a.parquet'])).toEqual({ jobId: 'load', rows: 1 })
     expect(await staged()).toEqual([{ id: 'a', n: 1n }])
     expect(attempts('load')).toEqual(['1', '1', '1'])
+    expect(new Set(inserted.filter((id) => id.startsWith('backhaul-load-'))).size).toBe(1)
     await later.close()
   })
 
@@ -110,6 +111,15 @@ describe('the warehouse on BigQuery', () => {
     await store.delete('b.parquet')
     await stageParquet(store, 'b.parquet', `SELECT 'b' AS id, 2::BIGINT AS n`)
     expect(await load(['b.parquet'])).toEqual({ jobId: 'load', rows: 1 })
+    expect(attempts('load')).toEqual(['1', '1', '2'])
+  })
+
+  it('loads each row once though a job has failed after it had loaded', async () => {
+    await stageParquet(store, 'c.parquet', `SELECT 'c' AS id, 3::BIGINT AS n`)
+    bigQuery.proxy.inject({ to: isInsert, times: 1, effect: { kind: 'answerLost' } })
+    bigQuery.proxy.inject({ to: isInsert, times: 1, effect: failedAfterwards })
+    expect(await load(['c.parquet'])).toEqual({ jobId: 'load', rows: 1 })
+    expect(await staged()).toEqual([{ id: 'c', n: 3n }])
     expect(attempts('load')).toEqual(['1', '1', '2'])
   })
 
@@ -143,10 +153,7 @@ describe('the warehouse on BigQuery', () => {
 
   it('does not write again what was done though its job has failed', async () => {
     bigQuery.proxy.inject({ to: isWrite, times: 1, effect: { kind: 'answerLost' } })
-    const errorResult = { reason: 'backendError', message: 'after the commit' }
-    const failed = JSON.stringify({ status: { state: 'DONE', errorResult } })
-    const effect = { kind: 'answered', body: Buffer.from(failed) } as const
-    bigQuery.proxy.inject({ to: isWrite, times: 1, effect })
+    bigQuery.proxy.inject({ to: isWrite, times: 1, effect: failedAfterwards })
     await expect(insert('a', 'first')).rejects.toMatchObject({ code: 'WAREHOUSE_CONFLICT' })
     const again = await warehouse.open()
     expect(await insert('a', 'first', again)).toBe(1)
@@ -289,6 +296,19 @@ async function openAnew(): Promise<Opened> {
   }
 }
 
+/** The answer of a job that was done, as far as its data go. */
+const failedAfterwards = {
+  kind: 'answered',
+  body: Buffer.from(
+    JSON.stringify({
+      status: {
+        state: 'DONE',
+        errorResult: { reason: 'backendError', message: 'after the commit' },
+      },
+    }),
+  ),
+} as const
+
 const isInsert = ({ method, url }: ApiRequest) =>
   method === 'POST' && url.pathname.endsWith('/jobs')
 const isWrite = (request: ApiRequest) =>
@@ -302,15 +322,6 @@ function jobIdOf({ body }: ApiRequest): string {
 function configurationOf({ body }: ApiRequest): { labels?: object } {
   const parsed = JSON.parse(body.toString()) as { configuration?: object }
   return parsed.configuration ?? parsed
-}
-
-async function runSql({ endpoint }: ApiServer, query: string): Promise<void> {
-  const answer = await fetch(`${endpoint}/bigquery/v2/projects/${PROJECT}/queries`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ query, useLegacySql: false }),
-  })
-  if (!answer.ok) throw new Error(await answer.text())
 }
 
 async function stageParquet(store: ObjectStore, object: string, sql: string): Promise<void> {

@@ -14,22 +14,31 @@ export const backfill: Command = {
   summary: 'rebuild the tables of past days from the raw files, and their metrics',
   about: `For after a definition has changed, or rows were lost or altered: loads every run of which raw
 files are of these days, or of which a frame arrived in them, again from its raw files, and replaces
-its rows; then computes every session and every minute that the days reach into. The log is not
+its rows; then computes every session and every minute that the days reach into. With --metrics-only
+nothing is loaded: the metrics are computed of the events that the tables have. The log is not
 needed. --parallel says how many raw files are made rows at a time, each in BATCH_FLATTEN_MEMORY_BYTES,
 and with how many threads metrics are computed. May be repeated. Exits with 3 while a batch run is
 under way.`,
   examples: [
     'backfill --from 2026-03-01 --to 2026-03-07',
     'backfill --from 2026-03-01 --to 2026-03-07 --parallel 4 --json',
+    'backfill --from 2026-03-01 --to 2026-03-31 --metrics-only',
   ],
   options: {
     from: { value: 'DAY', doc: 'First day, UTC, such as 2026-03-01.' },
     to: { value: 'DAY', doc: 'Last day, inclusive.' },
+    'metrics-only': {
+      doc: 'Load nothing; compute the metrics anew, after their definition changed.',
+    },
     parallel: { value: 'N', doc: `Workers, 1 to ${BACKFILL_PARALLEL_MAX}; 1 by default.` },
   },
   positionals: [],
   async run({ stores, clock, progress, signal }, given) {
-    const range = { fromDate: given.requiredDate('from'), toDate: given.requiredDate('to') }
+    const range = {
+      fromDate: given.requiredDate('from'),
+      toDate: given.requiredDate('to'),
+      metricsOnly: given.flag('metrics-only'),
+    }
     refuseRange(range)
     const workers = given.count('parallel', { max: BACKFILL_PARALLEL_MAX, default: 1 })
     const { batch: config, limits, cuts } = stores.settings

@@ -43,3 +43,13 @@ export function openDataset(
   const { bucket } = place
   return openBigQueryWarehouse({ config, bucket, clock: systemClock, random: systemRandom })
 }
+
+/** Runs a statement that the warehouse knows nothing of. */
+export async function runSql({ endpoint }: BigQueryServer, query: string): Promise<void> {
+  const answer = await fetch(`${endpoint}/bigquery/v2/projects/${PROJECT}/queries`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, useLegacySql: false }),
+  })
+  if (!answer.ok) throw new Error(await answer.text())
+}
