@@ -68,6 +68,7 @@ const OF_OTHERS: Readonly<Record<string, string>> = {
   CMCD_UNKNOWN: 'the code of an error that a player reports without one',
   GOOGLE_APPLICATION_CREDENTIALS: 'read by the libraries of Google',
   JOB_COMPLETION_INDEX: 'set by Kubernetes',
+  NODE_EXTRA_CA_CERTS: 'read by Node',
   SASL_SSL: 'a protocol of Kafka',
 }
 
