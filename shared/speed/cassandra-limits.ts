@@ -15,7 +15,7 @@ export const SESSION_BATCH_LINGER_MS = 0
  * Likewise of the entries that sessions are found by: few of a second share a partition, and nobody
  * waits for them.
  */
-export const INDEX_BATCH_LINGER_MS = 250
+export const INDEX_BATCH_LINGER_MS = 100
 /** How often positions are looked for again that the session's row counts and a replica has not yet … */
 export const POSITIONS_AGAIN_MAX = 5
 /** … and how long after the look before, ms. */

@@ -53,8 +53,9 @@ export class RecentSessions {
 
   async unlist(rows: readonly SessionRow[]): Promise<void> {
     for (const row of rows) this.#listed.delete(keyOf(row))
+    // Sessions are deleted one after another: nothing else would share a batch.
     const writes = rows.flatMap((row) => [entryDeletion(row), ...viewerEntryDeletions(row)])
-    await this.#statements.write('index', writes)
+    await this.#statements.write('session', writes)
   }
 
   /** Newest first. */
