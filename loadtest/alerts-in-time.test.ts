@@ -4,14 +4,12 @@
  * by their own periods, and not how fast the machine is.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { alertsConfig, processorConfig } from '../processor/config.ts'
 import { startProcessor, type RunningProcessor } from '../processor/start.ts'
+import { WebhookReceiver } from '../shared/alerts/testing/webhook-receiver.ts'
 import { servingConfig } from '../serving/config.ts'
 import { startServing, type RunningServing } from '../serving/start.ts'
 import { decodeAlert, type Alert } from '../shared/alerts/alert.ts'
@@ -65,7 +63,7 @@ let speed: SpeedStore
 let objects: ObjectStore
 let processor: RunningProcessor
 let serving: RunningServing
-let receiver: Receiver
+let receiver: WebhookReceiver
 let socket: WebSocket
 /** Calls of the processor that the stores have not answered; reads of the log wait by the clock. */
 let callsUnderWay = 0
@@ -81,7 +79,7 @@ beforeEach(async () => {
   objects = await openFolderObjectStore({ folder: join(folder, 'objects'), clock })
   const retention = { logRetentionMs: 10 ** 10, logRetentionBytes: 2 ** 30 }
   await log.ensureTopics(topicSpecs({ partitions: 1, ...retention }))
-  receiver = await Receiver.open()
+  receiver = await WebhookReceiver.open()
   processor = await startRealProcessor()
   serving = await startRealServing()
   socket = await openLive()
@@ -250,35 +248,4 @@ function counted<Port extends object>(port: Port, methods: Partial<Port> = {}): 
       }
     },
   })
-}
-
-class Receiver {
-  readonly alerts: Alert[] = []
-  readonly #server: Server
-
-  private constructor(server: Server) {
-    this.#server = server
-  }
-
-  static async open(): Promise<Receiver> {
-    const server = createServer()
-    const receiver = new Receiver(server)
-    server.on('request', (request, response) => {
-      void text(request).then((body) => {
-        receiver.alerts.push(JSON.parse(body) as Alert)
-        response.writeHead(204).end()
-      })
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return receiver
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/alerts`
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
 }

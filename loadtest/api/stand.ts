@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { startCassandra } from '../../scripts/services/cassandra.ts'
 import { startKafka } from '../../scripts/services/kafka.ts'
 import { freePorts } from '../../scripts/services/ports.ts'
-import { endMainProcesses, MainProcess } from '../../shared/http/testing/main-process.ts'
+import { endMainProcessesWith, MainProcess } from '../../shared/http/testing/main-process.ts'
 import { kafkaSettings } from '../../shared/kafka/testing/kafka-settings.ts'
 import type { EventLog } from '../../shared/log/event-log.ts'
 import { openKafkaEventLog } from '../../shared/log/kafka-event-log.ts'
@@ -76,7 +76,7 @@ export async function startStand({ share, said }: StandOptions, stack: StopStack
   })
   stack.add('log', () => log.close())
   await log.ensureTopics(topicSpecs({ partitions: PARTITIONS, ...RETENTION }))
-  endWithThisProcess(stack)
+  endMainProcessesWith(stack)
   const filled = await fill(log, share)
   said(`${filled.events} events are in the topic`)
   const [adminPort = 0, port = 0] = await freePorts(2)
@@ -88,20 +88,6 @@ export async function startStand({ share, said }: StandOptions, stack: StopStack
   const serving = await startServing(port, { ...services, BACKHAUL_DATA_DIR: folder })
   stack.add('flow', keepFlowing(log))
   return { url: `http://127.0.0.1:${port}`, pid: serving.pid, history: filled.history }
-}
-
-const started: MainProcess[] = []
-
-function endWithThisProcess(stack: StopStack): void {
-  const end = () => {
-    for (const main of started.splice(0)) main.signal('SIGKILL')
-  }
-  process.once('exit', end)
-  stack.add('processes', async () => {
-    process.removeListener('exit', end)
-    started.length = 0
-    await endMainProcesses()
-  })
 }
 
 async function fill(log: EventLog, share: number) {
@@ -143,7 +129,6 @@ async function fold(
 ): Promise<void> {
   const script = [join(MAINS, 'processor', 'main.ts')]
   const processor = new ProcessorProcess({ script, adminPort, environment })
-  started.push(processor)
   await untilDurable(processor, frames)
 }
 
@@ -170,7 +155,6 @@ async function startServing(
       SERVING_HISTORY: 'duckdb',
     },
   })
-  started.push(serving)
   const isReady = async () => (await serving.ask('/readyz'))?.status === 200
   await until('serving is ready', isReady, () => serving.stderr)
   return serving

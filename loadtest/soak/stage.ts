@@ -7,7 +7,7 @@ import { startCassandra, type Cassandra } from '../../scripts/services/cassandra
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts'
 import { freePorts } from '../../scripts/services/ports.ts'
 import { lastLines } from '../../scripts/services/server-process.ts'
-import { endMainProcesses, MainProcess } from '../../shared/http/testing/main-process.ts'
+import { endMainProcessesWith, MainProcess } from '../../shared/http/testing/main-process.ts'
 import type { StopStack } from '../../shared/runtime/lifecycle.ts'
 import { cassandraSettings } from '../../shared/speed/testing/cassandra-settings.ts'
 import { until } from '../faults/until.ts'
@@ -55,7 +55,7 @@ export class Stage {
     const gateways = await startGateways(kafka, stack)
     const balancer = await Balancer.start(gateways.map(({ port }) => port))
     stack.add('balancer', () => balancer.stop())
-    endWithThisProcess(stack)
+    endMainProcessesWith(stack)
     // The tables, by a client that may take as long as a busy node does.
     const speed = await machine.openSpeed()
     await speed.close()
@@ -126,21 +126,6 @@ class ServingProcess extends MainProcess {
   }
 }
 
-const started: MainProcess[] = []
-
-/** Processors and serving, those that stand still too. */
-function endWithThisProcess(stack: StopStack): void {
-  const end = () => {
-    for (const main of started.splice(0)) main.signal('SIGKILL')
-  }
-  process.once('exit', end)
-  stack.add('processes', async () => {
-    process.removeListener('exit', end)
-    started.length = 0
-    await endMainProcesses()
-  })
-}
-
 function replication({ brokers }: Kafka): Readonly<Record<string, string>> {
   const isOne = brokers.length === 1
   return {
@@ -200,7 +185,6 @@ async function startGateways(kafka: Kafka, stack: StopStack): Promise<GatewayOnK
 
 async function startProcessor(machine: KafkaMachine): Promise<ProcessorProcess> {
   const processor = await machine.begin()
-  started.push(processor)
   await processor.isReady()
   return processor
 }
@@ -213,7 +197,6 @@ async function startServing(machine: KafkaMachine): Promise<ServingProcess> {
     SERVING_PORT: `${port}`,
     SERVING_HISTORY: 'duckdb',
   })
-  started.push(serving)
   const isReady = async () => (await serving.ask('/readyz'))?.status === 200
   await until('serving is ready', isReady, () => serving.stderr)
   return serving

@@ -3,9 +3,6 @@
  * webhook, on a clock that the test moves.
  */
 import { createHmac } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { decodeAlert, type Alert } from '../../shared/alerts/alert.ts'
 import { parseRules, type RuleInput } from '../../shared/alerts/rules.ts'
@@ -22,6 +19,7 @@ import {
   type MortalProcessor,
   type StartOptions,
 } from '../testing/test-machine.ts'
+import { WebhookReceiver } from '../../shared/alerts/testing/webhook-receiver.ts'
 import { ALERT_TOLD_WITHIN_MS } from './limits.ts'
 
 const SECRET = 'a secret of the webhook'
@@ -36,7 +34,7 @@ const RULE: RuleInput = {
 }
 
 let machine: TestMachine
-let receiver: Receiver | undefined
+let receiver: WebhookReceiver | undefined
 
 beforeEach(async () => {
   machine = await TestMachine.open()
@@ -289,7 +287,7 @@ describe('an evaluator that is killed', () => {
   ]
 
   it.each(STEPS)('at %s loses nothing, and repeats with the same id', async (name) => {
-    receiver = await Receiver.open()
+    receiver = await WebhookReceiver.open()
     // Steps without an alert come by often: it dies in the one that judges the failures.
     let judgedBefore = Infinity
     const counts = async () => (await judgedBy(mortal)) > judgedBefore
@@ -318,7 +316,7 @@ describe('an evaluator that is killed', () => {
 
 describe('the webhook', () => {
   it('is signed, and gets what failed again, with the same id and in order', async () => {
-    receiver = await Receiver.open()
+    receiver = await WebhookReceiver.open()
     receiver.answers.push(500, 503, 'cut', 429)
     const processor = await start()
     await attempts('a', 4)
@@ -339,7 +337,7 @@ describe('the webhook', () => {
   })
 
   it('that refuses an alert for good does not hold up the next', async () => {
-    receiver = await Receiver.open()
+    receiver = await WebhookReceiver.open()
     receiver.answers.push(401)
     const processor = await start()
     await attempts('a', 4)
@@ -354,7 +352,7 @@ describe('the webhook', () => {
   })
 
   it('is posted to nowhere but its own address, wherever it points', async () => {
-    receiver = await Receiver.open()
+    receiver = await WebhookReceiver.open()
     receiver.answers.push(302, 307)
     const processor = await start()
     await attempts('a', 4)
@@ -369,7 +367,7 @@ describe('the webhook', () => {
   })
 
   it('misses what it did not take until the deadline, which is counted', async () => {
-    receiver = await Receiver.open()
+    receiver = await WebhookReceiver.open()
     receiver.answers.push(...Array.from({ length: 1_000 }, () => 500 as const))
     const settings = { PROCESSOR_ALERTS_WEBHOOK_DEADLINE_MS: '20000' }
     const processor = await start({ alerts: alertsOf([RULE], settings) })
@@ -388,52 +386,3 @@ describe('the webhook', () => {
     await processor.stop()
   })
 })
-
-interface Post {
-  readonly body: string
-  readonly headers: Readonly<Record<string, unknown>>
-}
-
-/** A receiver of the webhook that answers by script, then 204. */
-class Receiver {
-  readonly bodies: Post[] = []
-  readonly answers: (number | 'cut')[] = []
-  readonly paths: (string | undefined)[] = []
-  /** Alerts answered with success. */
-  readonly taken: Alert[] = []
-  readonly #server: Server
-
-  private constructor(server: Server) {
-    this.#server = server
-  }
-
-  static async open(): Promise<Receiver> {
-    const server = createServer()
-    const receiver = new Receiver(server)
-    server.on('request', (request, response) => {
-      receiver.paths.push(request.url)
-      void text(request).then((body) => {
-        receiver.bodies.push({ body, headers: request.headers })
-        const answer = receiver.answers.shift() ?? 204
-        if (answer === 204) receiver.taken.push(JSON.parse(body) as Alert)
-        if (answer === 'cut') request.socket.destroy()
-        else response.writeHead(answer, { location: '/elsewhere' }).end()
-      })
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return receiver
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/alerts`
-  }
-
-  get alerts(): Alert[] {
-    return this.bodies.map(({ body }) => JSON.parse(body) as Alert)
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
-  }
-}

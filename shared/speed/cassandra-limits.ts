@@ -12,8 +12,8 @@ export const WIDE_BATCH_LINGER_MS = 100
 /** Likewise of sessions, which have a partition each, where no more would come. */
 export const SESSION_BATCH_LINGER_MS = 0
 /**
- * Likewise of the entries that sessions are found by: few of a second share a partition, and nobody
- * waits for them.
+ * Likewise of the entries that sessions are found by: few of a moment share a partition, and a session
+ * is written once in seconds.
  */
 export const INDEX_BATCH_LINGER_MS = 100
 /** How often positions are looked for again that the session's row counts and a replica has not yet … */

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
 import { text } from 'node:stream/consumers'
+import type { StopStack } from '../../runtime/lifecycle.ts'
 
 const OUTPUT_KEPT_CHARS = 50_000
 /** A process that is stopped, or busy for so long, counts as one whose port is not open. */
@@ -103,4 +104,16 @@ export async function endMainProcesses(): Promise<void> {
     await main.ended
   }
   started.clear()
+}
+
+/** What still runs when this process exits is ended with it, and when the stack stops; also what stands still. */
+export function endMainProcessesWith(stack: StopStack): void {
+  const end = () => {
+    for (const main of started) main.signal('SIGKILL')
+  }
+  process.once('exit', end)
+  stack.add('processes', async () => {
+    process.removeListener('exit', end)
+    await endMainProcesses()
+  })
 }
